@@ -1,0 +1,1 @@
+"""The method itself: torch only, no napari, no Qt, no files."""

@@ -1,0 +1,62 @@
+"""What the optimisation reports: facts, never live tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Estimate", "Progress"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """State of a run after one step.
+
+    Attributes
+    ----------
+    iteration, total : int
+        Steps done, and steps of the whole run; 1 <= iteration <= total.
+    loss : float
+        Value of the objective at this step.
+    seconds : float
+        Time since the run began.
+    sharp : ndarray of float32 or None
+        Current sharp image, (H, W); None where no preview is due. Always present in the last
+        progress of a run.
+    kernel : ndarray of float32 or None
+        Current kernel (kh, kw), summing to 1; present whenever `sharp` is.
+    """
+
+    iteration: int
+    total: int
+    loss: float
+    seconds: float
+    sharp: NDArray[np.float32] | None = None
+    kernel: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Outcome of an optimisation.
+
+    Attributes
+    ----------
+    sharp : ndarray of float32, (H, W)
+        The latent image x where y was seen, in [0, 1].
+    kernel : ndarray of float32, (kh, kw)
+        The PSF k, summing to 1, centroid at the central pixel.
+    iterations : int
+        Steps done.
+    stopped : bool
+        Whether the run was ended before its last step.
+    losses : tuple of float
+        The loss of every step.
+    """
+
+    sharp: NDArray[np.float32]
+    kernel: NDArray[np.float32]
+    iterations: int
+    stopped: bool
+    losses: tuple[float, ...]
