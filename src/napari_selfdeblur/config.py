@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Literal
 
 from napari_selfdeblur import registry
@@ -174,12 +175,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def _kernel_size(value: Any) -> tuple[int, int]:
-    size = (value, value) if isinstance(value, int) else value
-    if (
-        not isinstance(size, tuple | list)
-        or len(size) != 2
-        or not all(isinstance(side, int) and not isinstance(side, bool) for side in size)
-    ):
+    try:
+        # NumPy's whole numbers and arrays are welcome; floats and strings are not.
+        size = tuple(index(side) for side in (value if hasattr(value, "__len__") else (value,) * 2))
+    except TypeError:
+        size = ()
+    if len(size) != 2 or isinstance(value, bool):
         raise ConfigError(
             f"kernel_size must be an odd whole number or a pair of them, got {value!r}; try 21"
         )

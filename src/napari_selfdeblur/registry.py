@@ -17,7 +17,10 @@ _NUMERICS = "napari_selfdeblur.numerics"
 
 IMAGE_GENERATORS = {"skip": f"{_NUMERICS}.generators.skip:skip_image_generator"}
 KERNEL_GENERATORS = {"fcn": f"{_NUMERICS}.generators.fcn:fcn"}
-OPTIMISERS = {"joint": f"{_NUMERICS}.optimise:JointOptimiser"}
+OPTIMISERS = {
+    "joint": f"{_NUMERICS}.optimise:JointOptimiser",
+    "alternating": f"{_NUMERICS}.optimise:AlternatingOptimiser",
+}
 RESTORATIONS: dict[str, str] = {}
 
 

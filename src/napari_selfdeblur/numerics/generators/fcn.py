@@ -1,0 +1,47 @@
+"""G_k, the kernel generator: a fully connected network that ends in a softmax."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from napari_selfdeblur.config import SelfDeblurConfig
+
+__all__ = ["FCN", "fcn"]
+
+_CODE = 200
+_HIDDEN = 1000
+
+
+def fcn(config: SelfDeblurConfig) -> FCN:
+    """Return the paper's kernel generator, uninitialised: 200 - 1000 - kernel."""
+    return FCN(config.kernel_size, hidden_layers=1)
+
+
+class FCN(nn.Module):
+    """Map a code z_k (200,) to a kernel (kh, kw) that is >= 0 and sums to 1.
+
+    Parameters
+    ----------
+    kernel_size : (int, int)
+        Support of the kernel.
+    hidden_layers : int
+        Hidden layers of 1000 units, each followed by ReLU6; the paper's has one.
+    """
+
+    code_shape = (_CODE,)
+
+    def __init__(self, kernel_size: tuple[int, int], hidden_layers: int) -> None:
+        super().__init__()
+        widths = [_CODE, *[_HIDDEN] * hidden_layers]
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(before, after), nn.ReLU6()]
+        layers.append(nn.Linear(widths[-1], kernel_size[0] * kernel_size[1]))
+        self.layers = nn.Sequential(*layers)
+        self.kernel_size = kernel_size
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the softmax over all kernel pixels, in float32."""
+        logits: Tensor = self.layers(z)
+        return torch.softmax(logits.float(), dim=0).view(self.kernel_size)

@@ -1,0 +1,166 @@
+"""G_x, the image generator: an hourglass with skips, the deep image prior of the paper."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_selfdeblur.config import SelfDeblurConfig
+
+__all__ = ["SkipNet", "skip_image_generator"]
+
+_FIRST_NON_LOCAL = 2  # scales 3, 4, 5 of the public code, counted from 0
+
+
+def skip_image_generator(config: SelfDeblurConfig, size: tuple[int, int]) -> SkipNet:
+    """Return the uninitialised image generator for x of `size` (rows, columns).
+
+    As many of ``config.scales`` are used as leave the deepest one 2 pixels for its
+    reflection padding.
+    """
+    scales = min(config.scales, max(1, (min(size) - 1).bit_length() - 1))
+    return SkipNet(
+        code_channels=config.code_channels,
+        channels=config.channels,
+        skip_channels=config.skip_channels,
+        scales=scales,
+        non_local=config.non_local,
+    )
+
+
+class SkipNet(nn.Module):
+    """Map a code z_x (1, C, H, W) to an image (1, 1, H, W) in (0, 1) of any H, W.
+
+    Five scales of 128 channels down and up with 16-channel skips (section 3 and supplement
+    of the paper); every convolution is reflection padded, with bias, batch norm and
+    LeakyReLU 0.2.
+
+    Parameters
+    ----------
+    code_channels, channels, skip_channels : int
+        Channels of the code, of the trunk, of each skip.
+    scales : int
+        Number of halvings.
+    non_local : bool
+        Whether the third and deeper scales have a non-local block.
+    out_channels : int
+        Channels of the output.
+    """
+
+    def __init__(
+        self,
+        *,
+        code_channels: int,
+        channels: int,
+        skip_channels: int,
+        scales: int,
+        non_local: bool,
+        out_channels: int = 1,
+    ) -> None:
+        super().__init__()
+        scale: Scale | None = None
+        for i in reversed(range(scales)):
+            scale = Scale(
+                code_channels if i == 0 else channels,
+                channels,
+                skip_channels,
+                deeper=scale,
+                non_local=non_local and i >= _FIRST_NON_LOCAL,
+            )
+        assert scale is not None
+        self.hourglass = scale
+        self.last = nn.Conv2d(channels, out_channels, 1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the image: the logistic of `logits`."""
+        return torch.sigmoid(self.logits(z))
+
+    def logits(self, z: Tensor) -> Tensor:
+        """Return the last convolution's output, in float32."""
+        value: Tensor = self.last(self.hourglass(z)).float()
+        return value
+
+
+class Scale(nn.Module):
+    """One scale of the hourglass: down by 2, everything deeper, up by 2, joined with the skip."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        skip_channels: int,
+        *,
+        deeper: Scale | None,
+        non_local: bool,
+    ) -> None:
+        super().__init__()
+        self.skip = ConvNormAct(in_channels, skip_channels, 1)
+        self.down = ConvNormAct(in_channels, channels, 3, stride=2)
+        self.attend = NonLocal(channels) if non_local else nn.Identity()
+        self.refine = ConvNormAct(channels, channels, 3)
+        self.deeper = deeper if deeper is not None else nn.Identity()
+        self.norm = BatchNorm(skip_channels + channels)
+        self.up = ConvNormAct(skip_channels + channels, channels, 3)
+        self.mix = ConvNormAct(channels, channels, 1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        skip = self.skip(z)
+        deep = self.deeper(self.refine(self.attend(self.down(z))))
+        deep = F.interpolate(deep, scale_factor=2, mode="bilinear", align_corners=False)
+        # Odd sizes come back one pixel larger.
+        joined = torch.cat([skip, centre_crop(deep, skip.shape[-2:])], dim=1)
+        return self.mix(self.up(self.norm(joined)))
+
+
+class ConvNormAct(nn.Module):
+    """Reflection-padded convolution, batch norm, LeakyReLU 0.2."""
+
+    def __init__(self, in_channels: int, out_channels: int, size: int, stride: int = 1) -> None:
+        super().__init__()
+        self.pad = size // 2
+        self.conv = nn.Conv2d(in_channels, out_channels, size, stride)
+        self.norm = BatchNorm(out_channels)
+
+    def forward(self, z: Tensor) -> Tensor:
+        if self.pad:
+            z = F.pad(z, [self.pad] * 4, mode="reflect")
+        return F.leaky_relu_(self.norm(self.conv(z)), 0.2)
+
+
+class NonLocal(nn.Module):
+    """Dot-product non-local block: z + BN(W(theta (phi^T g) / N)) over all N pixels.
+
+    Associating phi^T g first gives the same numbers as the N x N affinity at linear cost.
+    The batch norm's scale starts at 0, so that the block starts as the identity.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = max(1, channels // 2)
+        self.theta = nn.Conv2d(channels, inner, 1)
+        self.phi = nn.Conv2d(channels, inner, 1)
+        self.g = nn.Conv2d(channels, inner, 1)
+        self.out = nn.Conv2d(inner, channels, 1)
+        self.norm = BatchNorm(channels, initial_scale=0.0)
+
+    def forward(self, z: Tensor) -> Tensor:
+        n = z.shape[-2] * z.shape[-1]
+        theta, phi, g = (f(z).flatten(2) for f in (self.theta, self.phi, self.g))
+        summary = g @ phi.transpose(1, 2) / n
+        mixed = (summary @ theta).unflatten(2, z.shape[-2:])
+        return z + self.norm(self.out(mixed))
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm over the one image's own statistics, always: there is no test time here."""
+
+    def __init__(self, channels: int, initial_scale: float = 1.0) -> None:
+        super().__init__(channels, track_running_stats=False)
+        self.initial_scale = initial_scale
+
+
+def centre_crop(z: Tensor, size: torch.Size) -> Tensor:
+    """Return the central part of `z` (..., H, W) of the given size."""
+    top, left = (z.shape[-2] - size[0]) // 2, (z.shape[-1] - size[1]) // 2
+    return z[..., top : top + size[0], left : left + size[1]]

@@ -1,0 +1,194 @@
+"""Where and how the numbers are computed: device, precision, memory format, memory need."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import psutil
+import torch
+from torch import Tensor
+
+from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.errors import DeviceError, OutOfMemoryError
+
+__all__ = [
+    "Runtime",
+    "available_devices",
+    "device_label",
+    "estimate_memory",
+    "is_out_of_memory",
+    "out_of_memory",
+    "resolve_device",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How a run computes.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where.
+    trunk : torch.dtype
+        Arithmetic of G_x's trunk; everything else is float32.
+    channels_last : bool
+        Whether G_x's tensors keep their channels together.
+    fused : bool
+        Whether Adam updates all weights in one kernel.
+    """
+
+    device: torch.device
+    trunk: torch.dtype
+    channels_last: bool
+    fused: bool
+
+    @classmethod
+    def of(cls, config: SelfDeblurConfig) -> Runtime:
+        """Return the runtime that `config` asks for on this machine.
+
+        Raises
+        ------
+        DeviceError
+            If the device or the precision is not available.
+        """
+        device = resolve_device(config.device)
+        if config.runtime == "reference":
+            if config.precision == "bfloat16":
+                raise DeviceError("runtime='reference' is float32; choose runtime='optimised'")
+            return cls(device, torch.float32, channels_last=False, fused=False)
+        return cls(device, _trunk(config.precision, device), channels_last=True, fused=True)
+
+    def place(self, value: Tensor) -> Tensor:
+        """Return an image-like tensor (1, C, H, W) on the device, in the memory format."""
+        last = torch.channels_last if self.channels_last else torch.contiguous_format
+        return value.to(self.device, memory_format=last)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which G_x runs."""
+        if self.trunk == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.trunk)
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called `name`; ``auto`` is CUDA, then Apple's MPS, then the CPU.
+
+    Raises
+    ------
+    DeviceError
+        If the device is not present.
+    """
+    present = [device for device, _ in available_devices()]
+    if name == "auto":
+        name = next((d for d in ("cuda:0", "mps") if d in present), "cpu")
+    if name == "cuda":
+        name = "cuda:0"
+    if name not in present:
+        raise DeviceError(
+            f"device {name!r} is not available here; available: {', '.join(present)}. "
+            "Choose device='auto' to use the best of them"
+        )
+    return torch.device(name)
+
+
+def available_devices() -> list[tuple[str, str]]:
+    """Return (name, label for people) of every device torch can use on this machine."""
+    names = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [(name, device_label(torch.device(name))) for name in [*names, "cpu"]]
+
+
+def device_label(device: torch.device) -> str:
+    """Return what a person calls `device`."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} ({device})"
+    if device.type == "mps":
+        return "Apple GPU (mps)"
+    return f"CPU ({torch.get_num_threads()} threads, {platform.machine()})"
+
+
+def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
+    """Return the predicted peak memory of a run on y of `shape`, in bytes.
+
+    What a backward pass keeps of G_x, per pixel of x, from the network's widths: at each
+    scale four tensors per convolution with norm and activation. Measured beside
+    the real peak in ``benchmark speed``.
+    """
+    pixels = (shape[0] + config.kernel_size[0] - 1) * (shape[1] + config.kernel_size[1] - 1)
+    wide, narrow = config.channels, config.skip_channels
+    bytes_each = 4 if config.precision == "float32" or config.runtime == "reference" else 2
+    full = 3 * narrow + 3 * (wide + narrow) + 6 * wide
+    quarter = 7 * wide
+    kept = pixels * bytes_each * (full * 4 / 3 + quarter / 3)
+    return int(kept + _BASELINE)
+
+
+_BASELINE = 350 * 2**20
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch means 'no memory' by `error`: on the CPU it raises a bare RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    )
+
+
+def out_of_memory(
+    config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device
+) -> OutOfMemoryError:
+    """Return the error for a run on y of `shape` that does not fit into `device`."""
+    need = estimate_memory(config, shape) / 2**30
+    cure = "crop the image or estimate the kernel on a smaller region"
+    if device.type != "cpu":
+        cure += ", or choose device='cpu'"
+    return OutOfMemoryError(
+        f"out of memory on {device}: an image of {shape[0]} x {shape[1]} pixels with a kernel of "
+        f"{config.kernel_size[0]} x {config.kernel_size[1]} needs about {need:.1f} GiB, of which "
+        f"{_free(device) / 2**30:.1f} GiB are free; {cure}"
+    )
+
+
+def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device) -> None:
+    """Raise `OutOfMemoryError` for a run that cannot fit into the machine's memory at all.
+
+    On the CPU the system kills a process that takes too much: it must not get there.
+    """
+    total = psutil.virtual_memory().total
+    if device.type == "cpu" and estimate_memory(config, shape) > total:
+        raise out_of_memory(config, shape, device)
+
+
+def _free(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def _trunk(precision: str, device: torch.device) -> torch.dtype:
+    if precision == "float32":
+        return torch.float32
+    if _has_bfloat16(device):
+        return torch.bfloat16
+    if precision == "bfloat16":
+        raise DeviceError(
+            f"{device} has no fast bfloat16; choose precision='auto' or precision='float32'"
+        )
+    return torch.float32
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether `device` computes in bfloat16 natively; emulation is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        # Absent from older versions of torch, which then run in float32.
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return False
