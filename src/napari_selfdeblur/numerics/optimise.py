@@ -100,7 +100,8 @@ class Optimiser(ABC):
 
     def image(self) -> Tensor:
         """Return x = G_x(z_x + noise)."""
-        noise = torch.empty_like(self.z_x).normal_(generator=self.noise)
+        # Drawn in the logical order, so that every memory format sees the same noise.
+        noise = torch.randn(self.z_x.shape, generator=self.noise, device=self.z_x.device)
         with self.runtime.autocast():
             x: Tensor = self.G_x(self.z_x + self.config.code_noise * noise)
         return x

@@ -1,0 +1,109 @@
+import pytest
+import torch
+from torch import nn
+
+from napari_selfdeblur import registry
+from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.numerics.generators.initialise import build, uniform_code
+from napari_selfdeblur.numerics.generators.skip import BatchNorm, NonLocal, skip_image_generator
+
+OFFICIAL = SelfDeblurConfig.preset("official")
+SMALL = OFFICIAL.replace(channels=8, skip_channels=4)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_networks_have_the_published_number_of_weights():
+    """About 2.4 M weights in G_x and 0.6 M in G_k at 21 x 21."""
+    g_x = build(lambda: skip_image_generator(OFFICIAL, (275, 275)), seeded())
+    g_k = build(
+        lambda: registry.load("k", "fcn", registry.KERNEL_GENERATORS)(OFFICIAL), seeded()
+    )
+    assert parameters(g_x) == pytest.approx(2.4e6, rel=0.03)
+    # 200 x 1000 + 1000 and 1000 x 441 + 441.
+    assert parameters(g_k) == 201_000 + 441_441
+
+
+def test_image_generator_has_the_published_layers():
+    """5 scales of 128 channels with 16-channel skips; non-local in scales 3, 4 and 5."""
+    network = build(lambda: skip_image_generator(OFFICIAL, (275, 275)), seeded())
+    scales = [m for m in network.modules() if type(m).__name__ == "Scale"]
+    assert len(scales) == 5
+    assert [isinstance(s.attend, NonLocal) for s in scales] == [False, False, True, True, True]
+    assert {s.skip.conv.out_channels for s in scales} == {16}
+    assert {s.up.conv.in_channels for s in scales} == {144}
+    assert {s.down.conv.stride for s in scales} == {(2, 2)}
+
+
+@pytest.mark.parametrize("size", [(64, 64), (33, 65), (47, 70), (5, 9), (271, 34)])
+def test_image_generator_keeps_any_size_and_range(size):
+    """Odd and non-multiple-of-32 sizes come back as they are, inside (0, 1)."""
+    network = build(lambda: skip_image_generator(SMALL, size), seeded())
+    x = network(uniform_code((1, 8, *size), seeded()))
+    assert x.shape == (1, 1, *size)
+    assert x.min() > 0
+    assert x.max() < 1
+
+
+@pytest.mark.parametrize("name", registry.KERNEL_GENERATORS)
+@pytest.mark.parametrize("kernel_size", [(3, 3), (21, 21), (7, 15)])
+def test_kernels_are_non_negative_and_sum_to_one(name, kernel_size):
+    """Every kernel generator's output is a kernel: k >= 0, sum k = 1, of the asked size."""
+    config = SMALL.replace(kernel_generator=name, kernel_size=kernel_size)
+    make = registry.load("kernel_generator", name, registry.KERNEL_GENERATORS)
+    network = build(lambda: make(config), seeded())
+    k = network(uniform_code(network.code_shape, seeded()))
+    assert k.shape == kernel_size
+    assert k.min() >= 0
+    assert k.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_non_local_block_equals_its_quadratic_definition():
+    """theta (phi^T g) / N is the N x N affinity applied to g, at linear cost."""
+    block = build(lambda: NonLocal(6), seeded()).double()
+    nn.init.ones_(block.norm.weight)
+    z = torch.rand(1, 6, 5, 7, dtype=torch.float64, generator=seeded(1))
+    theta, phi, g = (f(z).flatten(2)[0].T for f in (block.theta, block.phi, block.g))
+    affinity = theta @ phi.T / theta.shape[0]
+    mixed = (affinity @ g).T.reshape(1, 3, 5, 7)
+    torch.testing.assert_close(block(z), z + block.norm(block.out(mixed)))
+
+
+def test_non_local_block_starts_as_the_identity():
+    """The last batch norm's scale starts at 0."""
+    block = build(lambda: NonLocal(6), seeded())
+    z = torch.rand(1, 6, 5, 7, generator=seeded())
+    torch.testing.assert_close(block(z), z, rtol=0, atol=0)
+
+
+def test_initial_weights_are_torchs_own():
+    """Weights spread as torch's defaults do: uniform with bound 1 / sqrt(fan in)."""
+    network = build(lambda: skip_image_generator(OFFICIAL, (64, 64)), seeded())
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            bound = module.weight[0].numel() ** -0.5
+            assert module.weight.abs().max() <= bound
+            assert module.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.15)
+        if isinstance(module, BatchNorm):
+            assert set(module.weight.tolist()) == {module.initial_scale}
+
+
+def test_building_leaves_the_global_generator_alone():
+    """Fresh networks draw nothing from torch's global random state."""
+    before = torch.random.get_rng_state()
+    build(lambda: skip_image_generator(SMALL, (40, 40)), seeded())
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_code_is_uniform_up_to_a_tenth():
+    """z is U(0, 0.1)."""
+    z = uniform_code((1, 8, 64, 64), seeded())
+    assert 0 <= z.min()
+    assert z.max() < 0.1
+    assert z.mean().item() == pytest.approx(0.05, rel=0.02)
