@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, Literal
 
+from napari_selfdeblur._version import __version__
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
 
@@ -198,8 +199,8 @@ class RunRecord:
 
 
 def package_version() -> str:
-    """Return this package's version, ``unknown`` when it runs uninstalled."""
-    return _installed("napari-selfdeblur") or "unknown"
+    """Return this package's version."""
+    return __version__
 
 
 def software_versions() -> dict[str, str]:

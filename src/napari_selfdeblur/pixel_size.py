@@ -1,0 +1,102 @@
+"""Pixel sizes and their units in TIFF files, as OME, ImageJ, tifffile and plain TIFF keep them."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import tifffile
+
+__all__ = ["from_tiff", "normalised_unit", "tiff_options"]
+
+_UM = ("um", "\N{MICRO SIGN}m", "\N{GREEK SMALL LETTER MU}m", "micron", "microns", "micrometer")
+_SPELLINGS = dict.fromkeys((*_UM, "micrometers", "micrometre", "micrometres"), "um")
+_NO_UNIT = {"", "pixel", "pixels", "px"}
+_IN_CENTIMETRES = {"nm": 1e-7, "um": 1e-4, "mm": 0.1, "cm": 1.0, "m": 100.0}
+_RESOLUTION_UNITS = {2: "inch", 3: "cm"}  # TIFF 6.0, tag 296; 1 is "none"
+
+PixelSize = tuple[tuple[float, float] | None, str | None]
+
+
+def normalised_unit(unit: str | None) -> str | None:
+    """Return the short name of a unit: ``um`` for every spelling of it, None for pixels."""
+    if unit is None:
+        return None
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), unit).strip()
+    return None if text.lower() in _NO_UNIT else _SPELLINGS.get(text, text)
+
+
+def from_tiff(tif: tifffile.TiffFile) -> PixelSize:
+    """Return ((row distance, column distance), unit) of the first image, (None, None) without.
+
+    OME metadata come first, then ImageJ's, then tifffile's own, then the resolution tags.
+    """
+    if tif.ome_metadata is not None:
+        return _from_ome(tif.ome_metadata)
+    own = (tif.shaped_metadata or ({},))[0]
+    if "pixel_size" in own:
+        row, column = own["pixel_size"]
+        return (float(row), float(column)), normalised_unit(own.get("unit"))
+    size = _from_tags(tif.pages.first)
+    if tif.imagej_metadata is not None:
+        unit = normalised_unit(tif.imagej_metadata.get("unit"))
+        return (None, None) if unit is None and size == (1.0, 1.0) else (size, unit)
+    tag = tif.pages.first.tags.get("ResolutionUnit")
+    unit = None if tag is None else _RESOLUTION_UNITS.get(int(tag.value))
+    return (None, None) if unit is None or size is None else (size, unit)
+
+
+def tiff_options(
+    pixel_size: tuple[float, float] | None, unit: str | None, *, imagej: bool
+) -> dict[str, Any]:
+    """Return the arguments by which `tifffile.imwrite` stores a pixel size.
+
+    ImageJ reads the resolution tags in the unit of its description; any other file gets
+    standard tags in centimetres or inches where the unit allows, and the exact numbers beside.
+    """
+    if pixel_size is None:
+        return {}
+    row, column = pixel_size
+    unit = normalised_unit(unit)
+    if imagej:
+        escaped = "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in unit or "")
+        metadata = {"unit": escaped} if escaped else {}
+        return {"resolution": (1 / column, 1 / row), "resolutionunit": 1, "metadata": metadata}
+    kind, factor = 1, 1.0
+    if unit == "inch":
+        kind = 2
+    elif unit in _IN_CENTIMETRES:
+        kind, factor = 3, _IN_CENTIMETRES[unit]
+    return {
+        "resolution": (1 / (column * factor), 1 / (row * factor)),
+        "resolutionunit": kind,
+        "metadata": {"pixel_size": [row, column], "unit": unit},
+    }
+
+
+def _from_ome(xml: str) -> PixelSize:
+    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    if pixels is None:
+        return None, None
+    sizes = [pixels.get(f"PhysicalSize{axis}") for axis in "YX"]
+    units = {normalised_unit(pixels.get(f"PhysicalSize{axis}Unit", "um")) for axis in "YX"}
+    if None in sizes or len(units) != 1:
+        return None, None
+    row, column = (float(size or 0) for size in sizes)
+    return ((row, column), units.pop()) if row > 0 and column > 0 else (None, None)
+
+
+def _from_tags(page: Any) -> tuple[float, float] | None:
+    sizes = []
+    for name in ("YResolution", "XResolution"):
+        tag = page.tags.get(name)
+        if tag is None:
+            return None
+        pixels, units = tag.value
+        size = units / pixels if pixels else math.inf
+        if not 0 < size < math.inf:
+            return None
+        sizes.append(size)
+    return sizes[0], sizes[1]
