@@ -24,6 +24,7 @@ FLOORS = {
     "files": 2,
     "images": 2,
     "metrics": 2,
+    "pixel_size": 2,
     "records": 2,
     "samples": 2,
     "workflow": 2,
