@@ -16,7 +16,12 @@ __all__ = ["IMAGE_GENERATORS", "KERNEL_GENERATORS", "OPTIMISERS", "RESTORATIONS"
 _NUMERICS = "napari_selfdeblur.numerics"
 
 IMAGE_GENERATORS = {"skip": f"{_NUMERICS}.generators.skip:skip_image_generator"}
-KERNEL_GENERATORS = {"fcn": f"{_NUMERICS}.generators.fcn:fcn"}
+KERNEL_GENERATORS = {
+    "fcn": f"{_NUMERICS}.generators.fcn:fcn",
+    "fcn_shallow": f"{_NUMERICS}.generators.fcn:fcn_shallow",
+    "fcn_deep": f"{_NUMERICS}.generators.fcn:fcn_deep",
+    "skip": f"{_NUMERICS}.generators.skip_kernel:skip_kernel",
+}
 OPTIMISERS = {
     "joint": f"{_NUMERICS}.optimise:JointOptimiser",
     "alternating": f"{_NUMERICS}.optimise:AlternatingOptimiser",

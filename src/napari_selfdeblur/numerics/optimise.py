@@ -11,13 +11,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.numerics import runtime as rt
 from napari_selfdeblur.numerics.forward import blur_valid, centre, sharp_size
+from napari_selfdeblur.numerics.generators.held import HeldKernel
 from napari_selfdeblur.numerics.generators.initialise import build, uniform_code
 from napari_selfdeblur.numerics.losses import DataTerm
 from napari_selfdeblur.numerics.progress import Estimate, Progress
@@ -52,6 +53,8 @@ class Optimiser(ABC):
         What to run.
     tv_weight : float
         Weight lambda of equation (6).
+    kernel : Tensor, (kh, kw), optional
+        A known kernel to hold, of the configuration's size; G_x is then fitted alone.
 
     Raises
     ------
@@ -62,7 +65,11 @@ class Optimiser(ABC):
     """
 
     def __init__(
-        self, y: NDArray[np.float32], config: SelfDeblurConfig, tv_weight: float = 0.0
+        self,
+        y: NDArray[np.float32],
+        config: SelfDeblurConfig,
+        tv_weight: float = 0.0,
+        kernel: Tensor | None = None,
     ) -> None:
         self.config, self.shape = config, (y.shape[0], y.shape[1])
         self.runtime = rt.Runtime.of(config)
@@ -73,15 +80,13 @@ class Optimiser(ABC):
         make_x = registry.load(
             "image_generator", config.image_generator, registry.IMAGE_GENERATORS
         )
-        make_k = registry.load(
-            "kernel_generator", config.kernel_generator, registry.KERNEL_GENERATORS
-        )
         self.G_x = build(lambda: make_x(config, size), seeded).to(device)
         if self.runtime.channels_last:
-            self.G_x = self.G_x.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.G_k = build(lambda: make_k(config), seeded).to(device)
+            self.G_x = self.G_x.to(memory_format=torch.channels_last)
+        self.G_k = _kernel_generator(config, kernel, seeded).to(device)
         self.z_x = self.runtime.place(uniform_code((1, config.code_channels, *size), seeded))
-        self.z_k = uniform_code(self.G_k.code_shape, seeded).to(device)
+        code_shape: tuple[int, ...] = self.G_k.code_shape  # type: ignore[assignment]
+        self.z_k = uniform_code(code_shape, seeded).to(device)
         # The noise on z_x is drawn where it is used, each step.
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.adam = torch.optim.Adam(
@@ -233,6 +238,17 @@ def iterate(
         if done:
             return _estimate(step, losses, optimiser.t, stopped=stopped)
     raise ValueError(f"the optimiser has already done its {total} steps")
+
+
+def _kernel_generator(
+    config: SelfDeblurConfig, kernel: Tensor | None, seeded: torch.Generator
+) -> nn.Module:
+    if kernel is not None:
+        return HeldKernel(kernel)
+    name, known = config.kernel_generator, registry.KERNEL_GENERATORS
+    make = registry.load("kernel_generator", name, known)
+    network: nn.Module = build(lambda: make(config), seeded)
+    return network
 
 
 def _step(optimiser: Optimiser) -> Step:
