@@ -117,7 +117,7 @@ def read_kernel(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     total = kernel.sum()
     if total <= 0:
         raise ImageError(f"{path}: a kernel needs a positive value, this one has none")
-    return (kernel / total).astype(np.float32)
+    return np.asarray(kernel / total, dtype=np.float32)
 
 
 def write_tiff(

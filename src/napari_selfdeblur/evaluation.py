@@ -1,0 +1,75 @@
+"""A known sharp image, to measure results against while they form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.metrics import psnr_up_to_shift
+
+__all__ = ["Reference"]
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in `images`
+
+
+class Reference:
+    """The truth of one blurred image.
+
+    Images are compared by their luma with a peak of 1: 255 of 8-bit images, 1 of floats
+    inside [0, 1], otherwise the truth's own range.
+
+    Parameters
+    ----------
+    truth : array_like, (H, W), (H, W, 3) or (H, W, 4)
+        Sharp image.
+    blurred : array_like
+        The blurred image of the same height and width, before anything was done to it.
+
+    Raises
+    ------
+    ImageError
+        If the two differ in size, or one is not an image.
+    """
+
+    def __init__(self, truth: ArrayLike, blurred: ArrayLike) -> None:
+        sharp, seen = np.asarray(truth), np.asarray(blurred)
+        if sharp.shape[:2] != seen.shape[:2]:
+            raise ImageError(
+                f"the truth has {sharp.shape[:2]} pixels, the blurred image {seen.shape[:2]}; "
+                "give the sharp image of the same field"
+            )
+        own, others = _natural_range(sharp), _natural_range(seen)
+        if own is None or others is None:
+            own = others = (float(sharp.min()), float(sharp.max()))
+            if own[0] == own[1]:
+                raise ImageError("the truth is constant; give the sharp image of this field")
+        self._range = others
+        self._truth = _unit(sharp, own)
+
+    def psnr(self, image: ArrayLike) -> float:
+        """Return the PSNR in dB, up to shift, of an image in the blurred image's values.
+
+        Raises
+        ------
+        ImageError
+            If the image is too small for the search over shifts.
+        """
+        return psnr_up_to_shift(_unit(np.asarray(image), self._range), self._truth)
+
+
+def _natural_range(image: NDArray[Any]) -> tuple[float, float] | None:
+    if image.dtype == np.uint8:
+        return 0.0, 255.0
+    if image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
+        return 0.0, 1.0
+    return None
+
+
+def _unit(image: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.float64]:
+    values = image.astype(np.float64)
+    luma = values[..., :3] @ _LUMA if values.ndim == 3 else values
+    low, high = value_range
+    return np.asarray((luma - low) / (high - low))

@@ -1,0 +1,142 @@
+"""The result at a glance: blurred image, sharp image, kernel and loss in one picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from napari_selfdeblur.files import replacing
+
+__all__ = ["save_panel"]
+
+_DPI = 150
+_HEIGHT = 4.0  # inches, of an image
+_SIDE = 2.5  # inches, of the column with kernel and loss
+_GAP, _MARGIN, _FOOT = 0.25, 0.3, 0.5
+_WIDEST, _NARROWEST = 1.8, 0.6  # aspect ratios beyond which an image is drawn lower or narrower
+_GREY = "0.35"
+
+
+def save_panel(
+    path: str | os.PathLike[str],
+    blurred: ArrayLike,
+    sharp: ArrayLike,
+    kernel: ArrayLike,
+    *,
+    rgb: bool = False,
+    title: str = "",
+    subtitle: str = "",
+    psnr: tuple[float, float] | None = None,
+    losses: Sequence[float] = (),
+) -> None:
+    """Draw blurred | sharp | kernel as a PNG; both images with the same display range.
+
+    Parameters
+    ----------
+    path : path-like
+        Replaced as a whole, once everything is drawn.
+    blurred, sharp : array_like, (H, W), (H, W, 3) or (H, W, 4)
+        In the same values.
+    kernel : array_like, (kh, kw)
+        PSF.
+    rgb : bool
+        Whether the last axis is colour.
+    title, subtitle : str
+        Lines above the images.
+    psnr : (float, float), optional
+        PSNR in dB of `blurred` and `sharp`.
+    losses : sequence of float
+        Loss of every step; drawn where there are at least two.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    before, after, k = np.asarray(blurred), np.asarray(sharp), np.asarray(kernel)
+    aspect = min(max(before.shape[1] / before.shape[0], _NARROWEST), _WIDEST)
+    width = _HEIGHT * aspect
+    head = 0.4 + (0.3 if title else 0) + (0.25 if subtitle else 0)
+    total = (2 * _MARGIN + 2 * width + 3 * _GAP + _SIDE + 0.3, _HEIGHT + head + _FOOT)
+    figure = Figure(figsize=total, facecolor="white")
+    FigureCanvasAgg(figure)
+
+    def place(x: float, y: float, w: float, h: float) -> Axes:
+        return figure.add_axes((x / total[0], y / total[1], w / total[0], h / total[1]))
+
+    def write(x: float, y: float, text: str, **style: Any) -> None:
+        figure.text(x / total[0], y / total[1], text, **style)
+
+    if title:
+        write(_MARGIN, total[1] - 0.16, title, weight="bold", size=12, va="top")
+    if subtitle:
+        write(_MARGIN, total[1] - (0.4 if title else 0.16), subtitle, size=9, color=_GREY, va="top")
+    limits = _display_range(before, after, rgb)
+    names = ("Blurred", "Deblurred")
+    for column, (name, image) in enumerate(zip(names, (before, after), strict=True)):
+        x, y = _MARGIN + column * (width + _GAP), _FOOT + _HEIGHT + 0.08
+        _draw_image(place(x, _FOOT, width, _HEIGHT), image, limits, rgb)
+        write(x, y, name, size=10)
+        if psnr is not None:
+            write(x + width, y, f"PSNR {psnr[column]:.2f} dB", size=10, color=_GREY, ha="right")
+    left = _MARGIN + 2 * (width + _GAP) + _GAP + 0.15
+    curve = len(losses) > 1
+    below = 1.35 if curve else 0.0
+    _draw_kernel(place(left, _FOOT + below, _SIDE, _HEIGHT - below), k)
+    if curve:
+        _draw_losses(place(left, _FOOT, _SIDE, below - 0.6), losses)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=_DPI)
+
+
+def _display_range(before: NDArray[Any], after: NDArray[Any], rgb: bool) -> tuple[float, float]:
+    """Return the values drawn black and white: all of them for photographs, else without tails."""
+    if rgb and before.dtype == np.uint8:
+        return 0.0, 255.0
+    both = [np.asarray(image[..., :3] if rgb else image).ravel() for image in (before, after)]
+    if rgb and all(values.min() >= 0 and values.max() <= 1 for values in both):
+        return 0.0, 1.0
+    tails = [np.percentile(values, (0.1, 99.9)) for values in both]
+    low, high = float(min(t[0] for t in tails)), float(max(t[1] for t in tails))
+    return low, high if high > low else low + 1
+
+
+def _draw_image(axes: Axes, image: NDArray[Any], limits: tuple[float, float], rgb: bool) -> None:
+    low, high = limits
+    if rgb:
+        image = np.clip((image[..., :3].astype(np.float64) - low) / (high - low), 0, 1)
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high)
+    axes.set_anchor("NW")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def _draw_kernel(axes: Axes, kernel: NDArray[Any]) -> None:
+    rows, columns = kernel.shape
+    half_y, half_x = rows / 2, columns / 2
+    extent = (-half_x, half_x, half_y, -half_y)
+    axes.imshow(kernel, cmap="inferno", vmin=0, extent=extent, interpolation="nearest")
+    axes.set_anchor("NW")
+    axes.set_title(f"Kernel {rows} \N{MULTIPLICATION SIGN} {columns} pixels", loc="left", size=10)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.tick_params(labelsize=8, colors=_GREY)
+
+
+def _draw_losses(axes: Axes, losses: Sequence[float]) -> None:
+    axes.semilogy(range(1, len(losses) + 1), losses, color="tab:blue", linewidth=0.9)
+    axes.set_title("Loss of each step", loc="left", size=10)
+    axes.set_xlim(1, len(losses))
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.tick_params(labelsize=8, colors=_GREY, which="both")
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
