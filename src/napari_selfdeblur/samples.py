@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.fft import fft2, fftshift
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from scipy.signal import fftconvolve
+from scipy.special import expit
 from skimage import data
 from skimage.transform import resize
 
@@ -181,12 +182,12 @@ def _nucleus(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
     distance = np.hypot(along / long, across / short)
     texture = gaussian_filter(rng.normal(size=(side, side)), 2.5)
     texture = 1 + 0.25 * texture / texture.std()
-    return np.asarray(120 * np.clip(texture, 0.2, None) / (1 + np.exp((distance - 1) * 22)))
+    return np.asarray(120 * np.clip(texture, 0.2, None) * expit((1 - distance) * 22))
 
 
 def _filament(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
     """Return points a quarter of a pixel apart along a gently bending line."""
-    steps = 6 * side
+    steps = 1656  # 414 pixels: longer than the default field
     bends = gaussian_filter1d(rng.normal(0, 0.05, steps), 40)
     direction = rng.uniform(0, 2 * np.pi) + np.cumsum(bends)
     path = np.cumsum(np.stack([np.sin(direction), np.cos(direction)], axis=1), axis=0) / 4

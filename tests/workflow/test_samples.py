@@ -100,3 +100,10 @@ def test_the_largest_photograph_is_not_enlarged():
     from skimage import data
 
     np.testing.assert_array_equal(motion_blurred_photograph(496).sharp, data.camera()[8:-8, 8:-8])
+
+
+def test_a_large_field_is_as_full_as_a_small_one():
+    """Structures grow in number with the area, so the mean level does not depend on the size."""
+    small, large = blurred_microscopy_field(256), blurred_microscopy_field(512)
+    assert large.blurred.mean() == pytest.approx(small.blurred.mean(), rel=0.3)
+    assert large.scale == small.scale
