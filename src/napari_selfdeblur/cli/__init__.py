@@ -1,0 +1,53 @@
+"""The command line: `napari-selfdeblur run | restore | demo | info`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from napari_selfdeblur.cli.demo import demo
+from napari_selfdeblur.cli.info import info
+from napari_selfdeblur.cli.restore import restore
+from napari_selfdeblur.cli.run import run
+from napari_selfdeblur.errors import ConfigError, DeblurError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Sharpen one blurred image and estimate its blur kernel (SelfDeblur), without training.",
+    epilog="Exit status: 0 done or stopped with Ctrl-C, 1 the run failed, 2 wrong arguments.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+for command in (run, restore, demo, info):
+    app.command()(command)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    args : sequence of str, optional
+        Arguments without the program's name; the process's own unless told.
+
+    Returns
+    -------
+    int
+        0 done, or stopped by the user with the result so far kept; 1 the run failed, with one
+        line on standard error; 2 wrong arguments; 130 interrupted with nothing kept.
+    """
+    # Not app(): that would set the process's exception hook.
+    command = typer.main.get_command(app)
+    try:
+        command.main(args=args, prog_name="napari-selfdeblur")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except (DeblurError, OSError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        sys.stderr.write(f"error: {reason}\n")
+        return 2 if isinstance(error, ConfigError) else 1
+    return 0
