@@ -4,7 +4,30 @@ Names are imported on first use, so that importing the package loads neither tor
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from napari_selfdeblur._version import __version__
+
+if TYPE_CHECKING:
+    from napari_selfdeblur._napari.script import deblur_layer
+    from napari_selfdeblur.config import SelfDeblurConfig
+    from napari_selfdeblur.numerics.progress import Progress
+    from napari_selfdeblur.records import RunRecord
+    from napari_selfdeblur.restoration import estimate_noise, restore
+    from napari_selfdeblur.workflow import DeblurResult, deblur, iter_deblur
+
+__all__ = [
+    "DeblurResult",
+    "Progress",
+    "RunRecord",
+    "SelfDeblurConfig",
+    "__version__",
+    "deblur",
+    "deblur_layer",
+    "estimate_noise",
+    "iter_deblur",
+    "restore",
+]
 
 _HOME = {
     "DeblurResult": "workflow",
@@ -13,10 +36,10 @@ _HOME = {
     "SelfDeblurConfig": "config",
     "deblur": "workflow",
     "deblur_layer": "_napari.script",
+    "estimate_noise": "restoration",
     "iter_deblur": "workflow",
+    "restore": "restoration",
 }
-
-__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
@@ -28,4 +51,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

@@ -26,7 +26,9 @@ OPTIMISERS = {
     "joint": f"{_NUMERICS}.optimise:JointOptimiser",
     "alternating": f"{_NUMERICS}.optimise:AlternatingOptimiser",
 }
-RESTORATIONS: dict[str, str] = {}
+RESTORATIONS = {
+    "generator": f"{_NUMERICS}.nonblind.generator:generator",
+}
 
 
 def check(field: str, name: str, registry: dict[str, str]) -> None:

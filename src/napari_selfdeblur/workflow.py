@@ -19,6 +19,7 @@ from napari_selfdeblur.numerics.optimise import Stop, iterate
 from napari_selfdeblur.numerics.progress import Estimate, Progress
 from napari_selfdeblur.numerics.runtime import device_label
 from napari_selfdeblur.numerics.verdict import judge
+from napari_selfdeblur.restoration import restore_plane
 
 __all__ = ["DeblurResult", "configure", "deblur", "iter_deblur"]
 
@@ -217,7 +218,11 @@ def _run(
         if progress.sharp is not None:
             progress = replace(progress, sharp=prepared.restore_range(progress.sharp))
         yield progress
-    verdict = judge(estimate.sharp, estimate.kernel, prepared.y)
+    sharp = estimate.sharp
+    if config.restoration is not None:
+        device = str(optimiser.runtime.device)
+        sharp = restore_plane(prepared.y, estimate.kernel, config.restoration, device=device)
+    verdict = judge(sharp, estimate.kernel, prepared.y)
     record = records.RunRecord(
         config=config,
         version=records.package_version(),
@@ -231,7 +236,7 @@ def _run(
         verdict=verdict.to_dict(),
         created=created,
     )
-    return DeblurResult(prepared.restore_range(estimate.sharp), estimate.kernel, record)
+    return DeblurResult(prepared.restore_range(sharp), estimate.kernel, record)
 
 
 def _tv_weight(config: SelfDeblurConfig, y: NDArray[np.float32]) -> float:

@@ -80,7 +80,7 @@ def test_unknown_preset_lists_the_known():
 
 def test_unknown_setting_lists_the_known():
     """A misspelt field is an error, not ignored."""
-    with pytest.raises(ConfigError, match="unknown setting iteration; known: .*iterations"):
+    with pytest.raises(ConfigError, match=r"unknown setting iteration; known: .*iterations"):
         SelfDeblurConfig().replace(iteration=3)
 
 

@@ -193,7 +193,9 @@ def test_non_finite_loss_keeps_the_last_good_estimate(bad):
     steps = iterate(optimiser, preview_steps=1)
     next(steps)
     second = next(steps)
-    with pytest.raises(DivergedError, match="the loss became .* at step 3 of 6; lower lr_image") as e:
+    with pytest.raises(
+        DivergedError, match=r"the loss became .* at step 3 of 6; lower lr_image"
+    ) as e:
         next(steps)
     assert e.value.estimate.iterations == 2
     np.testing.assert_array_equal(e.value.estimate.sharp, second.sharp)

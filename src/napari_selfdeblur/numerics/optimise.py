@@ -77,9 +77,7 @@ class Optimiser(ABC):
         rt.check_memory(config, self.shape, device)
         size = sharp_size(self.shape, config.kernel_size)
         seeded = torch.Generator().manual_seed(config.seed)
-        make_x = registry.load(
-            "image_generator", config.image_generator, registry.IMAGE_GENERATORS
-        )
+        make_x = registry.load("image_generator", config.image_generator, registry.IMAGE_GENERATORS)
         self.G_x = build(lambda: make_x(config, size), seeded).to(device)
         if self.runtime.channels_last:
             self.G_x = self.G_x.to(memory_format=torch.channels_last)

@@ -72,8 +72,10 @@ def judge(
         "the kernel is nearly a single point, which means 'no blur': "
         "try another seed or a larger kernel size": measures["peak_mass"] > _DELTA_MASS,
         "the kernel is diffuse: run more iterations": measures["entropy"] > _DIFFUSE_ENTROPY,
-        "the kernel reaches the border of its support: "
-        "try a larger kernel size": measures["border_mass"] > _BORDER_MASS,
+        "the kernel reaches the border of its support: try a larger kernel size": measures[
+            "border_mass"
+        ]
+        > _BORDER_MASS,
         "the image is hardly sparser in its gradients than the blurred one: "
         "the kernel may be wrong, try another seed": measures["sparsity"] > _SPARSITY_GAIN,
     }

@@ -149,7 +149,8 @@ class NonLocal(nn.Module):
         theta, phi, g = (f(z).flatten(2) for f in (self.theta, self.phi, self.g))
         summary = g @ phi.transpose(1, 2) / n
         mixed = (summary @ theta).unflatten(2, z.shape[-2:])
-        return z + self.norm(self.out(mixed))
+        residual: Tensor = self.norm(self.out(mixed))
+        return z + residual
 
 
 class BatchNorm(nn.BatchNorm2d):
