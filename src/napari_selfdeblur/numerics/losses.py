@@ -65,7 +65,8 @@ class SSIM:
         stack = torch.cat(images)
         down = F.conv2d(stack, self.window[None, None, :, None], padding=(_WINDOW // 2, 0))
         both = F.conv2d(down, self.window[None, None, None, :], padding=(0, _WINDOW // 2))
-        return both.split(1)
+        means: tuple[Tensor, ...] = both.split(1)
+        return means
 
 
 class DataTerm:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -45,7 +47,7 @@ class FCN(nn.Module):
         super().__init__()
         widths = [_CODE, *[_HIDDEN] * hidden_layers]
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU6()]
         layers.append(nn.Linear(widths[-1], kernel_size[0] * kernel_size[1]))
         self.layers = nn.Sequential(*layers)

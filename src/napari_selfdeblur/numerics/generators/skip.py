@@ -110,7 +110,8 @@ class Scale(nn.Module):
         deep = F.interpolate(deep, scale_factor=2, mode="bilinear", align_corners=False)
         # Odd sizes come back one pixel larger.
         joined = torch.cat([skip, centre_crop(deep, skip.shape[-2:])], dim=1)
-        return self.mix(self.up(self.norm(joined)))
+        mixed: Tensor = self.mix(self.up(self.norm(joined)))
+        return mixed
 
 
 class ConvNormAct(nn.Module):
