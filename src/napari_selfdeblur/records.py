@@ -21,6 +21,7 @@ __all__ = [
     "Evaluation",
     "RunRecord",
     "TracePoint",
+    "json_ready",
     "package_version",
     "software_versions",
 ]
@@ -129,8 +130,8 @@ class RunRecord:
             )
         rounded = tuple(float(f"{loss:.{_LOSS_DIGITS}g}") for loss in self.losses)
         object.__setattr__(self, "losses", rounded)
-        object.__setattr__(self, "image", _plain(self.image))
-        object.__setattr__(self, "verdict", _plain(self.verdict))
+        object.__setattr__(self, "image", json_ready(self.image))
+        object.__setattr__(self, "verdict", json_ready(self.verdict))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON-ready values; a number that is not finite becomes None."""
@@ -138,7 +139,7 @@ class RunRecord:
         values["config"] = self.config.to_dict()
         if self.evaluation is not None:
             values["evaluation"] = dataclasses.asdict(self.evaluation)
-        plain: dict[str, Any] = _plain(values)
+        plain: dict[str, Any] = json_ready(values)
         return plain
 
     @classmethod
@@ -165,8 +166,8 @@ class RunRecord:
             read["config"] = SelfDeblurConfig.from_dict(read["config"])
             read["losses"] = tuple(math.nan if loss is None else loss for loss in read["losses"])
             if read.get("evaluation") is not None:
-                evaluation = dict(read["evaluation"])
-                trace = tuple(TracePoint(**point) for point in evaluation.pop("trace", ()))
+                evaluation = _measured(read["evaluation"])
+                trace = tuple(TracePoint(**_measured(p)) for p in evaluation.pop("trace", ()))
                 read["evaluation"] = Evaluation(**evaluation, trace=trace)
             return cls(**read)
         except (TypeError, AttributeError) as error:
@@ -209,21 +210,29 @@ def software_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
 
 
+def json_ready(value: Any) -> Any:
+    """Return `value` with lists for tuples, Python numbers for numpy's, None for NaN and inf."""
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
+        return json_ready(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _measured(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with the PSNR of equal images, infinite, which JSON cannot hold."""
+    return {
+        name: math.inf if value is None and name.startswith("psnr") else value
+        for name, value in values.items()
+    }
+
+
 def _installed(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` with lists for tuples, Python numbers for numpy's, None for NaN and inf."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -82,6 +82,15 @@ def test_json_is_strict() -> None:
     assert values["verdict"] == {"measures": {"a": None, "b": None}}
 
 
+def test_infinite_psnr_survives() -> None:
+    """The PSNR of an image equal to the truth, infinite, is null in JSON and infinite again."""
+    point = TracePoint(iteration=1, seconds=0.1, loss=0.5, psnr=math.inf)
+    equal = Evaluation(truth="a", psnr_blurred=20.0, psnr_sharp=math.inf, trace=(point,))
+    record = _record(evaluation=equal)
+    assert json.loads(record.to_json())["evaluation"]["psnr_sharp"] is None
+    assert RunRecord.from_json(record.to_json()) == record
+
+
 def test_losses_stay_on_one_line() -> None:
     """Thousands of losses do not make a record of thousands of lines."""
     text = _record(losses=tuple(0.5 for _ in range(5000))).to_json()

@@ -22,6 +22,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as ProgressBar
 
+from napari_selfdeblur.records import json_ready
+
 if TYPE_CHECKING:
     from napari_selfdeblur.numerics.progress import Progress
 
@@ -51,7 +53,7 @@ class Terminal:
     def result(self, lines: Sequence[str], values: Mapping[str, Any]) -> None:
         """Write the results to standard output: `values` as JSON, or `lines`."""
         if self.as_json:
-            sys.stdout.write(json.dumps(values, allow_nan=False, indent=2) + "\n")
+            sys.stdout.write(json.dumps(json_ready(values), allow_nan=False, indent=2) + "\n")
         elif not self.quiet:
             sys.stdout.write("".join(f"{line}\n" for line in lines))
 
