@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_selfdeblur import workflow
+from napari_selfdeblur import restoration, samples, workflow
 from napari_selfdeblur.cli import main
 from napari_selfdeblur.cli.options import kernel_size, parse_roi
 from napari_selfdeblur.cli.terminal import Terminal, stopped_by_interrupt
@@ -28,6 +28,7 @@ from napari_selfdeblur.numerics.progress import Estimate, Progress
 from napari_selfdeblur.records import RunRecord
 
 FILES = ["photo_deblurred.tif", "photo_kernel.tif", "photo_panel.png", "photo_record.json"]
+FILES_RESTORED = "photo_restored.tif"
 QUICK = ["--kernel-size", "5", "--iterations", "2", "--device", "cpu"]
 
 
@@ -390,3 +391,62 @@ def test_a_perfect_input_has_infinite_psnr(
     values = json.loads(capsys.readouterr().out)
     assert values["psnr_blurred"] is None
     assert np.isfinite(values["psnr_sharp"])
+
+
+@pytest.fixture
+def blurred(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Return the paths of a blurred image, its kernel and its truth."""
+    truth = samples.motion_blurred_photograph(size=64)
+    paths = (tmp_path / "photo.png", tmp_path / "psf.tif", tmp_path / "truth.png")
+    Image.fromarray(truth.blurred).save(paths[0])
+    write_tiff(paths[1], truth.kernel * 50)
+    Image.fromarray(truth.sharp).save(paths[2])
+    return paths
+
+
+def test_restore_with_a_known_kernel(
+    blurred: tuple[Path, Path, Path], out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Restoring with the true kernel writes image and panel, and gains PSNR."""
+    image, kernel, truth = map(str, blurred)
+    args = ["restore", image, kernel, "-o", str(out), "--method", "hyper_laplacian"]
+    more = ["--truth", truth, "--json", "--dtype", "input", "--device", "cpu"]
+    assert main([*args, *more]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["psnr_sharp"] > values["psnr_blurred"] + 2
+    assert sorted(path.name for path in out.iterdir()) == ["photo_restored.png", FILES_RESTORED]
+    stored = read_image(out / FILES_RESTORED).array
+    assert (stored.shape, stored.dtype) == ((64, 64), np.uint8)
+
+
+def test_restore_agrees_with_python(blurred: tuple[Path, Path, Path], out: Path) -> None:
+    """The command and the function give the same image, weight included."""
+    image, kernel, _ = blurred
+    args = ["restore", str(image), str(kernel), "-o", str(out), "--device", "cpu"]
+    assert main([*args, "--weight", "0.01", "--roi", "0:48,8:64", "-q"]) == 0
+    expected = restoration.restore(
+        read_image(image).array[:48, 8:], read_kernel(kernel), weight=0.01, device="cpu"
+    )
+    np.testing.assert_array_equal(read_image(out / FILES_RESTORED).array, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        (["--method", "magic"], 2, "method must be one of"),
+        (["--weight", "-1"], 2, "weight"),
+        (["--roi", "0:9,0:9"], 1, "smaller"),
+    ],
+)
+def test_restore_refuses(
+    blurred: tuple[Path, Path, Path],
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: list[str],
+    status: int,
+    message: str,
+) -> None:
+    """An unknown method or a bad weight is a wrong argument, a too small image a failure."""
+    args = ["restore", str(blurred[0]), str(blurred[1]), "-o", str(out), *change]
+    assert main(args) == status
+    assert message in capsys.readouterr().err

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.kernels import prepare_kernel
 from napari_selfdeblur.pixel_size import from_tiff, tiff_options
 
 __all__ = ["ImageFile", "read_image", "read_kernel", "replacing", "write_text", "write_tiff"]
@@ -90,34 +91,21 @@ def read_image(path: str | os.PathLike[str]) -> ImageFile:
 def read_kernel(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     """Read a blur kernel (PSF) from an image file.
 
-    Negative values are set to zero, colour channels are averaged, alpha is ignored.
-
     Returns
     -------
     ndarray of float32, (kh, kw)
-        Summing to 1; both sides odd, as in the file.
+        As `prepare_kernel` makes it of the pixels: >= 0, summing to 1.
 
     Raises
     ------
     ImageError
-        As `read_image`; also if a side is even, a value is not finite or none is positive.
+        As `read_image`, and where the pixels are no kernel.
     """
-    file = read_image(path)
-    kernel = np.asarray(file.array, dtype=np.float64)
-    if file.rgb:
-        kernel = kernel[..., :3].mean(axis=-1)
-    if kernel.shape[0] % 2 == 0 or kernel.shape[1] % 2 == 0:
-        raise ImageError(
-            f"{path}: a kernel has an odd number of rows and columns, this one has "
-            f"{kernel.shape[0]} x {kernel.shape[1]}; pad it with a row or column of zeros"
-        )
-    if not np.isfinite(kernel).all():
-        raise ImageError(f"{path}: a kernel holds finite values only; replace NaN and infinity")
-    kernel = np.maximum(kernel, 0)
-    total = kernel.sum()
-    if total <= 0:
-        raise ImageError(f"{path}: a kernel needs a positive value, this one has none")
-    return np.asarray(kernel / total, dtype=np.float32)
+    pixels = read_image(path).array
+    try:
+        return prepare_kernel(pixels)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
 
 
 def write_tiff(

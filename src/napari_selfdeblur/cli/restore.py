@@ -58,9 +58,11 @@ def restore(
     outputs = Outputs(output, image.stem, ("restored.tif", "restored.png"))
     outputs.prepare([image, kernel] if truth is None else [image, kernel, truth])
 
-    from napari_selfdeblur import workflow
+    from napari_selfdeblur import restoration
 
-    sharp = workflow.restore(source.array, k, method, weight=weight, device=device, rgb=source.rgb)
+    sharp = restoration.restore(
+        source.array, k, method, weight=weight, device=device, rgb=source.rgb
+    )
     stored = cast_like(sharp, source.array.dtype) if dtype is o.Dtype.INPUT else sharp
     write_tiff(outputs["restored.tif"], stored, source.pixel_size, source.unit, rgb=source.rgb)
     psnr = None
