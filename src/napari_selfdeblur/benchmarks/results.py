@@ -1,0 +1,117 @@
+"""The results file: one JSON object, a line a row, replaced as a whole after each case.
+
+``{"format": ..., "runs": [...], "rows": [...]}``. A run says with what, when and where its
+rows were made; each row names its run by number. Rows hold numbers, no images and no paths of
+the data, so that the file can be published and compared.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.errors import ConfigError, DeblurError
+from napari_selfdeblur.files import write_text
+
+__all__ = ["FORMAT", "Results", "rounded", "row_key"]
+
+FORMAT = "napari-selfdeblur benchmark results 1"
+_DIGITS = 6
+
+
+@dataclass(slots=True)
+class Results:
+    """The contents of a results file.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is written.
+    runs : list of dict
+        Command, date, versions and machine of each run that added rows.
+    rows : list of dict
+        What was measured, in the order it was finished.
+    """
+
+    path: Path
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], *, missing_ok: bool = False) -> Results:
+        """Read a results file.
+
+        Parameters
+        ----------
+        path : path-like
+            Written by `write`.
+        missing_ok : bool
+            Whether a missing file is an empty one.
+
+        Raises
+        ------
+        DeblurError
+            If the file is missing, damaged, or something else.
+        """
+        source = Path(path)
+        if not source.exists():
+            if missing_ok:
+                return cls(source)
+            raise DeblurError(f"{source}: no such file; name the results of a benchmark run")
+        try:
+            values = json.loads(source.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise DeblurError(f"{source}: is no JSON ({error}); choose another file") from error
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise DeblurError(
+                f"{source}: does not hold benchmark results of this version; choose another file"
+            )
+        return cls(source, list(values["runs"]), list(values["rows"]))
+
+    def write(self) -> None:
+        """Replace the file; whoever reads it meanwhile sees the old or the new one."""
+        parts = [
+            f'"{name}": [\n'
+            + ",\n".join(json.dumps(item, allow_nan=False) for item in items)
+            + "\n]"
+            for name, items in (("runs", self.runs), ("rows", self.rows))
+        ]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, f'{{"format": "{FORMAT}",\n' + ",\n".join(parts) + "}\n")
+
+    def keys(self) -> set[str]:
+        """Return the key of every row; see `row_key`."""
+        return {row_key(row) for row in self.rows}
+
+
+def row_key(row: Mapping[str, Any]) -> str:
+    """Return what makes a row or a task the same as another one: case and every setting.
+
+    Settings that came with a later version count as their defaults in older rows.
+    """
+    settings = dict(row.get("config") or {})
+    try:
+        settings = SelfDeblurConfig.from_dict(settings).to_dict()
+    except ConfigError:
+        # A setting this version no longer has: the row stays, and equals no new task.
+        settings["outdated"] = True
+    case = [row[name] for name in ("kind", "dataset", "image", "kernel")]
+    own = [row.get("method"), row.get("weight")]
+    return json.dumps([*case, *own, settings], sort_keys=True)
+
+
+def rounded(value: Any) -> Any:
+    """Return `value` with measured numbers to six digits, and None for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(name): rounded(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    return value
