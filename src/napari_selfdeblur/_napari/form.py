@@ -32,6 +32,7 @@ __all__ = ["SettingsForm"]
 _NONE = "none"
 _MAX_KERNEL = 999
 _MAX_INT = 2**31 - 1
+_OF_A_PRESET = frozenset(SelfDeblurConfig().to_dict()) - {"kernel_size", "device", "seed"}
 _SAME = 1
 """Value of the width field that means 'as the height'; shown in words."""
 
@@ -45,19 +46,24 @@ class SettingsForm(QWidget):
     ----------
     preferences : Preferences
         Values to start from.
+    layer_field : QWidget, optional
+        The choice of the image, shown above the settings and of no concern to `config`.
     """
 
     changed = Signal()
 
-    def __init__(self, preferences: Preferences) -> None:
+    def __init__(self, preferences: Preferences, layer_field: QWidget | None = None) -> None:
         super().__init__()
         self.fields: dict[str, QWidget] = {}
         self._labels: dict[str, QLabel] = {}
+        self._devices: list[str] | None = None
         self._base = SelfDeblurConfig.preset(preferences.preset)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         main = _form_layout()
         layout.addLayout(main)
+        if layer_field is not None:
+            self._add_row(main, "layer", "Image", layer_field)
         self._add(main, "kernel_size", "Kernel size", _spin(3, _MAX_KERNEL, step=2, suffix=" px"))
         self._add(main, "preset", "Preset", _combo(PRESETS))
         self._add(main, "iterations", "Iterations", _spin(1, _MAX_INT, step=100))
@@ -66,6 +72,9 @@ class SettingsForm(QWidget):
         self._add(main, "preview_seconds", "Preview every", _seconds())
         self.advanced = QCollapsible("Advanced")
         self.advanced.setDuration(0)
+        outer = self.advanced.layout()
+        assert outer is not None
+        outer.setContentsMargins(0, 0, 0, 0)
         page = QWidget()
         self._add_advanced(_form_layout(page))
         self.advanced.addWidget(page)
@@ -104,7 +113,7 @@ class SettingsForm(QWidget):
         self._set("kernel_width", _SAME)
         self._set("kernel_size", SelfDeblurConfig().kernel_size[0])
         self._set("seed", 0)
-        self._set("device", preferences.device)
+        self._choose_device(preferences.device)
         self._set("preview_seconds", preferences.preview_seconds)
         self._on_preset(preferences.preset)
 
@@ -119,17 +128,31 @@ class SettingsForm(QWidget):
         combo.addItem(f"auto: {best}" if best else "auto", "auto")
         for name, label in offered:
             combo.addItem(label, name)
+        for index in range(combo.count()):
+            combo.setItemData(index, combo.itemText(index), Qt.ItemDataRole.ToolTipRole)
         combo.blockSignals(False)
-        # A preference says 'cuda', the machine's first card is called 'cuda:0'.
-        self._set("device", next((n for n, _ in offered if n.startswith(chosen)), "auto"))
+        self._devices = [name for name, _ in offered]
+        self._choose_device(chosen)
         self.changed.emit()
 
     def mark(self, name: str | None) -> None:
         """Mark the field called `name` as wrong, and no other."""
         for field, label in self._labels.items():
-            wrong = field == name or (field == "kernel_width" and name == "kernel_size")
-            label.setProperty("wrong", wrong)
+            wrong = field == name
+            if name == "kernel_size" and field == "kernel_width":
+                wrong = self._get("kernel_width") != _SAME
             label.setStyleSheet("color: #ff6b6b; font-weight: bold;" if wrong else "")
+
+    def marked(self) -> list[str]:
+        """Return the names of the fields marked as wrong."""
+        return [name for name, label in self._labels.items() if label.styleSheet()]
+
+    def _choose_device(self, name: str) -> None:
+        """Choose a device; while it is not known what there is, believe that there is this one."""
+        if self._devices is not None:
+            # A preference says 'cuda', the machine's first card is called 'cuda:0'.
+            name = next((each for each in self._devices if each.startswith(name)), "auto")
+        self._set("device", name)
 
     def _add_advanced(self, form: QFormLayout) -> None:
         width = _spin(_SAME, _MAX_KERNEL, step=2, suffix=" px")
@@ -145,13 +168,17 @@ class SettingsForm(QWidget):
         self._add(form, "precision", "Precision", _combo(PRECISIONS))
         self._add(form, "restoration", "Restoration", _combo([_NONE, *registry.RESTORATIONS]))
 
-    def _add(self, form: QFormLayout, name: str, text: str, field: QWidget) -> None:
+    def _add_row(self, form: QFormLayout, name: str, text: str, field: QWidget) -> None:
         label = QLabel(text)
         for widget in (label, field):
             widget.setToolTip(TOOLTIPS[name])
         label.setBuddy(field)
-        self.fields[name], self._labels[name] = field, label
+        self._labels[name] = label
         form.addRow(label, field)
+
+    def _add(self, form: QFormLayout, name: str, text: str, field: QWidget) -> None:
+        self._add_row(form, name, text, field)
+        self.fields[name] = field
         if isinstance(field, QComboBox):
             field.currentIndexChanged.connect(self._on_change)
         elif isinstance(field, QSpinBox | QDoubleSpinBox):
@@ -167,7 +194,7 @@ class SettingsForm(QWidget):
     def _on_preset(self, name: str) -> None:
         self._base = SelfDeblurConfig.preset(name)
         for field in self.fields:
-            if field not in ("kernel_size", "device", "seed") and hasattr(self._base, field):
+            if field in _OF_A_PRESET:
                 self._set(field, getattr(self._base, field))
         self.changed.emit()
 

@@ -100,6 +100,7 @@ class DeblurJob(QObject):
         self._stop = threading.Event()
         self._mailbox = _Mailbox()
         self._worker: Any = None
+        self._in_activity = False
 
     @property
     def running(self) -> bool:
@@ -181,19 +182,30 @@ class DeblurJob(QObject):
         return self.result
 
     def _on_report(self) -> None:
+        progress = self._report()
+        # napari handles pending events while it moves its own bar, among them this job's next
+        # report and its end: nothing of this report may come after it, and none within it.
+        if progress is not None and not self._in_activity:
+            self._in_activity = True
+            bar = self._worker.pbar
+            if bar.total != progress.total:
+                bar.total = progress.total
+            if self.running:
+                bar.update(progress.iteration - bar.n)
+            self._in_activity = False
+
+    def _report(self) -> Progress | None:
         progress, preview = self._mailbox.take()
         if preview is not None and preview.sharp is not None and preview.kernel is not None:
             self._layers.show(preview.sharp, preview.kernel)
             self._layers.annotate({"status": "running", "config": self.config.to_dict()})
             self.previewed.emit(preview.kernel)
         if progress is not None:
-            bar = self._worker.pbar
-            bar.total = progress.total
-            bar.update(progress.iteration - bar.n)
             self.progressed.emit(progress)
+        return progress
 
     def _on_returned(self, outcome: _Outcome) -> None:
-        self._on_report()
+        self._report()
         if outcome.result is not None:
             self._keep(outcome.result)
         elif outcome.error is not None:

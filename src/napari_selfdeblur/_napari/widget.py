@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
-    QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -37,6 +36,7 @@ __all__ = ["DeblurWidget"]
 
 _PAPER = "https://arxiv.org/abs/1908.02197"
 _CHECK_MS = 100
+_LINK = "#7aa2f7"
 _COLOURS = {"info": "", "warning": "color: #e5b567;", "error": "color: #ff6b6b;"}
 
 
@@ -56,7 +56,7 @@ class DeblurWidget(QWidget):
         self._steps, self._seconds = 0, 0.0
         self._image_check = ImageCheck()
         self.layer_combo = ImageLayerCombo(napari_viewer)
-        self.form = SettingsForm(read_preferences())
+        self.form = SettingsForm(read_preferences(), self.layer_combo)
         self.memory = QLabel()
         self.run_button = QPushButton("Run")
         self.stop_button = QPushButton("Stop and keep")
@@ -86,7 +86,6 @@ class DeblurWidget(QWidget):
         running = self._job is not None and self._job.running
         problem, field = self._problem()
         self.form.mark(field)
-        self._mark_layer(field == "layer")
         if not running:
             self.run_button.setEnabled(problem is None)
             if problem is not None:
@@ -189,9 +188,6 @@ class DeblurWidget(QWidget):
         self.message.setStyleSheet(_COLOURS[kind])
         self.message.setText(text)
 
-    def _mark_layer(self, wrong: bool) -> None:
-        self._layer_label.setStyleSheet("color: #ff6b6b; font-weight: bold;" if wrong else "")
-
     def _connect(self) -> None:
         self._check_timer.timeout.connect(self.check)
         self.form.changed.connect(self._check_timer.start)
@@ -210,15 +206,9 @@ class DeblurWidget(QWidget):
         header.addWidget(title, 1)
         header.addWidget(self._reset_button)
 
-        self._layer_label = QLabel("Image")
-        self.layer_combo.setToolTip(TOOLTIPS["layer"])
-        choice = QFormLayout()
-        choice.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choice.addRow(self._layer_label, self.layer_combo)
         settings = QWidget()
         inner = QVBoxLayout(settings)
         inner.setContentsMargins(0, 0, 6, 0)
-        inner.addLayout(choice)
         inner.addWidget(self.form)
         inner.addStretch()
         scroll = QScrollArea()
@@ -256,5 +246,7 @@ def _header() -> str:
         name, _, address = entry.partition(", ")
         if name == "Documentation":
             links["guide"] = address
-    linked = " · ".join(f'<a href="{links[name]}">{name}</a>' for name in sorted(links))
+    linked = " · ".join(
+        f'<a href="{links[name]}" style="color: {_LINK}">{name}</a>' for name in sorted(links)
+    )
     return f"<b>Blind deconvolution</b> &nbsp; {linked}"

@@ -1,0 +1,265 @@
+"""The life of a background run: every end it can come to."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+import weakref
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_selfdeblur._napari.job import DeblurJob
+from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.errors import DeblurError, DivergedError, ImageError, OutOfMemoryError
+from napari_selfdeblur.numerics.progress import Estimate
+from napari_selfdeblur.records import RunRecord
+
+
+@pytest.fixture
+def source(viewer_model: ViewerModel, blurred: np.ndarray) -> Image:
+    return viewer_model.add_image(blurred, name="cells")
+
+
+@pytest.fixture
+def job(viewer_model: ViewerModel, source: Image, config: SelfDeblurConfig) -> DeblurJob:
+    return DeblurJob(viewer_model, source, config)
+
+
+def previewed(job: DeblurJob) -> bool:
+    return job.layers[0] is not None
+
+
+def names(viewer: ViewerModel) -> list[str]:
+    return sorted(layer.name for layer in viewer.layers)
+
+
+def test_a_real_run_leaves_two_layers_and_its_record(
+    viewer_model: ViewerModel, source: Image, job: DeblurJob, blurred: np.ndarray
+) -> None:
+    """A run on an image of 24 x 32 ends with image, kernel and record; the source is untouched."""
+    job.start()
+    result = job.wait(60)
+    sharp, kernel = job.layers
+    assert names(viewer_model) == ["cells", "cells deblurred", "cells kernel"]
+    assert sharp is not None
+    assert kernel is not None
+    np.testing.assert_array_equal(sharp.data, result.sharp)
+    np.testing.assert_array_equal(kernel.data, result.kernel)
+    assert sharp.data.shape == blurred.shape
+    assert sharp.data.dtype == np.float32
+    assert kernel.data.sum() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(source.data, blurred)
+    for layer in (sharp, kernel):
+        facts = json.loads(json.dumps(layer.metadata["selfdeblur"]))
+        assert RunRecord.from_dict(facts).config == job.config
+    assert job.state == "finished"
+
+
+def test_a_real_run_of_a_colour_layer(viewer_model: ViewerModel, config: SelfDeblurConfig) -> None:
+    """An RGB layer gives an RGB result of its shape."""
+    colour = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    job = DeblurJob(viewer_model, viewer_model.add_image(colour, rgb=True), config)
+    job.start()
+    job.wait(60)
+    sharp = job.layers[0]
+    assert sharp is not None
+    assert sharp.rgb
+    assert sharp.data.shape == colour.shape
+
+
+def test_previews_come_while_it_runs(
+    qtbot, fake_run, viewer_model: ViewerModel, job: DeblurJob
+) -> None:
+    """Both layers show intermediate estimates, always the same two layers."""
+    job.start()
+    qtbot.waitUntil(lambda: previewed(job))
+    sharp = job.layers[0]
+    seen = float(sharp.data[0, 0])
+    qtbot.waitUntil(lambda: float(sharp.data[0, 0]) > seen)
+    assert sharp.metadata["selfdeblur"]["status"] == "running"
+    assert len(viewer_model.layers) == 3
+    fake_run.finish.set()
+    job.wait(5)
+    assert job.layers[0] is sharp
+
+
+def test_progress_is_reported(qtbot, fake_run, job: DeblurJob) -> None:
+    """Reports carry step, total, loss and time, in the order of the steps."""
+    seen = []
+    job.progressed.connect(seen.append)
+    job.start()
+    qtbot.waitUntil(lambda: len(seen) >= 2)
+    fake_run.finish.set()
+    job.wait(5)
+    steps = [progress.iteration for progress in seen]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == fake_run.steps
+    assert all(progress.total == 1000 for progress in seen)
+
+
+def test_stop_keeps_what_there_is(qtbot, fake_run, job: DeblurJob) -> None:
+    """A stopped run has a result, says so in its record, and shows it."""
+    job.start()
+    qtbot.waitUntil(lambda: previewed(job))
+    job.stop()
+    result = job.wait(5)
+    assert job.state == result.record.status == "stopped"
+    sharp = job.layers[0]
+    np.testing.assert_array_equal(sharp.data, result.sharp)
+    assert sharp.metadata["selfdeblur"]["status"] == "stopped"
+
+
+def test_an_unforeseen_error_ends_the_run(qtbot, fake_run, job: DeblurJob) -> None:
+    """A RuntimeError of the numerics arrives as a DeblurError; the last preview stays, marked."""
+    fake_run.fail_at, fake_run.error = 20, RuntimeError("shape mismatch")
+    job.start()
+    with pytest.raises(DeblurError, match="unexpected RuntimeError: shape mismatch") as caught:
+        job.wait(5)
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert job.state == "failed"
+    assert not job.running
+    facts = job.layers[0].metadata["selfdeblur"]
+    assert facts["status"] == "failed"
+    assert "shape mismatch" in facts["reason"]
+
+
+def test_out_of_memory_ends_the_run(fake_run, viewer_model: ViewerModel, job) -> None:
+    """Out of memory at the first step: the message is passed on and no layer is left."""
+    fake_run.fail_at = 1
+    fake_run.error = OutOfMemoryError("out of memory on cuda:0: crop the image")
+    job.start()
+    with pytest.raises(OutOfMemoryError, match="crop the image"):
+        job.wait(5)
+    assert names(viewer_model) == ["cells"]
+
+
+def test_a_failed_run_lets_go_of_its_networks(fake_run, job: DeblurJob) -> None:
+    """What the frames of a failed run held is freed, although the error is kept."""
+    held = []
+
+    class Network:
+        def __init__(self) -> None:
+            held.append(weakref.ref(self))
+
+    fake_run.in_frame = Network
+    fake_run.fail_at, fake_run.error = 2, RuntimeError("out of luck")
+    job.start()
+    with pytest.raises(DeblurError):
+        job.wait(5)
+    gc.collect()
+    assert job.error is not None
+    assert held[0]() is None
+
+
+def test_divergence_keeps_the_last_good_estimate(
+    fake_run, job: DeblurJob, blurred: np.ndarray
+) -> None:
+    """The estimate that the error brings is shown and marked as that of a failed run."""
+    kernel = np.full((5, 5), 1 / 25, np.float32)
+    good = Estimate(np.full(blurred.shape, 42, np.float32), kernel, 6, True, (1.0,))
+    fake_run.fail_at, fake_run.error = 7, DivergedError("the loss became NaN at step 7", good)
+    job.start()
+    with pytest.raises(DivergedError, match="NaN"):
+        job.wait(5)
+    sharp, shown = job.layers
+    assert sharp.data.min() == sharp.data.max() == 42
+    np.testing.assert_array_equal(shown.data, kernel)
+    assert sharp.metadata["selfdeblur"]["status"] == "failed"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_deleting_a_preview_layer_does_not_end_the_run(
+    qtbot, fake_run, viewer_model: ViewerModel, job: DeblurJob, which: int
+) -> None:
+    """The run goes on without the layer; the result is shown in full at the end."""
+    job.start()
+    qtbot.waitUntil(lambda: previewed(job))
+    viewer_model.layers.remove(job.layers[which])
+    before = fake_run.steps
+    qtbot.waitUntil(lambda: fake_run.steps > before + 20)
+    assert len(viewer_model.layers) == 2
+    fake_run.finish.set()
+    job.wait(5)
+    assert names(viewer_model) == ["cells", "cells deblurred", "cells kernel"]
+
+
+def test_deleting_the_source_does_not_end_the_run(
+    qtbot, fake_run, viewer_model: ViewerModel, source: Image, job: DeblurJob
+) -> None:
+    """The run owns a copy of the image, so the source layer may go."""
+    job.start()
+    qtbot.waitUntil(lambda: previewed(job))
+    viewer_model.layers.remove(source)
+    fake_run.finish.set()
+    job.wait(5)
+    assert names(viewer_model) == ["cells deblurred", "cells kernel"]
+
+
+def test_a_job_runs_once(fake_run, job: DeblurJob) -> None:
+    """A second start is refused, while running and after."""
+    job.start()
+    with pytest.raises(DeblurError, match="started before"):
+        job.start()
+    fake_run.finish.set()
+    job.wait(5)
+    with pytest.raises(DeblurError, match="started before"):
+        job.start()
+    assert fake_run.calls == 1
+
+
+def test_waiting_has_its_limits(fake_run, job: DeblurJob) -> None:
+    """wait() refuses a run that was not started and gives up in time on one that goes on."""
+    with pytest.raises(DeblurError, match="not started"):
+        job.wait()
+    job.start()
+    with pytest.raises(TimeoutError, match="it goes on"):
+        job.wait(0.05)
+    assert job.running
+    fake_run.finish.set()
+    assert job.wait(5) is job.result
+
+
+def test_a_quit_worker_ends_the_run(qtbot, fake_run, job: DeblurJob) -> None:
+    """What napari does to its workers when a window closes: the run ends, without a result."""
+    job.start()
+    qtbot.waitUntil(lambda: previewed(job))
+    job._worker.quit()
+    with pytest.raises(DeblurError, match="viewer was closed"):
+        job.wait(5)
+    assert job.state == "cancelled"
+    assert job.result is None
+
+
+def test_a_busy_viewer_piles_up_nothing(fake_run, job: DeblurJob) -> None:
+    """Of all the steps that pass while the viewer is busy, only the newest is reported."""
+    seen = []
+    job.progressed.connect(seen.append)
+    job.start()
+    while fake_run.steps < 50:
+        time.sleep(0.01)
+    fake_run.finish.set()
+    job.wait(5)
+    assert seen[0].iteration >= 50
+
+
+def test_previews_are_not_faster_than_the_viewer_bears(
+    viewer_model: ViewerModel, source: Image, config: SelfDeblurConfig
+) -> None:
+    """An interval below a quarter of a second is raised to it."""
+    job = DeblurJob(viewer_model, source, config, preview_seconds=0.001)
+    assert job._preview_seconds == 0.25
+
+
+def test_an_image_that_cannot_be_deblurred_is_reported(
+    viewer_model: ViewerModel, config: SelfDeblurConfig
+) -> None:
+    """A constant image ends the run with the message of the image check."""
+    job = DeblurJob(viewer_model, viewer_model.add_image(np.ones((24, 24))), config)
+    job.start()
+    with pytest.raises(ImageError, match=r"constant|contrast"):
+        job.wait(60)
+    assert len(viewer_model.layers) == 1
