@@ -27,6 +27,9 @@ OPTIMISERS = {
     "alternating": f"{_NUMERICS}.optimise:AlternatingOptimiser",
 }
 RESTORATIONS = {
+    "hyper_laplacian": f"{_NUMERICS}.nonblind.hyper_laplacian:hyper_laplacian",
+    "sparse": f"{_NUMERICS}.nonblind.sparse:sparse",
+    "saturated": f"{_NUMERICS}.nonblind.saturated:saturated",
     "generator": f"{_NUMERICS}.nonblind.generator:generator",
 }
 
