@@ -300,7 +300,7 @@ def _line(finished: Finished) -> str:
     images = {"": row.get("sharp"), **row.get("restorations", {})}
     psnr = [f"{name} {image['psnr']:.2f} dB".strip() for name, image in images.items() if image]
     outcome = ", ".join(psnr) or row["status"]
-    seconds = f"{row.get('seconds', 0):.0f} s"
+    seconds = f"{row.get('seconds', 0):.1f} s"
     count = f"[{finished.done}/{finished.total}]"
     return f"{count} {row['image']} {row['kernel']} {what}: {outcome}, {seconds}"
 
