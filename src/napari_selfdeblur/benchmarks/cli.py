@@ -15,9 +15,10 @@ import typer
 from napari_selfdeblur import registry
 from napari_selfdeblur.benchmarks import lai as lai_data
 from napari_selfdeblur.benchmarks import levin as levin_data
+from napari_selfdeblur.benchmarks import options as o
 from napari_selfdeblur.benchmarks.cases import Case
 from napari_selfdeblur.benchmarks.tasks import Task
-from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
+from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,37 +33,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="The data set.")
-]
-Output = Annotated[
-    Path,
-    typer.Option("--output", "-o", dir_okay=False, help="Results file (JSON); grows if it exists."),
-]
-Images = Annotated[str | None, typer.Option(help="Names or numbers: im1,im2. All unless told.")]
-Kernels = Annotated[str | None, typer.Option(help="Names or numbers: 1,2. All unless told.")]
-Preset = Annotated[str, typer.Option(help=", ".join(PRESETS) + ".")]
-Seeds = Annotated[str, typer.Option(help="Seeds, each a run of its own: 0,1,2.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Change a setting; may be repeated."),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Jobs = Annotated[int, typer.Option(help="Processes side by side.")]
-Threads = Annotated[int | None, typer.Option(help="Threads of each process.")]
-Trace = Annotated[int, typer.Option(help="Measure every so many steps; 0 for never.")]
-Snapshots = Annotated[
-    bool, typer.Option("--snapshots", help="With --trace: keep a few intermediate images.")
-]
-Restorations = Annotated[
-    str | None,
-    typer.Option(help="Restorations tried with the estimated kernel: a,b or none. All classical."),
-]
-Reference = Annotated[
-    str, typer.Option(help="Known-kernel restoration behind the error ratios, or none.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-
 _CLASSICAL = ("sparse", "hyper_laplacian")
 _FINDERS = {"levin": levin_data.find, "lai": lai_data.find}
 
@@ -70,21 +40,21 @@ _FINDERS = {"levin": levin_data.find, "lai": lai_data.find}
 @app.command(short_help="Deblur the captures of Levin and others, 2009.")
 def levin(
     context: typer.Context,
-    folder: Folder,
-    output: Output,
-    images: Images = None,
-    kernels: Kernels = None,
-    preset: Preset = "fast",
-    seeds: Seeds = "0",
-    changes: Set = None,
-    device: Device = "auto",
-    restorations: Restorations = None,
-    reference: Reference = "sparse",
-    jobs: Jobs = 1,
-    threads: Threads = None,
-    trace: Trace = 0,
-    snapshots: Snapshots = False,
-    quiet: Quiet = False,
+    folder: o.Folder,
+    output: o.Output,
+    images: o.Images = None,
+    kernels: o.Kernels = None,
+    preset: o.Preset = "fast",
+    seeds: o.Seeds = "0",
+    changes: o.Set = None,
+    device: o.Device = "auto",
+    restorations: o.Restorations = None,
+    reference: o.Reference = "sparse",
+    jobs: o.Jobs = 1,
+    threads: o.Threads = None,
+    trace: o.Trace = 0,
+    snapshots: o.Snapshots = False,
+    quiet: o.Quiet = False,
 ) -> None:
     """Deblur the captures of Levin et al. 2009: DIR/im1_kernel1_img.png, DIR/gt/im1.png.
 
@@ -100,21 +70,21 @@ def levin(
 @app.command(short_help="Deblur the captures of Lai and others, 2016.")
 def lai(
     context: typer.Context,
-    folder: Folder,
-    output: Output,
-    images: Images = None,
-    kernels: Kernels = None,
-    preset: Preset = "fast",
-    seeds: Seeds = "0",
-    changes: Set = None,
-    device: Device = "auto",
-    restorations: Restorations = None,
-    reference: Reference = "hyper_laplacian",
-    jobs: Jobs = 1,
-    threads: Threads = None,
-    trace: Trace = 0,
-    snapshots: Snapshots = False,
-    quiet: Quiet = False,
+    folder: o.Folder,
+    output: o.Output,
+    images: o.Images = None,
+    kernels: o.Kernels = None,
+    preset: o.Preset = "fast",
+    seeds: o.Seeds = "0",
+    changes: o.Set = None,
+    device: o.Device = "auto",
+    restorations: o.Restorations = None,
+    reference: o.Reference = "hyper_laplacian",
+    jobs: o.Jobs = 1,
+    threads: o.Threads = None,
+    trace: o.Trace = 0,
+    snapshots: o.Snapshots = False,
+    quiet: o.Quiet = False,
 ) -> None:
     """Deblur the captures of Lai et al. 2016: DIR/uniform_ycbcr, DIR/ground_truth.
 
@@ -130,17 +100,17 @@ def lai(
 @app.command(short_help="Restore captures with their true kernels.")
 def known(
     context: typer.Context,
-    folder: Folder,
-    output: Output,
+    folder: o.Folder,
+    output: o.Output,
     dataset: Annotated[str, typer.Option(help="levin or lai.")] = "levin",
     methods: Annotated[str | None, typer.Option(help="Restorations. All classical ones.")] = None,
     weight: Annotated[float | None, typer.Option(help="Weight of the prior.")] = None,
-    images: Images = None,
-    kernels: Kernels = None,
-    device: Device = "auto",
-    jobs: Jobs = 1,
-    threads: Threads = None,
-    quiet: Quiet = False,
+    images: o.Images = None,
+    kernels: o.Kernels = None,
+    device: o.Device = "auto",
+    jobs: o.Jobs = 1,
+    threads: o.Threads = None,
+    quiet: o.Quiet = False,
 ) -> None:
     """Restore captures with their true kernels; each one's orientation is found by re-blurring."""
     if dataset not in _FINDERS:

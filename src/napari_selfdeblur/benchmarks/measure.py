@@ -87,8 +87,13 @@ def _compare(
     task: Task, subject: Subject, sharp: ArrayLike, kernel: NDArray[np.float32]
 ) -> dict[str, Any]:
     """Return the measures of the run's own image, of restorations, and of the kernel."""
+    from napari_selfdeblur.numerics.noise import noise_sigma
+
     true, reference = subject.kernel, None
-    row: dict[str, Any] = {"restorations": {}}
+    row: dict[str, Any] = {
+        "restorations": {},
+        "noise_sigma": noise_sigma(subject.grey(subject.image)),
+    }
     if true is not None:
         row["kernel_similarity"] = kernel_similarity(kernel, true.psf)
         row["kernel_mse"] = kernel_mse(kernel, true.psf)

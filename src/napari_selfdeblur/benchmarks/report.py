@@ -204,19 +204,31 @@ def _category_table(groups: Sequence[Group], categories: Sequence[str]) -> str:
 def _case_table(group: Group) -> str:
     methods = _restorations(group)
     head = ["capture", "blurred", "its own", *(f"restored, {name}" for name in methods)]
-    head += ["known kernel", "authors", "kernel similarity", "credible", "steps", "s"]
+    head += [
+        "known kernel",
+        "authors",
+        "noise sigma",
+        "kernel similarity",
+        "credible",
+        "steps",
+        "s",
+    ]
     rows = []
     for row in group.rows:
         images = [row.get("blurred"), *(image_of(row, name) for name in (None, *methods))]
         cells = [_f(image["psnr"] if image else None, 2) for image in images]
         cells.append(_f((row.get("reference") or {}).get("psnr"), 2))
         cells.append(_f(_authors_psnr(row), 2))
+        cells.append(_f(row.get("noise_sigma"), 5))
         cells.append(_f(row.get("kernel_similarity"), 3))
         verdict = row.get("verdict")
         said = "yes" if verdict and verdict["credible"] else "no" if verdict else row["status"]
         cells += [said, str(row.get("iterations", "-")), _f(row.get("seconds"), 0)]
         rows.append([case_label(row), *cells])
-    return _table(head, rows) + "\n\nPSNR in dB."
+    return (
+        _table(head, rows)
+        + "\n\nPSNR in dB; noise as measured on the capture, whose values are in [0, 1]."
+    )
 
 
 def _provenance(files: Sequence[Results]) -> str:
