@@ -22,6 +22,7 @@ FLOORS = {
     "numerics": 1,
     "alignment": 2,
     "benchmarks": 2,
+    "checkpoints": 2,
     "evaluation": 2,
     "figures": 2,
     "files": 2,

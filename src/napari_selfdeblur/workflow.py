@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur import images, records, registry
+from napari_selfdeblur.checkpoints import Checkpoint
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DivergedError
 from napari_selfdeblur.numerics.noise import noise_sigma
@@ -24,6 +26,7 @@ from napari_selfdeblur.restoration import restore_plane
 __all__ = ["DeblurResult", "configure", "deblur", "iter_deblur"]
 
 _TV_PER_SIGMA = 0.1
+_CHECKPOINT_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ def iter_deblur(
     preview_seconds: float | None = None,
     preview_steps: int | None = None,
     stop: Stop | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Generator[Progress, None, DeblurResult]:
     """Deblur one image step by step (SelfDeblur, CVPR 2020, equation 6).
 
@@ -151,6 +155,10 @@ def iter_deblur(
         Put image and kernel into a progress at most this often, or every so many steps.
     stop : threading.Event, optional
         Ends the run after the present step, with what it has.
+    checkpoint : path, optional
+        File that a stopped run is put aside in, and any run every 100 steps. Where it exists
+        the run goes on from there, to the numbers of an uninterrupted one; a finished run
+        deletes it.
 
     Yields
     ------
@@ -166,7 +174,7 @@ def iter_deblur(
     Raises
     ------
     ConfigError
-        If a setting is outside its range.
+        If a setting is outside its range, or `checkpoint` belongs to another run.
     ImageError
         If the image cannot be processed as it is.
     DeviceError
@@ -188,24 +196,25 @@ def iter_deblur(
     )
     prepared = images.prepare(image, chosen.kernel_size, rgb=rgb)
     source = images.describe(image)
-    return _run(prepared, source, chosen, preview_seconds, preview_steps, stop)
+    put_aside = None if checkpoint is None else Checkpoint.of(checkpoint, chosen, source)
+    previews = {"preview_seconds": preview_seconds, "preview_steps": preview_steps}
+    return _run(prepared, source, chosen, put_aside, stop=stop, **previews)
 
 
 def _run(
     prepared: images.PreparedImage,
     source: dict[str, Any],
     config: SelfDeblurConfig,
-    preview_seconds: float | None,
-    preview_steps: int | None,
-    stop: Stop | None,
+    checkpoint: Checkpoint | None,
+    **options: Any,
 ) -> Generator[Progress, None, DeblurResult]:
     created, start = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     tv_weight = _tv_weight(config, prepared.y)
     make = registry.load("optimiser", config.optimiser, registry.OPTIMISERS)
     optimiser = make(prepared.y, config, tv_weight)
-    steps = iterate(
-        optimiser, stop=stop, preview_seconds=preview_seconds, preview_steps=preview_steps
-    )
+    if checkpoint is not None:
+        checkpoint.resume(optimiser)
+    steps = iterate(optimiser, **options)
     while True:
         try:
             progress = next(steps)
@@ -217,7 +226,13 @@ def _run(
             raise
         if progress.sharp is not None:
             progress = replace(progress, sharp=prepared.restore_range(progress.sharp))
+        if checkpoint is not None and progress.iteration % _CHECKPOINT_STEPS == 0:
+            checkpoint.save(optimiser)
         yield progress
+    if checkpoint is not None and estimate.stopped:
+        checkpoint.save(optimiser)
+    elif checkpoint is not None:
+        checkpoint.discard()
     sharp = estimate.sharp
     if config.restoration is not None:
         device = str(optimiser.runtime.device)

@@ -90,6 +90,8 @@ class Job:
         Data type of the written image.
     truth : Truth or None
         Known sharp image.
+    checkpoint : Path or None
+        Where the run is put aside and taken up again.
     """
 
     source: ImageFile
@@ -99,6 +101,7 @@ class Job:
     terminal: Terminal
     dtype: Dtype = Dtype.FLOAT32
     truth: Truth | None = None
+    checkpoint: Path | None = None
     _trace: list[TracePoint] = field(default_factory=list)
 
     def perform(self) -> None:
@@ -127,6 +130,7 @@ class Job:
                     rgb=self.source.rgb,
                     preview_steps=self.truth.every or None if self.truth else None,
                     stop=stop,
+                    checkpoint=self.checkpoint,
                     on_progress=on_progress,
                 )
         except DivergedError as error:

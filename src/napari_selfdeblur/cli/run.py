@@ -59,6 +59,13 @@ def run(
         int,
         typer.Option(min=0, metavar="N", help="Record PSNR and loss every N steps; needs --truth."),
     ] = 0,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Put the run aside in FILE when it is stopped, and go on from FILE if it exists.",
+        ),
+    ] = None,
     quiet: o.Quiet = False,
     as_json: o.Json = False,
 ) -> None:
@@ -109,6 +116,7 @@ def run(
         terminal=Terminal(quiet=quiet, as_json=as_json),
         dtype=dtype,
         truth=_truth(truth, known, source.array, trace),
+        checkpoint=checkpoint,
     ).perform()
 
 

@@ -50,10 +50,11 @@ def blur_valid(x: Tensor, k: Tensor) -> Tensor:
         # conv2d correlates: the flip makes it a convolution.
         y = F.conv2d(planes, k.flip(0, 1)[None, None])
         return y.reshape(*x.shape[:-2], *y.shape[-2:])
-    size = [next_fast_len(n, real=True) for n in x.shape[-2:]]
+    size: list[int] = [next_fast_len(n, real=True) for n in x.shape[-2:]]
     spectrum = torch.fft.rfft2(x, s=size) * torch.fft.rfft2(k, s=size)
     # The circular wrap of size >= x reaches only the first kh - 1 rows, kw - 1 columns.
-    return torch.fft.irfft2(spectrum, s=size)[..., kh - 1 : x.shape[-2], kw - 1 : x.shape[-1]]
+    full: Tensor = torch.fft.irfft2(spectrum, s=size)
+    return full[..., kh - 1 : x.shape[-2], kw - 1 : x.shape[-1]]
 
 
 def centring_shift(k: NDArray[np.floating]) -> tuple[int, int]:

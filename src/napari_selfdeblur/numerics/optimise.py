@@ -96,6 +96,7 @@ class Optimiser(ABC):
         )
         self.objective = DataTerm(torch.from_numpy(y)[None, None].to(device), config, tv_weight)
         self.t = 0
+        self.losses: list[float] = []
 
     @abstractmethod
     def step(self) -> Step:
@@ -124,6 +125,7 @@ class Optimiser(ABC):
         """Return all that `restore_state` needs to go on from here: tensors and numbers."""
         return {
             "t": self.t,
+            "losses": list(self.losses),
             "G_x": self.G_x.state_dict(),
             "G_k": self.G_k.state_dict(),
             "adam": self.adam.state_dict(),
@@ -132,7 +134,7 @@ class Optimiser(ABC):
 
     def restore_state(self, state: dict[str, Any]) -> None:
         """Go on from `state`, made by `state` of an optimiser of the same image and config."""
-        self.t = state["t"]
+        self.t, self.losses = state["t"], list(state["losses"])
         self.G_x.load_state_dict(state["G_x"])
         self.G_k.load_state_dict(state["G_k"])
         self.adam.load_state_dict(state["adam"])
@@ -210,7 +212,7 @@ def iterate(
     OutOfMemoryError
         If the device has no memory left.
     """
-    total, losses, last = optimiser.config.iterations, list[float](), None
+    total, last = optimiser.config.iterations, None
     start = shown = time.perf_counter()
     while optimiser.t < total:
         step = _step(optimiser)
@@ -218,9 +220,9 @@ def iterate(
             raise DivergedError(
                 f"the loss became {step.loss} at step {optimiser.t} of {total}; lower lr_image and "
                 "lr_kernel, choose precision='float32', or try another seed",
-                None if last is None else _estimate(last, losses, optimiser.t - 1, stopped=True),
+                None if last is None else _estimate(optimiser, last, stopped=True),
             )
-        losses.append(step.loss)
+        optimiser.losses.append(step.loss)
         last = step
         now = time.perf_counter()
         stopped = stop is not None and stop.is_set() and optimiser.t < total
@@ -234,7 +236,7 @@ def iterate(
         shown = now if due else shown
         yield Progress(optimiser.t, total, step.loss, now - start, sharp, kernel)
         if done:
-            return _estimate(step, losses, optimiser.t, stopped=stopped)
+            return _estimate(optimiser, step, stopped=stopped)
     raise ValueError(f"the optimiser has already done its {total} steps")
 
 
@@ -264,6 +266,7 @@ def _images(step: Step) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return centre(step.x[0, 0].cpu().numpy().copy(), step.k.cpu().numpy().copy())
 
 
-def _estimate(step: Step, losses: list[float], t: int, *, stopped: bool) -> Estimate:
+def _estimate(optimiser: Optimiser, step: Step, *, stopped: bool) -> Estimate:
     sharp, kernel = _images(step)
-    return Estimate(sharp, kernel, t, stopped, tuple(losses))
+    losses = tuple(optimiser.losses)
+    return Estimate(sharp, kernel, len(losses), stopped, losses)
