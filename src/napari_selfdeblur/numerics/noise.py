@@ -23,6 +23,11 @@ _ROUNDING = 1e-12
 def noise_sigma(y: ArrayLike) -> float:
     """Estimate the noise of an image from the kurtosis of its DCT bands.
 
+    Found with known noise of 0.002 to 0.1 added to photographs in [0, 1], four seeds each:
+    blurred (Gaussian, 1 pixel or more) within 6 % on 128 by 128 pixels and 4 % on 256 by 256,
+    mostly low, being bounded by the least variance of 63 bands. Sharp: within 6 % from 0.05
+    and 25 % from 0.02; below, fine texture hides the noise (down to 0) or is taken for it.
+
     Parameters
     ----------
     y : array_like of float, (H, W)
@@ -31,7 +36,8 @@ def noise_sigma(y: ArrayLike) -> float:
     Returns
     -------
     float
-        Standard deviation of additive white Gaussian noise, in the units of `y`, >= 0.
+        Standard deviation of additive white Gaussian noise, in the units of `y`, >= 0;
+        0 for a constant image, and for one of 8 by 8 pixels, which has one sample a band.
 
     Raises
     ------
@@ -50,7 +56,8 @@ def wavelet_sigma(y: ArrayLike) -> float:
     """Estimate the noise of an image from the median of its finest wavelet coefficients.
 
     This is `skimage.restoration.estimate_sigma`. It takes fine texture for noise, so it
-    reads high on sharp images; on blurred ones it has little texture to mistake.
+    reads high on sharp images (by half at 0.02). On blurred ones (Gaussian, 1.5 pixels or
+    more) it was found within 6 % from 0.005.
 
     Parameters
     ----------

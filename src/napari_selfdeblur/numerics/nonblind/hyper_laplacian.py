@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.numerics.nonblind.operators import Blur, checked_weight, noise_scale
+from napari_selfdeblur.numerics.nonblind.operators import (
+    Blur,
+    checked_weight,
+    differences,
+    differences_adjoint,
+    noise_scale,
+)
 
 __all__ = ["hyper_laplacian", "shrink"]
 
@@ -67,19 +73,21 @@ def hyper_laplacian(
     w = checked_weight(weight, positive=True)
     rho = gamma = 0.1
 
+    delta = y.new_zeros(A.canvas)
+    delta[0, 0] = 1
     M, My = A.embed(torch.ones_like(y)), A.embed(y)
-    inside = _inside(A, M)
-    DtD = torch.fft.rfft2(_adjoint(_differences(_delta(M)))).real
+    inside = A.inside(y.device)
+    DtD = torch.fft.rfft2(differences_adjoint(differences(delta))).real
     inverse = 1 / (rho * A.K.abs() ** 2 + gamma * DtD)
     x = A.start(y)
     u, s = torch.zeros_like(x), x.new_zeros((2, *A.canvas))
     for _ in range(iterations):
-        Kx, Dx = A.blur(x) + u, _differences(x) + s
+        Kx, Dx = A.blur(x) + u, differences(x) + s
         z = (My + rho * Kx) / (M + rho)
         v = torch.where(inside, shrink(Dx, w / gamma, exponent), Dx)
         u, s = Kx - z, Dx - v
         right = rho * A.K.conj() * torch.fft.rfft2(z - u)
-        right += gamma * torch.fft.rfft2(_adjoint(v - s))
+        right += gamma * torch.fft.rfft2(differences_adjoint(v - s))
         x = torch.fft.irfft2(inverse * right, s=A.canvas)
     return A.centre(x)
 
@@ -102,28 +110,3 @@ def shrink(t: Tensor, w: float, exponent: float, newton: int = 5) -> Tensor:
         p = a * w * v ** (a - 2)
         v = v - (v - r + p * v) / (1 + (a - 1) * p)
     return torch.where(t.abs() > threshold, torch.copysign(v, t), 0)
-
-
-def _differences(x: Tensor) -> Tensor:
-    """Return D x, (2, Hc, Wc): circular forward differences along columns, then rows."""
-    return torch.stack((torch.roll(x, -1, 1) - x, torch.roll(x, -1, 0) - x))
-
-
-def _adjoint(v: Tensor) -> Tensor:
-    """Return D^T v."""
-    return torch.roll(v[0], 1, 1) - v[0] + torch.roll(v[1], 1, 0) - v[1]
-
-
-def _delta(canvas: Tensor) -> Tensor:
-    delta = torch.zeros_like(canvas)
-    delta[0, 0] = 1
-    return delta
-
-
-def _inside(A: Blur, canvas: Tensor) -> Tensor:
-    """Return where a difference stays on the part that y depends on; only those are penalised."""
-    rows, columns = A.needed
-    inside = torch.zeros((2, *A.canvas), dtype=torch.bool, device=canvas.device)
-    inside[0, :rows, : columns - 1] = True
-    inside[1, : rows - 1, :columns] = True
-    return inside

@@ -17,7 +17,7 @@ from torch import Tensor
 from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.numerics.noise import noise_sigma
 
-__all__ = ["Blur", "checked_weight", "noise_scale"]
+__all__ = ["Blur", "checked_weight", "differences", "differences_adjoint", "noise_scale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,27 @@ class Blur:
         """Return the central (H, W) of the canvas: x where y was seen."""
         top, left = ((n - s) // 2 for n, s in zip(self.needed, self.shape, strict=True))
         return x[top : top + self.shape[0], left : left + self.shape[1]].contiguous()
+
+    def inside(self, device: torch.device) -> Tensor:
+        """Return where `differences` stay on the part that y depends on, bool (2, Hc, Wc).
+
+        A prior looks at these alone: the others cross an edge that is not there.
+        """
+        rows, columns = self.needed
+        inside = torch.zeros((2, *self.canvas), dtype=torch.bool, device=device)
+        inside[0, :rows, : columns - 1] = True
+        inside[1, : rows - 1, :columns] = True
+        return inside
+
+
+def differences(x: Tensor) -> Tensor:
+    """Return D x, (2, Hc, Wc): circular forward differences along a row, then down a column."""
+    return torch.stack((torch.roll(x, -1, 1) - x, torch.roll(x, -1, 0) - x))
+
+
+def differences_adjoint(v: Tensor) -> Tensor:
+    """Return D^T v, (Hc, Wc)."""
+    return torch.roll(v[0], 1, 1) - v[0] + torch.roll(v[1], 1, 0) - v[1]
 
 
 def checked_weight(weight: float, *, positive: bool) -> float:

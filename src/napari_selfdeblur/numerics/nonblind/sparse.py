@@ -44,7 +44,7 @@ def sparse(
     k : Tensor of float, (kh, kw)
         The PSF; scaled to sum 1.
     weight : float, optional
-        we >= 0 (Levin's: 0.0068). When not given, 3.75 `noise_scale`.
+        we > 0 (Levin's: 0.0068). When not given, 3.75 `noise_scale`.
     sigma : float, optional
         Noise standard deviation of `y`; measured by `noise_sigma` when not given.
     rounds : int
@@ -67,7 +67,7 @@ def sparse(
     A = Blur.of(y, k)
     if weight is None:
         weight = 3.75 * noise_scale(y, sigma)
-    we = checked_weight(weight, positive=False)
+    we = checked_weight(weight, positive=True)
     rows, columns = A.needed
 
     def solve(x: Tensor, w: list[Tensor]) -> Tensor:
