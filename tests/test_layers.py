@@ -23,6 +23,7 @@ FLOORS = {
     "alignment": 2,
     "benchmarks": 2,
     "checkpoints": 2,
+    "command_line": 2,
     "evaluation": 2,
     "figures": 2,
     "files": 2,

@@ -106,6 +106,8 @@ class RunRecord:
         Whether the result is credible, and why not; None where it was not judged.
     evaluation : Evaluation or None
         Comparison with the truth, where one was given.
+    command : str or None
+        The command line, without folders, of a run that had one.
     created : str
         When, ISO 8601 in UTC.
     """
@@ -121,6 +123,7 @@ class RunRecord:
     image: dict[str, Any]
     verdict: dict[str, Any] | None = None
     evaluation: Evaluation | None = None
+    command: str | None = None
     created: str = field(default_factory=_now)
 
     def __post_init__(self) -> None:
@@ -154,7 +157,7 @@ class RunRecord:
             If the settings inside are not valid.
         """
         names = {f.name for f in dataclasses.fields(cls)}
-        optional = {"verdict", "evaluation", "created"}
+        optional = {"verdict", "evaluation", "command", "created"}
         if missing := names - optional - set(values):
             raise DeblurError(f"not a run record: {', '.join(sorted(missing))} missing")
         if unknown := set(values) - names:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from napari_selfdeblur.benchmarks import levin as levin_data
 from napari_selfdeblur.benchmarks import options as o
 from napari_selfdeblur.benchmarks.cases import Case
 from napari_selfdeblur.benchmarks.tasks import Task
+from napari_selfdeblur.command_line import as_asked
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 
@@ -259,7 +259,7 @@ def _measure(
             sys.stderr.write(text + "\n")
 
     note(f"{len(tasks)} measurements, {len(tasks) - todo} of them in {output} already")
-    command = _command(context)
+    command = as_asked(context)
     for finished in run(tasks, results, jobs=jobs, threads=threads, command=command):
         note(_line(finished))
 
@@ -273,19 +273,3 @@ def _line(finished: Finished) -> str:
     seconds = f"{row.get('seconds', 0):.1f} s"
     count = f"[{finished.done}/{finished.total}]"
     return f"{count} {row['image']} {row['kernel']} {what}: {outcome}, {seconds}"
-
-
-def _command(context: typer.Context) -> str:
-    """Return what was asked for, without folders: results are published, paths are private."""
-    words = context.command_path.split()
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        source = context.get_parameter_source(name)
-        value = context.params.get(name)
-        if source is None or source.name != "COMMANDLINE" or value is False:
-            continue
-        option = [parameter.opts[0]] if parameter.param_type_name == "option" else []
-        for item in value if isinstance(value, list) else [value]:
-            text = item.name if isinstance(item, Path) else str(item)
-            words += [*option, *([] if item is True else [text])]
-    return shlex.join(words)

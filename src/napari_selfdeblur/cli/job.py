@@ -92,6 +92,8 @@ class Job:
         Known sharp image.
     checkpoint : Path or None
         Where the run is put aside and taken up again.
+    command : str or None
+        The command line, for the record.
     """
 
     source: ImageFile
@@ -102,6 +104,7 @@ class Job:
     dtype: Dtype = Dtype.FLOAT32
     truth: Truth | None = None
     checkpoint: Path | None = None
+    command: str | None = None
     _trace: list[TracePoint] = field(default_factory=list)
 
     def perform(self) -> None:
@@ -172,6 +175,7 @@ class Job:
             record,
             image={**record.image, **self.origin},
             evaluation=self._evaluate(result),
+            command=self.command,
         )
         sharp = result.sharp
         if self.dtype is Dtype.INPUT:

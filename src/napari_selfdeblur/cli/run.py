@@ -13,11 +13,13 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.cli import options as o
 from napari_selfdeblur.cli.job import Job, Outputs, Truth
 from napari_selfdeblur.cli.terminal import Terminal
+from napari_selfdeblur.command_line import as_asked
 
 __all__ = ["run"]
 
 
 def run(
+    context: typer.Context,
     image: o.Image,
     output: o.Output,
     kernel_size: Annotated[
@@ -117,6 +119,7 @@ def run(
         dtype=dtype,
         truth=_truth(truth, known, source.array, trace),
         checkpoint=checkpoint,
+        command=as_asked(context),
     ).perform()
 
 

@@ -110,7 +110,8 @@ def device_label(device: torch.device) -> str:
         return f"{torch.cuda.get_device_name(device)} ({device})"
     if device.type == "mps":
         return "Apple GPU (mps)"
-    return f"CPU ({torch.get_num_threads()} threads, {platform.machine()})"
+    threads = torch.get_num_threads()
+    return f"CPU ({threads} thread{'s' if threads > 1 else ''}, {platform.machine()})"
 
 
 def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
