@@ -42,6 +42,7 @@ class FakeRun:
         self.error: BaseException = ValueError("no error was chosen")
         self.calls = 0
         self.steps = 0
+        self.verdict: dict[str, Any] = {"credible": True, "reasons": []}
         self.in_frame: Callable[[], Any] = object
 
     def __call__(
@@ -85,7 +86,7 @@ class FakeRun:
             status="stopped" if stop.is_set() else "finished",
             losses=(1.0,),
             image=images.describe(image),
-            verdict={"credible": True, "reasons": [], "measures": {}},
+            verdict=self.verdict,
             created="2026-01-01T00:00:00+00:00",
         )
         return DeblurResult(sharp, kernel, record)

@@ -163,6 +163,16 @@ def test_closing_the_viewer_ends_the_run(qtbot, fake_run, viewer: Viewer, docked
     assert fake_run.steps == steps
 
 
+def test_a_result_that_meets_a_closed_window_does_no_harm(qtbot, fake_run, viewer, docked) -> None:
+    """A run that ends just as the window closes raises nothing."""
+    job = begin(qtbot, fake_run, docked)
+    fake_run.finish.set()
+    time.sleep(0.1)
+    viewer.close()
+    qtbot.waitUntil(lambda: not job.running)
+    assert job.state == "cancelled"
+
+
 def test_quitting_ends_the_run_at_once(qtbot, fake_run, viewer: Viewer, docked) -> None:
     """What napari awaits before it quits does not take the whole run, even with nobody looking."""
     begin(qtbot, fake_run, docked)

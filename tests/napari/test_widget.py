@@ -67,6 +67,8 @@ def test_every_field_reaches_the_configuration(deblur_widget: DeblurWidget) -> N
     field(deblur_widget, "seed").setValue(3)
     field(deblur_widget, "device").setCurrentIndex(2)
     field(deblur_widget, "tv_weight").setText("1e-6")
+    field(deblur_widget, "lr_image").setText("0.005")
+    field(deblur_widget, "lr_kernel").setText("2e-4")
     field(deblur_widget, "loss").setCurrentText("ssim")
     field(deblur_widget, "channels").setValue(16)
     field(deblur_widget, "non_local").setChecked(True)
@@ -81,6 +83,8 @@ def test_every_field_reaches_the_configuration(deblur_widget: DeblurWidget) -> N
         device="cpu",
         tv_weight=1e-6,
         loss="ssim",
+        lr_image=0.005,
+        lr_kernel=2e-4,
         channels=16,
         non_local=True,
         optimiser="alternating",
@@ -93,7 +97,12 @@ def test_every_field_reaches_the_configuration(deblur_widget: DeblurWidget) -> N
     ("name", "change", "message"),
     [
         ("kernel_size", lambda f: f.setValue(20), "kernel_size must be odd, got 20; try 21"),
-        ("tv_weight", lambda f: f.setText("little"), "tv_weight must be a number or 'auto'"),
+        (
+            "tv_weight",
+            lambda f: f.setText("little"),
+            "tv_weight must be a number, got 'little'; try 0",
+        ),
+        ("lr_image", lambda f: f.setText("auto"), "lr_image must be a number greater than 0"),
         ("tv_weight", lambda f: f.setText("-1"), "tv_weight must be"),
         ("layer", None, "smaller|at least"),
     ],
@@ -241,6 +250,27 @@ def test_settings_stay_between_runs(qtbot, fake_run, deblur_widget) -> None:
         qtbot.waitUntil(deblur_widget.run_button.isEnabled)
         assert deblur_widget.form.config() == before
         assert fake_run.calls == count
+
+
+def test_doubts_are_told(qtbot, fake_run, deblur_widget) -> None:
+    """A result that is not credible is announced with every reason."""
+    fake_run.verdict = {"credible": False, "reasons": ["kernel is flat", "image is flat"]}
+    fake_run.finish.set()
+    press(qtbot, deblur_widget.run_button)
+    qtbot.waitUntil(deblur_widget.run_button.isEnabled)
+    lines = deblur_widget.message.text().splitlines()
+    assert lines[0].endswith("The result is doubtful:")
+    assert lines[1:] == ["• kernel is flat", "• image is flat"]
+
+
+def test_the_memory_need_is_told(qtbot, deblur_widget, viewer_model) -> None:
+    """Before Run, the widget shows the estimate, and a larger one for a wider network."""
+    large = viewer_model.add_image(np.random.default_rng(0).random((200, 300)))
+    deblur_widget.layer_combo.choose(large)
+    qtbot.waitUntil(lambda: "200 x 300 pixels" in deblur_widget.memory.text())
+    before = deblur_widget.memory.text()
+    field(deblur_widget, "channels").setValue(1024)
+    qtbot.waitUntil(lambda: deblur_widget.memory.text() != before)
 
 
 def test_stop_and_keep(qtbot, fake_run, deblur_widget, viewer_model) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -48,11 +47,12 @@ class ImageCheck:
 
 
 def memory_text(layer: Image, config: SelfDeblurConfig) -> str:
-    """Return the memory a run needs, in words; nothing until torch is loaded."""
-    runtime = sys.modules.get("napari_selfdeblur.numerics.runtime")
-    if runtime is None or layer.ndim != 2:
+    """Return the memory a run needs, in words. Loads torch."""
+    from napari_selfdeblur.numerics.runtime import estimate_memory
+
+    if layer.ndim != 2:
         return ""
     pixels = layer.data[0] if layer.multiscale else layer.data
     height, width = pixels.shape[:2]
-    need = runtime.estimate_memory(config, (height, width)) / 2**30
+    need = estimate_memory(config, (height, width)) / 2**30
     return f"{height} x {width} pixels: about {need:.1f} GiB of memory"

@@ -32,7 +32,10 @@ __all__ = ["SettingsForm"]
 _NONE = "none"
 _MAX_KERNEL = 999
 _MAX_INT = 2**31 - 1
-_OF_A_PRESET = frozenset(SelfDeblurConfig().to_dict()) - {"kernel_size", "device", "seed"}
+_KNOWN = SelfDeblurConfig()
+_OF_A_PRESET = frozenset(_KNOWN.to_dict()) - {"kernel_size", "device", "seed"}
+_NUMBERS = ("tv_weight", "lr_image", "lr_kernel")
+"""Fields typed as text: a box with arrows cannot step through orders of magnitude."""
 _SAME = 1
 """Value of the width field that means 'as the height'; shown in words."""
 
@@ -96,7 +99,8 @@ class SettingsForm(QWidget):
             for name in self.fields
             if name not in ("kernel_size", "kernel_width", "preset", "preview_seconds")
         }
-        changes["tv_weight"] = _tv_weight(changes["tv_weight"])
+        for name in _NUMBERS:
+            changes[name] = _number(name, changes[name])
         changes["restoration"] = _or_none(changes["restoration"])
         return self._base.replace(
             kernel_size=(height, height if width == _SAME else width), **changes
@@ -111,7 +115,7 @@ class SettingsForm(QWidget):
         """Fill every field in anew."""
         self._set("preset", preferences.preset)
         self._set("kernel_width", _SAME)
-        self._set("kernel_size", SelfDeblurConfig().kernel_size[0])
+        self._set("kernel_size", _KNOWN.kernel_size[0])
         self._set("seed", 0)
         self._choose_device(preferences.device)
         self._set("preview_seconds", preferences.preview_seconds)
@@ -160,6 +164,8 @@ class SettingsForm(QWidget):
         self._add(form, "kernel_width", "Kernel width", width)
         self._add(form, "loss", "Data term", _combo(LOSSES))
         self._add(form, "tv_weight", "TV weight", QLineEdit())
+        self._add(form, "lr_image", "Image step size", QLineEdit())
+        self._add(form, "lr_kernel", "Kernel step size", QLineEdit())
         self._add(form, "optimiser", "Optimiser", _combo(registry.OPTIMISERS))
         self._add(form, "image_generator", "Image net", _combo(registry.IMAGE_GENERATORS))
         self._add(form, "kernel_generator", "Kernel net", _combo(registry.KERNEL_GENERATORS))
@@ -259,12 +265,12 @@ def _combo(names: Iterable[str]) -> QComboBox:
     return combo
 
 
-def _tv_weight(text: str) -> float | str:
+def _number(name: str, text: str) -> float | str:
     if text.strip() == "auto":
         return "auto"
     with contextlib.suppress(ValueError):
         return float(text)
-    raise ConfigError(f"tv_weight must be a number or 'auto', got {text!r}; try 0")
+    raise ConfigError(f"{name} must be a number, got {text!r}; try {getattr(_KNOWN, name):g}")
 
 
 def _or_none(name: str) -> str | None:

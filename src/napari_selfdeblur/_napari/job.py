@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
-import traceback
-from collections.abc import Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_info
-from numpy.typing import NDArray
 from qtpy.QtCore import QEventLoop, QObject, QTimer, Signal
 
 from napari_selfdeblur._napari.layers import ResultLayers, read_source
+from napari_selfdeblur._napari.worker import Mailbox, Outcome, run_steps
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError, DivergedError
 
@@ -30,7 +25,6 @@ __all__ = ["MIN_PREVIEW_SECONDS", "DeblurJob"]
 MIN_PREVIEW_SECONDS = 0.25
 """Layers are updated no faster: each update costs time that the run then lacks."""
 
-_REPORT_SECONDS = 0.1
 _running: set[DeblurJob] = set()
 """Keeps a run alive that nobody holds, such as a scripted one whose handle was dropped."""
 
@@ -98,7 +92,7 @@ class DeblurJob(QObject):
         self._layers = ResultLayers(viewer, self.source)
         self._preview_seconds = max(MIN_PREVIEW_SECONDS, preview_seconds)
         self._stop = threading.Event()
-        self._mailbox = _Mailbox()
+        self._mailbox = Mailbox()
         self._worker: Any = None
         self._in_activity = False
 
@@ -125,7 +119,7 @@ class DeblurJob(QObject):
         self.state = "running"
         _running.add(self)
         self._worker = create_worker(
-            _steps,
+            run_steps,
             self.source.image,
             self.config,
             self.source.rgb,
@@ -168,7 +162,7 @@ class DeblurJob(QObject):
             self.ended.connect(loop.quit)
             if timeout is not None:
                 timer.start(int(timeout * 1000))
-            loop.exec_()
+            loop.exec()
             timed_out = timeout is not None and not timer.isActive()
             if timed_out and self.state == "running":
                 raise TimeoutError(
@@ -196,6 +190,8 @@ class DeblurJob(QObject):
 
     def _report(self) -> Progress | None:
         progress, preview = self._mailbox.take()
+        if self._window_closed:
+            return None
         if preview is not None and preview.sharp is not None and preview.kernel is not None:
             self._layers.show(preview.sharp, preview.kernel)
             self._layers.annotate({"status": "running", "config": self.config.to_dict()})
@@ -204,7 +200,14 @@ class DeblurJob(QObject):
             self.progressed.emit(progress)
         return progress
 
-    def _on_returned(self, outcome: _Outcome) -> None:
+    @property
+    def _window_closed(self) -> bool:
+        """Whether napari has quit the worker, as it does when it closes a window."""
+        return bool(self._worker.abort_requested)
+
+    def _on_returned(self, outcome: Outcome) -> None:
+        if self._window_closed:
+            return
         self._report()
         if outcome.result is not None:
             self._keep(outcome.result)
@@ -239,82 +242,6 @@ class DeblurJob(QObject):
             self.previewed.emit(estimate.kernel)
         else:
             self._layers.annotate(facts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """How a run ended. Errors are handed over as values: a worker swallows some when raised."""
-
-    result: DeblurResult | None = None
-    error: DeblurError | None = None
-
-
-class _Mailbox:
-    """Holds the newest progress and the newest preview, so that a busy viewer piles up none."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._progress: Progress | None = None
-        self._preview: Progress | None = None
-
-    def put(self, progress: Progress) -> None:
-        with self._lock:
-            self._progress = progress
-            if progress.sharp is not None:
-                self._preview = progress
-
-    def take(self) -> tuple[Progress | None, Progress | None]:
-        with self._lock:
-            taken = self._progress, self._preview
-            self._progress = self._preview = None
-        return taken
-
-
-def _steps(
-    image: NDArray[np.generic],
-    config: SelfDeblurConfig,
-    rgb: bool,
-    preview_seconds: float,
-    stop: threading.Event,
-    mailbox: _Mailbox,
-) -> Generator[None, None, _Outcome]:
-    """Run in the thread; a bare yield says that there is news, and lets the worker be quit."""
-    try:
-        # Here and not above: this import loads torch.
-        from napari_selfdeblur.workflow import iter_deblur
-
-        steps = iter_deblur(
-            image, config=config, rgb=rgb, preview_seconds=preview_seconds, stop=stop
-        )
-        reported = -_REPORT_SECONDS
-        while True:
-            try:
-                progress = next(steps)
-            except StopIteration as end:
-                return _Outcome(result=end.value)
-            mailbox.put(progress)
-            now = time.monotonic()
-            if progress.sharp is not None or now - reported >= _REPORT_SECONDS:
-                reported = now
-                yield
-    except DeblurError as error:
-        _release(error)
-        return _Outcome(error=error)
-    except Exception as error:
-        _release(error)
-        wrapped = DeblurError(
-            f"unexpected {type(error).__name__}: {error}; please report it with the steps that "
-            "led to it, see the plugin's Issues page"
-        )
-        wrapped.__cause__ = error
-        return _Outcome(error=wrapped)
-
-
-def _release(error: BaseException | None) -> None:
-    """Let go of what the frames of `error` hold: the networks, and with them device memory."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
 
 
 def _cancelled() -> DeblurError:

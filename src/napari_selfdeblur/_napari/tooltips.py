@@ -31,6 +31,8 @@ TOOLTIPS = {
         "Weight of the total variation of the sharp image beside the squared error: larger is "
         "smoother, 0 is off. 'auto' is a tenth of the image's measured noise."
     ),
+    "lr_image": "Learning rate of the image network (lr_image). Lower it if the loss diverges.",
+    "lr_kernel": "Learning rate of the kernel network (lr_kernel). Lower it if the loss diverges.",
     "optimiser": (
         "joint: both networks take a step from one gradient (Algorithm 2 of the paper).\n"
         "alternating: kernel, then image (Algorithm 1)."

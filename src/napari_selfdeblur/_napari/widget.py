@@ -53,6 +53,7 @@ class DeblurWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._job: DeblurJob | None = None
+        self._torch_loaded = False
         self._steps, self._seconds = 0, 0.0
         self._image_check = ImageCheck()
         self.layer_combo = ImageLayerCombo(napari_viewer)
@@ -152,7 +153,8 @@ class DeblurWidget(QWidget):
         except ConfigError as error:
             self.memory.clear()
             return str(error), str(error).split(maxsplit=1)[0]
-        self.memory.setText(memory_text(layer, config))
+        if self._torch_loaded:
+            self.memory.setText(memory_text(layer, config))
         problem = self._image_check.problem(layer, config.kernel_size)
         return problem, None if problem is None else "layer"
 
@@ -176,12 +178,14 @@ class DeblurWidget(QWidget):
         if verdict["credible"]:
             self._say(text)
         else:
-            self._say(f"{text} Doubtful: {'; '.join(verdict['reasons'])}.", "warning")
+            doubts = "".join(f"\n• {reason}" for reason in verdict["reasons"])
+            self._say(f"{text} The result is doubtful:{doubts}", "warning")
 
     def _on_devices(self, found: FoundDevices) -> None:
         if found.problem is not None:
             self._say(found.problem, "error")
             return
+        self._torch_loaded = True
         self.form.set_devices(found.devices)
 
     def _say(self, text: str, kind: str = "info") -> None:
