@@ -65,6 +65,9 @@ class SelfDeblurConfig:
     restoration : str or None
         Non-blind restoration run with the estimated kernel to make the final image,
         None to take the image generator's own; see `registry.RESTORATIONS`.
+    restoration_share : float
+        Share of that restoration in the final image, in [0, 1]; the rest is the image
+        generator's own. The two err differently, and a mixture is nearer to the truth.
     device : str
         ``auto`` (CUDA, then Apple's MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     precision : {"auto", "float32", "bfloat16"}
@@ -100,6 +103,7 @@ class SelfDeblurConfig:
     scales: int = 5
     non_local: bool = True
     restoration: str | None = None
+    restoration_share: float = 1.0
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     runtime: Literal["optimised", "reference"] = "optimised"
@@ -115,6 +119,7 @@ class SelfDeblurConfig:
             _check_number(field, getattr(self, field), 0, math.inf, open_low=True)
         _check_number("lr_decay", self.lr_decay, 0, 1, open_low=True)
         _check_number("loss_switch", self.loss_switch, 0, 1)
+        _check_number("restoration_share", self.restoration_share, 0, 1)
         _check_number("code_noise", self.code_noise, 0, math.inf)
         for fraction in self.lr_milestones:
             _check_number("lr_milestones", fraction, 0, 1)
@@ -166,7 +171,14 @@ class SelfDeblurConfig:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"iterations": 1000, "lr_kernel": 3e-4, "channels": 64, "non_local": False},
+    "fast": {
+        "iterations": 1000,
+        "lr_kernel": 3e-4,
+        "channels": 64,
+        "non_local": False,
+        "restoration": "sparse",
+        "restoration_share": 0.5,
+    },
     "official": {},
     "official_colour": {"iterations": 2500, "lr_milestones": (0.64, 0.76, 0.88)},
     "paper": {"loss": "mse", "tv_weight": "auto", "non_local": False},

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur import images, records, registry
@@ -214,6 +215,7 @@ def _run(
     optimiser = make(prepared.y, config, tv_weight)
     if checkpoint is not None:
         checkpoint.resume(optimiser)
+    device = optimiser.runtime.device
     steps = iterate(optimiser, **options)
     while True:
         try:
@@ -225,7 +227,11 @@ def _run(
             error.estimate = _in_range(error.estimate, prepared)
             raise
         if progress.sharp is not None:
-            progress = replace(progress, sharp=prepared.restore_range(progress.sharp))
+            assert progress.kernel is not None
+            sharp = progress.sharp
+            if progress.last:
+                sharp = _final(prepared.y, sharp, progress.kernel, config, device)
+            progress = replace(progress, sharp=prepared.restore_range(sharp))
         if checkpoint is not None and progress.iteration % _CHECKPOINT_STEPS == 0:
             checkpoint.save(optimiser)
         yield progress
@@ -233,16 +239,12 @@ def _run(
         checkpoint.save(optimiser)
     elif checkpoint is not None:
         checkpoint.discard()
-    sharp = estimate.sharp
-    if config.restoration is not None:
-        device = str(optimiser.runtime.device)
-        sharp = restore_plane(prepared.y, estimate.kernel, config.restoration, device=device)
     verdict = judge(sharp, estimate.kernel, prepared.y)
     record = records.RunRecord(
         config=config,
         version=records.package_version(),
         versions=records.software_versions(),
-        device=device_label(optimiser.runtime.device),
+        device=device_label(device),
         seconds=time.perf_counter() - start,
         iterations=estimate.iterations,
         status="stopped" if estimate.stopped else "finished",
@@ -252,6 +254,20 @@ def _run(
         created=created,
     )
     return DeblurResult(prepared.restore_range(sharp), estimate.kernel, record)
+
+
+def _final(
+    y: NDArray[np.float32],
+    sharp: NDArray[np.float32],
+    kernel: NDArray[np.float32],
+    config: SelfDeblurConfig,
+    device: torch.device,
+) -> NDArray[np.float32]:
+    """Return the image a run ends with: the generator's, or its mixture with a restoration."""
+    if config.restoration is None:
+        return sharp
+    restored = restore_plane(y, kernel, config.restoration, device=str(device))
+    return sharp + np.float32(config.restoration_share) * (restored - sharp)
 
 
 def _tv_weight(config: SelfDeblurConfig, y: NDArray[np.float32]) -> float:

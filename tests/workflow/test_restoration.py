@@ -72,6 +72,21 @@ def test_result_can_be_a_restoration_with_the_estimated_kernel():
     )
 
 
+def test_final_image_can_be_a_mixture():
+    """restoration_share mixes restoration and own image; the last progress shows the result."""
+    image = 200 * BLURRED + 1000  # far from any limit of the range
+    config = TINY.replace(kernel_size=7, iterations=3, device="cpu")
+    own, half, whole = (
+        sd.deblur(image, config=config.replace(restoration=method, restoration_share=share))
+        for method, share in ((None, 1.0), ("sparse", 0.5), ("sparse", 1.0))
+    )
+    np.testing.assert_allclose(half.sharp, (own.sharp + whole.sharp) / 2, rtol=1e-6)
+    seen = []
+    again = sd.deblur(image, config=half.record.config, on_progress=seen.append)
+    np.testing.assert_array_equal(seen[-1].sharp, again.sharp)
+    assert [p.last for p in seen] == [False, False, True]
+
+
 def test_unknown_method_and_setting_list_the_known():
     """Misspelt names are errors that say what there is."""
     with pytest.raises(ConfigError, match=r"method must be one of .*generator.*, got 'wiener'"):
@@ -80,10 +95,10 @@ def test_unknown_method_and_setting_list_the_known():
         sd.restore(BLURRED, KERNEL, "generator", wight=1)
 
 
-def test_out_of_memory_is_our_own_distance(monkeypatch):
+def test_out_of_memory_is_our_own_error(monkeypatch):
     """Torch's out-of-memory in a restoration names the image size and a cure."""
 
-    def greedy(y, k):
+    def greedy(y, k, weight):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: 99 bytes")
 
     monkeypatch.setattr(restoration.registry, "load", lambda *_: greedy)

@@ -234,7 +234,7 @@ def iterate(
         )
         sharp, kernel = _images(step) if due else (None, None)
         shown = now if due else shown
-        yield Progress(optimiser.t, total, step.loss, now - start, sharp, kernel)
+        yield Progress(optimiser.t, total, step.loss, now - start, sharp, kernel, last=done)
         if done:
             return _estimate(optimiser, step, stopped=stopped)
     raise ValueError(f"the optimiser has already done its {total} steps")

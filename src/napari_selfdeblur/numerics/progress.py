@@ -27,6 +27,8 @@ class Progress:
         progress of a run.
     kernel : ndarray of float32 or None
         Current kernel (kh, kw), summing to 1; present whenever `sharp` is.
+    last : bool
+        Whether the run ends with this step; `sharp` and `kernel` then are its result.
     """
 
     iteration: int
@@ -35,6 +37,7 @@ class Progress:
     seconds: float
     sharp: NDArray[np.float32] | None = None
     kernel: NDArray[np.float32] | None = None
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
