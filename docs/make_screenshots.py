@@ -14,7 +14,6 @@ from qtpy.QtTest import QTest
 
 PLUGIN = "napari-selfdeblur"
 KERNEL_SIZE = 17
-NOTIFICATION_MS = 8000
 
 
 def main() -> None:
@@ -41,7 +40,6 @@ def main() -> None:
     take(viewer, options.folder / "running.png")
     while widget.job.running:
         QTest.qWait(200)
-    QTest.qWait(NOTIFICATION_MS)
     take(viewer, options.folder / "finished.png")
     print(widget.message.text())
     viewer.close()

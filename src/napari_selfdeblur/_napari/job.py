@@ -224,7 +224,7 @@ class DeblurJob(QObject):
         if self._notify and self.state == "failed":
             show_error(f"SelfDeblur: {self.error}")
         elif self._notify and self.state == "finished":
-            show_info(f"SelfDeblur: '{self.source.name}' is deblurred")
+            show_info(f"Deblurred '{self.source.name}'")
         self.ended.emit()
 
     def _keep(self, result: DeblurResult) -> None:

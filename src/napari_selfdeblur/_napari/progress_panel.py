@@ -16,7 +16,7 @@ from napari_selfdeblur._napari.tooltips import TOOLTIPS
 if TYPE_CHECKING:
     from napari_selfdeblur.numerics.progress import Progress
 
-__all__ = ["ProgressPanel", "clock", "remaining_seconds"]
+__all__ = ["ProgressPanel", "clock", "kernel_picture", "remaining_seconds"]
 
 _KERNEL_SIDE = 84
 
@@ -67,21 +67,22 @@ class ProgressPanel(QWidget):
 
     def show_kernel(self, kernel: NDArray[np.float32]) -> None:
         """Show the kernel enlarged, each of its pixels a block."""
-        scaled = kernel / max(float(kernel.max()), float(np.finfo(np.float32).tiny))
-        colours = ensure_colormap("inferno").map(scaled.ravel())
-        rgba = np.round(255 * colours).astype(np.uint8).reshape(*kernel.shape, 4)
-        height, width = kernel.shape
-        picture = QImage(
-            rgba.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888
-        ).copy()
-        self.kernel.setPixmap(
-            QPixmap.fromImage(picture).scaled(
-                _KERNEL_SIDE,
-                _KERNEL_SIDE,
-                Qt.AspectRatioMode.KeepAspectRatio,
-                Qt.TransformationMode.FastTransformation,
-            )
-        )
+        self.kernel.setPixmap(kernel_picture(kernel, _KERNEL_SIDE))
+
+
+def kernel_picture(kernel: NDArray[np.float32], side: int) -> QPixmap:
+    """Return a picture of a kernel, each of its pixels a block, that fits a square of `side`."""
+    scaled = kernel / max(float(kernel.max()), float(np.finfo(np.float32).tiny))
+    colours = ensure_colormap("inferno").map(scaled.ravel())
+    rgba = np.round(255 * colours).astype(np.uint8).reshape(*kernel.shape, 4)
+    height, width = kernel.shape
+    picture = QImage(rgba.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
+    return QPixmap.fromImage(picture.copy()).scaled(
+        side,
+        side,
+        Qt.AspectRatioMode.KeepAspectRatio,
+        Qt.TransformationMode.FastTransformation,
+    )
 
 
 def remaining_seconds(progress: Progress) -> float:

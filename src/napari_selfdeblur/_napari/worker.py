@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_selfdeblur.numerics.progress import Progress
     from napari_selfdeblur.workflow import DeblurResult
 
-__all__ = ["Mailbox", "Outcome", "run_steps"]
+__all__ = ["Mailbox", "Outcome", "reportable", "run_steps"]
 
 _REPORT_SECONDS = 0.1
 
@@ -116,17 +116,21 @@ def run_steps(
             if progress.sharp is not None or now - reported >= _REPORT_SECONDS:
                 reported = now
                 yield
-    except DeblurError as error:
-        _release(error)
-        return Outcome(error=error)
     except Exception as error:
-        _release(error)
-        wrapped = DeblurError(
-            f"unexpected {type(error).__name__}: {error}; please report it with the steps that "
-            "led to it, see the plugin's Issues page"
-        )
-        wrapped.__cause__ = error
-        return Outcome(error=wrapped)
+        return Outcome(error=reportable(error))
+
+
+def reportable(error: Exception) -> DeblurError:
+    """Return `error` as one to hand over, its frames let go; one of another kind is its cause."""
+    _release(error)
+    if isinstance(error, DeblurError):
+        return error
+    wrapped = DeblurError(
+        f"unexpected {type(error).__name__}: {error}; please report it with the steps that "
+        "led to it, see the plugin's Issues page"
+    )
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _release(error: BaseException | None) -> None:
