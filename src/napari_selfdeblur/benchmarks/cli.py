@@ -1,13 +1,12 @@
-"""The command line of the benchmarks: `levin`, `lai`, `known`, `report` and `trace`."""
+"""The command line of the benchmarks: `levin`, `lai`, `known`, `speed`, `report`, `trace`."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +15,7 @@ from napari_selfdeblur.benchmarks import lai as lai_data
 from napari_selfdeblur.benchmarks import levin as levin_data
 from napari_selfdeblur.benchmarks import options as o
 from napari_selfdeblur.benchmarks.cases import Case
+from napari_selfdeblur.benchmarks.speed.cli import speed
 from napari_selfdeblur.benchmarks.tasks import Task
 from napari_selfdeblur.command_line import as_asked
 from napari_selfdeblur.config import SelfDeblurConfig
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Measure on the data of Levin et al. 2009 and Lai et al. 2016, and report.",
+    help="Measure on the data of Levin et al. 2009 and Lai et al. 2016, and speed; report.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -61,7 +61,7 @@ def levin(
     Each kernel gets the size its authors gave, unless --set kernel_size=N. What the results file
     already has with the same settings is skipped.
     """
-    cases = levin_data.find(folder, _names(images), _names(kernels))
+    cases = levin_data.find(folder, o.names(images), o.names(kernels))
     configs = _configs(preset, changes, seeds, device)
     tasks = _blind_tasks(cases, configs, output, restorations, reference, trace, snapshots)
     _measure(context, tasks, output, jobs, threads, quiet)
@@ -91,7 +91,7 @@ def lai(
     The authors' schedule is --preset official --set loss_switch=0.1. Error ratios need
     DIR/kernels/kernel_01.png and the like.
     """
-    cases = lai_data.find(folder, _names(images), _names(kernels))
+    cases = lai_data.find(folder, o.names(images), o.names(kernels))
     configs = _configs(preset, changes, seeds, device)
     tasks = _blind_tasks(cases, configs, output, restorations, reference, trace, snapshots)
     _measure(context, tasks, output, jobs, threads, quiet)
@@ -115,13 +115,16 @@ def known(
     """Restore captures with their true kernels; each one's orientation is found by re-blurring."""
     if dataset not in _FINDERS:
         raise ConfigError(f"dataset must be one of {', '.join(_FINDERS)}, got {dataset!r}")
-    cases = _FINDERS[dataset](folder, _names(images), _names(kernels))
+    cases = _FINDERS[dataset](folder, o.names(images), o.names(kernels))
     tasks = [
         Task(kind="known", case=case, method=method, weight=weight, device=device)
         for method in _methods(methods)
         for case in cases
     ]
     _measure(context, tasks, output, jobs, threads, quiet)
+
+
+app.command(short_help="Time steps, memory, previews and the import.")(speed)
 
 
 @app.command()
@@ -160,17 +163,13 @@ def trace(
     draw(output, traced_rows([Results.read(path) for path in results], image, kernel, seed))
 
 
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
 def _methods(text: str | None) -> tuple[str, ...]:
     """Return the restorations meant by `text`."""
     if text is None:
         return tuple(name for name in _CLASSICAL if name in registry.RESTORATIONS)
     if text == "none":
         return ()
-    names = tuple(_names(text) or ())
+    names = tuple(o.names(text) or ())
     for name in names:
         registry.check("restoration", name, registry.RESTORATIONS)
     return names
@@ -180,24 +179,12 @@ def _configs(
     preset: str, changes: Sequence[str] | None, seeds: str, device: str
 ) -> list[tuple[SelfDeblurConfig, bool]]:
     """Return a configuration for each seed, and whether it names the kernel's size."""
-    settings: dict[str, Any] = {}
-    for change in changes or ():
-        field, equals, text = change.partition("=")
-        if not equals:
-            raise ConfigError(f"--set is FIELD=VALUE, got {change!r}; try --set iterations=500")
-        settings[field.strip()] = _value(text.strip())
-    wanted = _names(seeds) or []
+    settings = o.settings(changes)
+    wanted = o.names(seeds) or []
     if not wanted or not all(seed.isdigit() for seed in wanted):
         raise ConfigError(f"--seeds are whole numbers, got {seeds!r}; try --seeds 0,1,2")
     base = SelfDeblurConfig.preset(preset).replace(device=device).replace(**settings)
     return [(base.replace(seed=int(seed)), "kernel_size" in settings) for seed in wanted]
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return None if text == "None" else text
 
 
 def _blind_tasks(

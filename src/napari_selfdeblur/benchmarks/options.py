@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from napari_selfdeblur.config import PRESETS
+from napari_selfdeblur.errors import ConfigError
 
 __all__ = [
     "Device",
@@ -25,6 +28,8 @@ __all__ = [
     "Snapshots",
     "Threads",
     "Trace",
+    "names",
+    "settings",
 ]
 
 Folder = Annotated[
@@ -57,3 +62,32 @@ Reference = Annotated[
     str, typer.Option(help="Known-kernel restoration behind the error ratios, or none.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+def names(text: str | None) -> list[str] | None:
+    """Return the parts of a list with commas; None for None."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def settings(changes: Sequence[str] | None) -> dict[str, Any]:
+    """Return what --set says, JSON values as such and everything else as text.
+
+    Raises
+    ------
+    ConfigError
+        If one is not FIELD=VALUE.
+    """
+    found: dict[str, Any] = {}
+    for change in changes or ():
+        field, equals, text = change.partition("=")
+        if not equals:
+            raise ConfigError(f"--set is FIELD=VALUE, got {change!r}; try --set iterations=500")
+        found[field.strip()] = _value(text.strip())
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return None if text == "None" else text

@@ -21,7 +21,7 @@ from napari_selfdeblur.benchmarks.tasks import Task
 from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.records import package_version, software_versions
 
-__all__ = ["Finished", "pending", "run"]
+__all__ = ["Finished", "header", "pending", "run", "thread_environment"]
 
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -98,7 +98,7 @@ def run(
         return
     if jobs > 1 and threads is None:
         threads = max(1, (os.cpu_count() or 1) // jobs)
-    results.runs.append(_header(command, jobs, threads))
+    results.runs.append(header(command, jobs, threads))
     rows = _here(todo) if threads is None else _side_by_side(todo, min(jobs, len(todo)), threads)
     try:
         for done, row in enumerate(rows, start=1):
@@ -109,7 +109,8 @@ def run(
         rows.close()
 
 
-def _header(command: str, jobs: int, threads: int | None) -> dict[str, Any]:
+def header(command: str, jobs: int, threads: int | None) -> dict[str, Any]:
+    """Return what a results file keeps of a run: command, date, versions and machine."""
     return {
         "command": command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -119,6 +120,11 @@ def _header(command: str, jobs: int, threads: int | None) -> dict[str, Any]:
         "jobs": jobs,
         "threads": threads,
     }
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """Return the variables that give a process, started with them, so many threads."""
+    return dict.fromkeys(_THREADS, str(threads))
 
 
 def _here(tasks: Sequence[Task]) -> Generator[dict[str, Any], None, None]:
@@ -177,7 +183,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            env=os.environ | dict.fromkeys(_THREADS, str(threads)),
+            env=os.environ | thread_environment(threads),
         )
 
     def measure(self, task: Task) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import sys
 from contextlib import redirect_stdout
 from typing import Any
 
+from napari_selfdeblur.benchmarks.speed.tasks import SpeedTask
 from napari_selfdeblur.benchmarks.tasks import Task
 from napari_selfdeblur.errors import DeblurError
 
@@ -18,11 +19,19 @@ __all__ = ["answer", "main"]
 
 
 def answer(line: str) -> dict[str, Any]:
-    """Return ``{"row": ...}`` for a task, or ``{"error": class, "message": text}``."""
-    from napari_selfdeblur.benchmarks.measure import measure
+    """Return ``{"row": ...}`` for a task, or ``{"error": class, "message": text}``.
 
+    A task of the speed benchmark has several: ``{"rows": [...]}``.
+    """
+    values = json.loads(line)
     try:
-        return {"row": measure(Task.from_dict(json.loads(line)))}
+        if values["kind"] == "speed":
+            from napari_selfdeblur.benchmarks.speed.measure import measure_speed
+
+            return {"rows": measure_speed(SpeedTask.from_dict(values))}
+        from napari_selfdeblur.benchmarks.measure import measure
+
+        return {"row": measure(Task.from_dict(values))}
     except (DeblurError, OSError) as error:
         return {"error": type(error).__name__, "message": str(error)}
 

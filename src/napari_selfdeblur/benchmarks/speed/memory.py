@@ -1,0 +1,45 @@
+"""Memory this process holds, and the most it ever held."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import psutil
+import torch
+
+__all__ = ["held_memory", "peak_memory"]
+
+_STATUS = Path("/proc/self/status")
+
+
+def held_memory(device: torch.device) -> int:
+    """Return the bytes held now: on the GPU by tensors, else by the process."""
+    if device.type == "cuda":
+        torch.cuda.init()  # without it there are no statistics to reset
+        torch.cuda.reset_peak_memory_stats(device)
+        return int(torch.cuda.memory_allocated(device))
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes held since `held_memory` (GPU) or the process's start."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return _peak_of_process()
+
+
+def _peak_of_process() -> int:
+    # Linux counts into ru_maxrss what the parent held when it started this process: the
+    # high-water mark of /proc is this program's alone.
+    if _STATUS.is_file():
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text("ascii"), re.MULTILINE)
+        if found is not None:
+            return int(found.group(1)) * 1024
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,133 @@
+"""Rows of the speed benchmark as Markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from napari_selfdeblur.benchmarks.results import row_key
+from napari_selfdeblur.benchmarks.tables import number, table
+
+__all__ = ["sections"]
+
+_NOTES = """\
+Each measurement has a process of its own. Steps of all paths on one image size are timed in
+turn, over and over; a ratio is the median of the ratios turn by turn, with the least and the
+greatest in brackets, and less than 1 is faster. *Plain* is the eager float32 step without any
+optimisation; the full network is that of the preset `official`."""
+_GB = 1e9
+
+
+def sections(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the paragraphs of the report on speed, none where there are no rows of it.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Of any kind; doubles, from the same device, are taken once.
+    """
+    kept: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in rows:
+        if row["kind"] == "speed":
+            kept.setdefault((row_key(row), row.get("device", "")), row)
+    if not kept:
+        return []
+    parts = ["## Speed", _NOTES]
+    for method, (heading, write) in _TABLES.items():
+        found = [row for row in kept.values() if row["method"] == method]
+        for device in dict.fromkeys(_device(row) for row in found):
+            own = [row for row in found if _device(row) == device]
+            parts += [f"### {heading}{', ' if device else ''}{device}", write(own)]
+    return parts
+
+
+def _device(row: Mapping[str, Any]) -> str:
+    config = row.get("config")
+    return str(row.get("device") or (config["device"] if config else ""))
+
+
+def _step_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = ["image", "kernel", "network", "path", "ms a step", "of its plain step"]
+    head += ["of the full network's plain step", "steps timed"]
+    lines = []
+    for row in rows:
+        line = [row["image"], row["kernel"], row["network"], row["path"]]
+        if row["status"] == "finished":
+            line += [number(1000 * row["median"], 1), _ratio(row), _ratio(row, "_full")]
+            line += [str(len(row["seconds"]))]
+        else:
+            line += ["-", _missing(row), "", ""]
+        lines.append(line)
+    return table(head, lines)
+
+
+def _memory_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = ["image", "kernel", "network", "path", "peak, GB", "predicted, GB"]
+    head += ["predicted / measured"]
+    lines = []
+    for row in rows:
+        line = [row["image"], row["kernel"], row["network"], row["path"]]
+        if row["status"] == "finished":
+            line += [number(row[name] / _GB, 2) for name in ("peak", "predicted")]
+            line += [number(row["ratio"], 2)]
+        else:
+            line += ["-", "-", _missing(row)]
+        lines.append(line)
+    return table(head, lines) + "\n\nOn top of what the process held before the run."
+
+
+def _preview_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = ["image", "kernel", "network", "path", "with / without", "steps", "previews"]
+    lines = []
+    for row in rows:
+        line = [row["image"], row["kernel"], row["network"], row["path"]]
+        if row["status"] == "finished":
+            previews = sorted(row["previews"])
+            line += [_ratio(row), str(row["steps"]), f"{previews[0]} to {previews[-1]}"]
+        else:
+            line += [_missing(row), "", ""]
+        lines.append(line)
+    return table(head, lines) + "\n\nA preview every third of a second against none."
+
+
+def _import_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = ["over a bare interpreter, ms", "pairs of processes"]
+    lines = [[number(row["over_bare_ms"], 1), str(len(row["bare_ms"]))] for row in rows]
+    return table(head, lines)
+
+
+def _profile_tables(rows: Sequence[Mapping[str, Any]]) -> str:
+    parts = []
+    for row in rows:
+        what = f"{row['network']}, {row['path']}, {row['image']}, kernel {row['kernel']}"
+        if row["status"] != "finished":
+            parts.append(f"{what}: {_missing(row)}.")
+            continue
+        unit = "GPU" if row["unit"] == "cuda" else "CPU"
+        lines = [
+            [f"`{operator['name']}`", str(operator["calls"]), f"{100 * operator['share']:.1f} %"]
+            for operator in row["operators"]
+        ]
+        parts += [f"{what}:", table(["operator", "calls", f"share of {unit} time"], lines)]
+    return "\n\n".join(parts)
+
+
+_TABLES = {
+    "step": ("Time of one step", _step_table),
+    "memory": ("Peak memory", _memory_table),
+    "preview": ("Live preview", _preview_table),
+    "import": ("Time of `import napari_selfdeblur`", _import_table),
+    "profile": ("What one step spends its time on", _profile_tables),
+}
+
+
+def _ratio(row: Mapping[str, Any], suffix: str = "") -> str:
+    ratios = row["ratios" + suffix]
+    if not ratios:
+        return "-"
+    spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
+    return f"{row['ratio' + suffix]:.3f} ({spread})"
+
+
+def _missing(row: Mapping[str, Any]) -> str:
+    return f"{row['status']}: {row['reason']}"
