@@ -220,12 +220,12 @@ def run_restoration(
     source: Source, kernel: GivenKernel, settings: Restoration, stop: StopFlag
 ) -> Ended:
     """Restore in the thread; it never raises an ordinary exception."""
-    begun = time.perf_counter()
     try:
         # Here and not above: these imports load torch.
         from napari_selfdeblur.numerics.runtime import device_label, resolve_device
         from napari_selfdeblur.restoration import restore
 
+        begun = time.perf_counter()
         label = device_label(resolve_device(settings.device))
         options = settings.options()
         stoppable = method(settings.name).has_steps
