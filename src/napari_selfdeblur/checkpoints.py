@@ -12,7 +12,7 @@ import torch
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.files import replacing
-from napari_selfdeblur.numerics.optimise import Optimiser
+from napari_selfdeblur.numerics.optimise import Steps
 
 __all__ = ["Checkpoint"]
 
@@ -42,7 +42,7 @@ class Checkpoint:
         """Return the checkpoint at `path` of a run of the image that `image` describes."""
         return cls(Path(path), config, image["sha256"])
 
-    def save(self, optimiser: Optimiser) -> None:
+    def save(self, optimiser: Steps) -> None:
         """Write the state of `optimiser`; a file already there is replaced in one piece."""
         with replacing(self.path) as partial:
             torch.save(
@@ -54,7 +54,7 @@ class Checkpoint:
                 partial,
             )
 
-    def resume(self, optimiser: Optimiser) -> None:
+    def resume(self, optimiser: Steps) -> None:
         """Put `optimiser` where the file says, if there is one.
 
         Raises

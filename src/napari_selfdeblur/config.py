@@ -38,7 +38,8 @@ class SelfDeblurConfig:
     iterations : int
         Optimisation steps T, at least 1.
     optimiser : str
-        ``joint`` (Algorithm 2 of the paper); see `registry.OPTIMISERS`.
+        ``joint`` (Algorithm 2 of the paper), ``alternating`` (Algorithm 1) or ``classical``,
+        which tries `iterations` kernels estimated without networks.
     image_generator, kernel_generator : str
         Networks G_x and G_k; see `registry.IMAGE_GENERATORS`, `registry.KERNEL_GENERATORS`.
     loss : {"mse", "ssim", "mse_then_ssim"}
@@ -171,6 +172,7 @@ class SelfDeblurConfig:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
+    "draft": {"optimiser": "classical", "iterations": 4, "restoration": "sparse"},
     "fast": {
         "iterations": 1000,
         "lr_kernel": 3e-4,

@@ -25,6 +25,7 @@ KERNEL_GENERATORS = {
 OPTIMISERS = {
     "joint": f"{_NUMERICS}.optimise:JointOptimiser",
     "alternating": f"{_NUMERICS}.optimise:AlternatingOptimiser",
+    "classical": f"{_NUMERICS}.draft:ClassicalOptimiser",
 }
 RESTORATIONS = {
     "hyper_laplacian": f"{_NUMERICS}.nonblind.hyper_laplacian:hyper_laplacian",

@@ -59,7 +59,7 @@ def test_kernel_size_may_be_one_number_or_two(size):
         ("device", "gpu", "device must be one of auto, cpu, cuda, mps or cuda:N, got 'gpu'"),
         ("precision", "float16", "precision must be one of auto, float32, bfloat16"),
         ("runtime", "fastest", "runtime must be one of optimised, reference"),
-        ("optimiser", "sgd", "optimiser must be one of joint, alternating, got 'sgd'"),
+        ("optimiser", "sgd", "optimiser must be one of joint, alternating, classical, got 'sgd'"),
         ("kernel_generator", "cnn", "kernel_generator must be one of fcn"),
         ("image_generator", "unet", "image_generator must be one of skip"),
         ("restoration", "wiener", "restoration must be one of"),

@@ -11,7 +11,7 @@ from skimage import data
 
 from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.metrics import kernel_similarity
-from napari_selfdeblur.numerics.first_guess import candidates, choose, first_guess, fit_kernel
+from napari_selfdeblur.numerics.first_guess import STRENGTHS, first_guess, fit_kernel
 from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
 
 
@@ -83,28 +83,10 @@ def test_brightness_and_contrast_do_not_matter(
     assert kernel_similarity(other, guess) > 0.99
 
 
-def test_candidates_begin_with_the_guess(
-    blurred: NDArray[np.float32], guess: NDArray[np.float32]
-) -> None:
-    """The candidates are different kernels, the plain guess first."""
-    kernels = candidates(blurred, (11, 11))
-    np.testing.assert_array_equal(kernels[0], guess)
-    assert len({k.tobytes() for k in kernels}) == len(kernels) > 1
-
-
-def test_chooses_the_kernel_that_blurred_the_image(blurred: NDArray[np.float32]) -> None:
-    """Of the true kernel, no blur at all, and a box, the true one restores the sparsest edges."""
-    delta = np.zeros((11, 11), np.float32)
-    delta[5, 5] = 1
-    box = np.full((11, 11), 1 / 121, np.float32)
-    kernels = [delta, box, hook(11, 11).astype(np.float32)]
-    assert choose(blurred, kernels) == 2
-
-
-def test_choosing_needs_a_kernel(blurred: NDArray[np.float32]) -> None:
-    """There is nothing to choose from an empty list, and the message says what to give."""
-    with pytest.raises(ImageError, match="at least one kernel"):
-        choose(blurred, [])
+def test_strengths_give_different_kernels(blurred: NDArray[np.float32]) -> None:
+    """Each strength worth trying finds a kernel of its own."""
+    kernels = {first_guess(blurred, (11, 11), strength=s).tobytes() for s in STRENGTHS}
+    assert len(kernels) == len(STRENGTHS)
 
 
 def test_fit_inverts_the_blur_of_sharp_edges() -> None:

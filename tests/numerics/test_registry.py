@@ -29,7 +29,9 @@ def test_every_name_leads_somewhere(field, name):
 
 def test_unknown_name_lists_the_known():
     """An unknown name is an error that lists what there is."""
-    with pytest.raises(ConfigError, match=r"optimiser must be one of joint, alternating, got 'x'"):
+    with pytest.raises(
+        ConfigError, match=r"optimiser must be one of joint, alternating, classical, got 'x'"
+    ):
         registry.load("optimiser", "x", registry.OPTIMISERS)
 
 

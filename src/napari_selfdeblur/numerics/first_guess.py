@@ -10,10 +10,9 @@ L0-regularized intensity and gradient prior", CVPR 2014.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import label, sum_labels
@@ -22,10 +21,11 @@ from skimage.transform import resize
 from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.numerics.forward import centring_shift
 from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
-from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
-from napari_selfdeblur.numerics.verdict import normalised_sparsity
 
-__all__ = ["candidates", "choose", "first_guess", "fit_kernel"]
+__all__ = ["STRENGTHS", "first_guess", "fit_kernel"]
+
+STRENGTHS = (1.0, 0.5, 0.7, 2.0)
+"""Strengths worth trying, the one that is right most often first."""
 
 Plane = NDArray[np.float32]
 
@@ -37,8 +37,6 @@ _DAMPING = 0.03  # Tikhonov weight over the energy of the edges
 _STEPS = 30  # projected gradient steps of one kernel
 _WEAK = 0.05  # entries of the kernel below this part of its maximum are noise
 _ISLAND = 0.1  # so are separate pieces of less than this mass
-_STRENGTHS = (1.0, 0.5, 0.7, 1.4, 2.0, 2.8)
-_CHOICE_STEPS = 40  # of a restoration that is only to be compared
 
 
 def first_guess(y: ArrayLike, kernel_size: tuple[int, int], *, strength: float = 1.0) -> Plane:
@@ -90,47 +88,6 @@ def first_guess(y: ArrayLike, kernel_size: tuple[int, int], *, strength: float =
             weight = max(weight / _DECAY, least)
     assert k is not None  # a pyramid has at least one scale
     return k
-
-
-def candidates(y: ArrayLike, kernel_size: tuple[int, int]) -> list[Plane]:
-    """Return the `first_guess` of strengths 1, 0.5, 0.7, 1.4, 2 and 2.8, in this order."""
-    return [first_guess(y, kernel_size, strength=strength) for strength in _STRENGTHS]
-
-
-def choose(y: ArrayLike, kernels: Sequence[Plane]) -> int:
-    """Return which kernel restores the image with the sparsest gradients.
-
-    Neither the re-blur residual nor the loss of a fit tells a wrong kernel; the normalised
-    sparsity L1 / L2 of Krishnan et al. 2011 does. It is taken without the border, where a
-    restoration is least certain.
-
-    Parameters
-    ----------
-    y : array_like of float, (H, W)
-        Blurred image in [0, 1].
-    kernels : sequence of ndarray, (kh, kw)
-        Kernels of y's blur to choose from, such as `candidates`.
-
-    Returns
-    -------
-    int
-        Index into `kernels`.
-
-    Raises
-    ------
-    ImageError
-        If there is no kernel, or image or kernel is unusable.
-    """
-    if not kernels:
-        raise ImageError("there is no kernel to choose from; give at least one kernel")
-    plane = torch.from_numpy(np.array(y, dtype=np.float32))
-    sparsity = []
-    for k in kernels:
-        x = hyper_laplacian(plane, torch.from_numpy(k), iterations=_CHOICE_STEPS).numpy()
-        rim, side = (min(s // 2, (n - 2) // 2) for s, n in zip(k.shape, x.shape, strict=True))
-        inner = x[rim : x.shape[0] - rim, side : x.shape[1] - side]
-        sparsity.append(normalised_sparsity(inner))
-    return int(np.argmin(sparsity))
 
 
 def fit_kernel(

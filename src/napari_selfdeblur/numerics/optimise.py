@@ -6,7 +6,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,9 +21,9 @@ from napari_selfdeblur.numerics.forward import blur_valid, centre, sharp_size
 from napari_selfdeblur.numerics.generators.held import HeldKernel
 from napari_selfdeblur.numerics.generators.initialise import build, uniform_code
 from napari_selfdeblur.numerics.losses import DataTerm
-from napari_selfdeblur.numerics.progress import Estimate, Progress
+from napari_selfdeblur.numerics.progress import Estimate, Progress, Step
 
-__all__ = ["AlternatingOptimiser", "JointOptimiser", "Optimiser", "Stop", "iterate"]
+__all__ = ["AlternatingOptimiser", "JointOptimiser", "Optimiser", "Steps", "Stop", "iterate"]
 
 
 class Stop(Protocol):
@@ -34,12 +34,26 @@ class Stop(Protocol):
         ...
 
 
-class Step(NamedTuple):
-    """Objective, image x (1, 1, H', W') and kernel k (kh, kw) of one step, detached."""
+class Steps(Protocol):
+    """What `iterate` runs: an `Optimiser`, or another method that proceeds in steps."""
 
-    loss: float
-    x: Tensor
-    k: Tensor
+    config: SelfDeblurConfig
+    shape: tuple[int, int]
+    runtime: rt.Runtime
+    t: int
+    losses: list[float]
+
+    def step(self) -> Step:
+        """Do step t, and return its objective, image and kernel."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `restore_state` needs to go on from here: tensors and numbers."""
+        ...
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        ...
 
 
 class Optimiser(ABC):
@@ -177,7 +191,7 @@ class AlternatingOptimiser(Optimiser):
 
 
 def iterate(
-    optimiser: Optimiser,
+    optimiser: Steps,
     *,
     stop: Stop | None = None,
     preview_seconds: float | None = None,
@@ -187,7 +201,7 @@ def iterate(
 
     Parameters
     ----------
-    optimiser : Optimiser
+    optimiser : Steps
         Fresh, or restored from a checkpoint.
     stop : Stop, optional
         Ends the run after the present step, which then is the last.
@@ -251,7 +265,7 @@ def _kernel_generator(
     return network
 
 
-def _step(optimiser: Optimiser) -> Step:
+def _step(optimiser: Steps) -> Step:
     try:
         return optimiser.step()
     except RuntimeError as error:
@@ -266,7 +280,7 @@ def _images(step: Step) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return centre(step.x[0, 0].cpu().numpy().copy(), step.k.cpu().numpy().copy())
 
 
-def _estimate(optimiser: Optimiser, step: Step, *, stopped: bool) -> Estimate:
+def _estimate(optimiser: Steps, step: Step, *, stopped: bool) -> Estimate:
     sharp, kernel = _images(step)
     losses = tuple(optimiser.losses)
     return Estimate(sharp, kernel, len(losses), stopped, losses)

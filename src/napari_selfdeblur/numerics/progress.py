@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-__all__ = ["Estimate", "Progress"]
+__all__ = ["Estimate", "Progress", "Step"]
+
+
+class Step(NamedTuple):
+    """Objective, image x (1, 1, H', W') and kernel k (kh, kw) of one step, detached.
+
+    For within the numerics; `Progress` is what leaves them.
+    """
+
+    loss: float
+    x: Tensor
+    k: Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,8 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
     pixels = math.prod(sharp_size(shape, config.kernel_size))
     float32 = config.precision == "float32" or config.runtime == "reference"
     kept = _KEPT_TENSORS * config.channels * (4 if float32 else 2)
+    if config.optimiser == "classical":  # no networks
+        kept = 0
     return int(pixels * (kept + _BYTES_PER_PIXEL) + _BASELINE)
 
 
