@@ -160,7 +160,7 @@ def _pyramid(image: Plane, kernel_size: tuple[int, int]) -> Iterator[tuple[Plane
 
 
 def _resized(image: Plane, shape: tuple[int, int]) -> Plane:
-    smaller = image.shape > shape
+    smaller = image.size > math.prod(shape)
     return np.asarray(resize(image, shape, order=1, anti_aliasing=smaller), dtype=np.float32)
 
 
