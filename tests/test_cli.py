@@ -180,7 +180,7 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--kernel-size", "20"], "kernel_size must be odd, got 20; try 21"),
         (["--kernel-size", "big"], "odd whole number"),
-        (["--preset", "best"], "preset must be one of fast"),
+        (["--preset", "best"], "preset must be one of draft"),
         (["--iterations", "0"], "iterations must be"),
         (["--iterations", "many"], "valid integer"),
         (["--device", "gpu"], "device must be one of"),

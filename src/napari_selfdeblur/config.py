@@ -12,8 +12,17 @@ from typing import Any, Literal
 from napari_selfdeblur import registry
 from napari_selfdeblur.errors import ConfigError
 
-__all__ = ["DEVICES", "LOSSES", "PRECISIONS", "PRESETS", "RUNTIMES", "SelfDeblurConfig"]
+__all__ = [
+    "DEVICES",
+    "FIRST_KERNELS",
+    "LOSSES",
+    "PRECISIONS",
+    "PRESETS",
+    "RUNTIMES",
+    "SelfDeblurConfig",
+]
 
+FIRST_KERNELS = ("random", "classical")
 LOSSES = ("mse", "ssim", "mse_then_ssim")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -42,6 +51,9 @@ class SelfDeblurConfig:
         which tries `iterations` kernels estimated without networks.
     image_generator, kernel_generator : str
         Networks G_x and G_k; see `registry.IMAGE_GENERATORS`, `registry.KERNEL_GENERATORS`.
+    first_kernel : {"random", "classical"}
+        How G_k begins: with the random kernel of its initial weights, as in the paper, or
+        fitted to the draft's kernel, which the run then shows first.
     loss : {"mse", "ssim", "mse_then_ssim"}
         Data term: squared error, 1 - SSIM, or the first until `loss_switch`, then the second.
     loss_switch : float
@@ -90,6 +102,7 @@ class SelfDeblurConfig:
     optimiser: str = "joint"
     image_generator: str = "skip"
     kernel_generator: str = "fcn"
+    first_kernel: Literal["random", "classical"] = "random"
     loss: Literal["mse", "ssim", "mse_then_ssim"] = "mse_then_ssim"
     loss_switch: float = 0.2
     tv_weight: float | Literal["auto"] = 0.0
@@ -127,12 +140,17 @@ class SelfDeblurConfig:
         if self.tv_weight != "auto":
             _check_number("tv_weight", self.tv_weight, 0, math.inf)
         _check_choice("loss", self.loss, LOSSES)
+        _check_choice("first_kernel", self.first_kernel, FIRST_KERNELS)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("runtime", self.runtime, RUNTIMES)
         _check_device(self.device)
         registry.check("optimiser", self.optimiser, registry.OPTIMISERS)
         registry.check("image_generator", self.image_generator, registry.IMAGE_GENERATORS)
         registry.check("kernel_generator", self.kernel_generator, registry.KERNEL_GENERATORS)
+        if (self.optimiser, self.first_kernel) == ("classical", "classical"):
+            raise ConfigError(
+                "optimiser='classical' makes the first kernel itself; set first_kernel='random'"
+            )
         if self.restoration is not None:
             registry.check("restoration", self.restoration, registry.RESTORATIONS)
 
@@ -174,12 +192,14 @@ class SelfDeblurConfig:
 PRESETS: dict[str, dict[str, Any]] = {
     "draft": {"optimiser": "classical", "iterations": 4, "restoration": "sparse"},
     "fast": {
-        "iterations": 1000,
+        "iterations": 400,
+        "first_kernel": "classical",
+        "loss": "ssim",
         "lr_kernel": 3e-4,
         "channels": 64,
         "non_local": False,
         "restoration": "sparse",
-        "restoration_share": 0.5,
+        "restoration_share": 0.6,
     },
     "official": {},
     "official_colour": {"iterations": 2500, "lr_milestones": (0.64, 0.76, 0.88)},

@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur import images, records, registry
 from napari_selfdeblur.checkpoints import Checkpoint
-from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DivergedError
+from napari_selfdeblur.numerics.draft import ClassicalOptimiser
 from napari_selfdeblur.numerics.noise import noise_sigma
 from napari_selfdeblur.numerics.optimise import Stop, iterate
 from napari_selfdeblur.numerics.progress import Estimate, Progress
@@ -212,9 +213,14 @@ def _run(
     created, start = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     tv_weight = _tv_weight(config, prepared.y)
     make = registry.load("optimiser", config.optimiser, registry.OPTIMISERS)
-    optimiser = make(prepared.y, config, tv_weight)
+    begin: dict[str, Any] = {}
+    if config.first_kernel == "classical":
+        kernel = yield from _draft(prepared, config, options["stop"])
+        begin["first_kernel"] = torch.from_numpy(kernel)
+    optimiser = make(prepared.y, config, tv_weight, **begin)
     if checkpoint is not None:
         checkpoint.resume(optimiser)
+    before = time.perf_counter() - start
     device = optimiser.runtime.device
     steps = iterate(optimiser, **options)
     while True:
@@ -226,6 +232,7 @@ def _run(
         except DivergedError as error:
             error.estimate = _in_range(error.estimate, prepared)
             raise
+        progress = replace(progress, seconds=before + progress.seconds)
         if progress.sharp is not None:
             assert progress.kernel is not None
             sharp = progress.sharp
@@ -254,6 +261,19 @@ def _run(
         created=created,
     )
     return DeblurResult(prepared.restore_range(sharp), estimate.kernel, record)
+
+
+def _draft(
+    prepared: images.PreparedImage, config: SelfDeblurConfig, stop: Stop | None
+) -> Generator[Progress, None, NDArray[np.float32]]:
+    """Yield classical estimates as step 0 of a run, and return the kernel of the best."""
+    draft = config.replace(**PRESETS["draft"], first_kernel="random")
+    for progress in iterate(ClassicalOptimiser(prepared.y, draft), stop=stop, preview_steps=1):
+        assert progress.sharp is not None
+        assert progress.kernel is not None
+        sharp, kernel = prepared.restore_range(progress.sharp), progress.kernel
+        yield replace(progress, iteration=0, total=config.iterations, sharp=sharp, last=False)
+    return kernel
 
 
 def _final(

@@ -17,7 +17,7 @@ from napari_selfdeblur import registry
 from napari_selfdeblur._napari import tooltips, widget
 from napari_selfdeblur._napari.devices import FoundDevices
 from napari_selfdeblur._napari.preferences import Preferences
-from napari_selfdeblur._napari.progress_panel import clock, remaining_seconds
+from napari_selfdeblur._napari.progress_panel import clock
 from napari_selfdeblur._napari.widget import DeblurWidget
 from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError, OutOfMemoryError
@@ -387,7 +387,7 @@ def test_every_tooltip_is_a_field_and_every_preset_explained(deblur_widget) -> N
 
 def test_time_left_is_that_of_the_remaining_steps() -> None:
     """After a quarter of the steps in 10 s, 30 s are left."""
-    assert remaining_seconds(Progress(25, 100, 1.0, 10.0)) == pytest.approx(30)
+    assert Progress(25, 100, 1.0, 10.0).seconds_left == pytest.approx(30)
 
 
 @pytest.mark.parametrize(

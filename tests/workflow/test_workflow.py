@@ -7,8 +7,10 @@ import pytest
 import napari_selfdeblur as sd
 from napari_selfdeblur import workflow
 from napari_selfdeblur.errors import ConfigError, DivergedError, ImageError
+from napari_selfdeblur.metrics import kernel_similarity
 from napari_selfdeblur.numerics import optimise
 from napari_selfdeblur.records import RunRecord
+from napari_selfdeblur.samples import motion_blurred_photograph
 
 TINY = sd.SelfDeblurConfig.preset("official").replace(
     kernel_size=5, iterations=4, channels=8, skip_channels=4, device="cpu", precision="float32"
@@ -88,6 +90,21 @@ def test_record_says_how_the_result_was_made():
     assert record["status"] == "finished"
     assert record["image"]["shape"] == [34, 37]
     assert set(record["verdict"]) == {"credible", "reasons", "measures"}
+
+
+def test_a_run_can_begin_with_the_draft():
+    """first_kernel='classical' shows classical estimates as step 0, and begins with the best."""
+    sample = motion_blurred_photograph(size=64)
+    config = TINY.replace(first_kernel="classical", kernel_size=17, loss="ssim")
+    seen, result = drive(sd.iter_deblur(sample.blurred, config=config))
+    draft = [p for p in seen if p.iteration == 0]
+    assert draft == seen[: len(draft)]
+    assert all(p.sharp.shape == sample.blurred.shape and p.seconds_left is None for p in draft)
+    assert [p.iteration for p in seen[len(draft) :]] == [1, 2, 3, 4]
+    assert len(result.record.losses) == result.record.iterations == 4
+    assert kernel_similarity(result.kernel, draft[-1].kernel) > 0.95
+    times = [p.seconds for p in seen]
+    assert times == sorted(times)
 
 
 def test_stop_keeps_what_there_is():

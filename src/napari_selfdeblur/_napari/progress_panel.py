@@ -16,7 +16,7 @@ from napari_selfdeblur._napari.tooltips import TOOLTIPS
 if TYPE_CHECKING:
     from napari_selfdeblur.numerics.progress import Progress
 
-__all__ = ["ProgressPanel", "clock", "kernel_picture", "remaining_seconds"]
+__all__ = ["ProgressPanel", "clock", "kernel_picture"]
 
 _KERNEL_SIDE = 84
 
@@ -55,9 +55,13 @@ class ProgressPanel(QWidget):
         """Show step, loss, time gone and time left."""
         self.bar.setRange(0, progress.total)
         self.bar.setValue(progress.iteration)
-        left = clock(remaining_seconds(progress))
-        self.times.setText(f"{clock(progress.seconds)} elapsed, about {left} left")
-        self.loss.setText(f"loss {progress.loss:.3g}")
+        left = progress.seconds_left
+        if left is None:
+            self.times.setText(f"{clock(progress.seconds)} elapsed")
+            self.loss.setText("a draft, to begin with")
+        else:
+            self.times.setText(f"{clock(progress.seconds)} elapsed, about {clock(left)} left")
+            self.loss.setText(f"loss {progress.loss:.3g}")
 
     def end(self, iterations: int, total: int, seconds: float) -> None:
         """Show where the run ended."""
@@ -83,11 +87,6 @@ def kernel_picture(kernel: NDArray[np.float32], side: int) -> QPixmap:
         Qt.AspectRatioMode.KeepAspectRatio,
         Qt.TransformationMode.FastTransformation,
     )
-
-
-def remaining_seconds(progress: Progress) -> float:
-    """Return the time left if the remaining steps take as long as those done."""
-    return progress.seconds / progress.iteration * (progress.total - progress.iteration)
 
 
 def clock(seconds: float) -> str:

@@ -13,7 +13,8 @@ TOOLTIPS = {
     ),
     "preset": (
         "Chooses every setting below it that is not the seed, device or preview.\n"
-        "fast: half the network's width, 1000 steps.\n"
+        "draft: a classical estimate without networks, in seconds.\n"
+        "fast: begins with the draft; half the network's width, 400 steps.\n"
         "official: the authors' public code, grey images, 5000 steps.\n"
         "official_colour: the same with their schedule for colour, 2500 steps.\n"
         "paper: squared error and total variation as in the paper, 5000 steps."

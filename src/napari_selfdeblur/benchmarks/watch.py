@@ -48,6 +48,8 @@ class Watch:
         """Measure the estimate, when there is one and it was asked for."""
         if not self.task.trace or progress.sharp is None or progress.kernel is None:
             return
+        if progress.iteration == 0:  # a draft is no step of the run
+            return
         start = time.perf_counter()
         true = self.subject.kernel
         self.trace.append(

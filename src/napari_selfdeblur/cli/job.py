@@ -156,6 +156,8 @@ class Job:
     def _measure(self, progress: Progress) -> None:
         if self.truth is None or not self.truth.every or progress.sharp is None:
             return
+        if progress.iteration == 0:  # a draft is no step of the run
+            return
         point = TracePoint(
             iteration=progress.iteration,
             seconds=round(progress.seconds, 3),

@@ -86,9 +86,10 @@ class Terminal:
                 yield show
 
     def _line(self, progress: Progress) -> None:
-        done, total = progress.iteration, progress.total
-        if done * 10 // total > (done - 1) * 10 // total:
-            left = progress.seconds * (total - done) / done
+        done, total, left = progress.iteration, progress.total, progress.seconds_left
+        if left is None:
+            self.note(f"draft  {_clock(progress.seconds)} elapsed")
+        elif done * 10 // total > (done - 1) * 10 // total:
             self.note(
                 f"step {done}/{total}  loss {progress.loss:.3e}  "
                 f"{_clock(progress.seconds)} elapsed, {_clock(left)} left"

@@ -30,7 +30,8 @@ class Progress:
     Attributes
     ----------
     iteration, total : int
-        Steps done, and steps of the whole run; 1 <= iteration <= total.
+        Steps done, and steps of the whole run; 1 <= iteration <= total, but for the draft
+        that a run may begin with: it is step 0.
     loss : float
         Value of the objective at this step.
     seconds : float
@@ -51,6 +52,13 @@ class Progress:
     sharp: NDArray[np.float32] | None = None
     kernel: NDArray[np.float32] | None = None
     last: bool = False
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left if the remaining steps take as long as those done; None before the first."""
+        if self.iteration == 0:
+            return None
+        return self.seconds / self.iteration * (self.total - self.iteration)
 
 
 @dataclass(frozen=True, slots=True)

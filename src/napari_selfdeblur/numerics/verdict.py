@@ -77,7 +77,10 @@ def judge(
         ]
         > _BORDER_MASS,
         "the image is hardly sparser in its gradients than the blurred one: "
-        "the kernel may be wrong, try another seed": measures["sparsity"] > _SPARSITY_GAIN,
+        "the kernel may be wrong, try another kernel size, or first_kernel='random'": measures[
+            "sparsity"
+        ]
+        > _SPARSITY_GAIN,
     }
     reasons = tuple(sentence for sentence, present in signs.items() if present)
     return Verdict(not reasons, reasons, measures)
