@@ -5,8 +5,9 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-# On Linux the viewer's tests draw on a virtual X server, which pytest-xvfb starts.
-TEST_ENV := QT_API=pyside6 PYTEST_QT_API=pyside6
+# One thread: the tests' images are too small for more. On Linux the viewer's tests draw on a
+# virtual X server, which pytest-xvfb starts.
+TEST_ENV := QT_API=pyside6 PYTEST_QT_API=pyside6 OMP_NUM_THREADS=1
 ifeq ($(shell uname -s),Linux)
 TEST_ENV += QT_QPA_PLATFORM=xcb
 endif
