@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.files import replacing
@@ -137,6 +137,11 @@ def _draw_losses(axes: Axes, losses: Sequence[float]) -> None:
     axes.set_title("Loss of each step", loc="left", size=10)
     axes.set_xlim(1, len(losses))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    decades = np.log10(max(losses) / min(losses)) if min(losses) > 0 else 0
+    subs = (1.0, 3.0) if decades < 2 else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=6))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(labelsize=8, colors=_GREY, which="both")
     axes.grid(color="0.9", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)

@@ -270,7 +270,8 @@ def _caption(record: RunRecord) -> str:
         f"seed {config.seed}",
     ]
     if config.restoration:
-        facts.append(config.restoration)
+        share = config.restoration_share
+        facts.append(f"{share:.0%} {config.restoration}" if share < 1 else config.restoration)
     if record.status != "finished":
         facts.append(record.status)
     return "  \N{MIDDLE DOT}  ".join(facts)
