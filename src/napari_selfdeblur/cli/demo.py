@@ -14,7 +14,7 @@ from napari_selfdeblur.config import SelfDeblurConfig
 __all__ = ["demo"]
 
 _SIZE = 128
-_ITERATIONS = 500
+_ITERATIONS = 300
 
 
 def demo(
