@@ -20,8 +20,8 @@ def main() -> None:
     """Run, and take one picture during the run and one of its result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "images")
-    parser.add_argument("--iterations", type=int, default=1000)
-    parser.add_argument("--early", type=int, default=150, help="step of the first picture")
+    parser.add_argument("--iterations", type=int, default=600)
+    parser.add_argument("--early", type=int, default=60, help="step of the first picture")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
 
@@ -40,6 +40,7 @@ def main() -> None:
     take(viewer, options.folder / "running.png")
     while widget.job.running:
         QTest.qWait(200)
+    QTest.qWait(8000)  # until the notification of the end is gone
     take(viewer, options.folder / "finished.png")
     print(widget.message.text())
     viewer.close()

@@ -22,6 +22,7 @@ FLOORS = {
     "numerics": 1,
     "alignment": 2,
     "benchmarks": 2,
+    "candidates": 2,
     "checkpoints": 2,
     "command_line": 2,
     "evaluation": 2,

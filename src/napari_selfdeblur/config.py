@@ -13,8 +13,8 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.errors import ConfigError
 
 __all__ = [
+    "CLASSICAL_KERNELS",
     "DEVICES",
-    "FIRST_KERNELS",
     "LOSSES",
     "PRECISIONS",
     "PRESETS",
@@ -22,11 +22,13 @@ __all__ = [
     "SelfDeblurConfig",
 ]
 
-FIRST_KERNELS = ("random", "classical")
 LOSSES = ("mse", "ssim", "mse_then_ssim")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
 RUNTIMES = ("optimised", "reference")
+CLASSICAL_KERNELS = 4
+"""Kernels that ``optimiser="classical"`` has to try, one a step."""
+
 _MAX_SEED = 2**63 - 1
 
 
@@ -51,9 +53,6 @@ class SelfDeblurConfig:
         which tries `iterations` kernels estimated without networks.
     image_generator, kernel_generator : str
         Networks G_x and G_k; see `registry.IMAGE_GENERATORS`, `registry.KERNEL_GENERATORS`.
-    first_kernel : {"random", "classical"}
-        How G_k begins: with the random kernel of its initial weights, as in the paper, or
-        fitted to the draft's kernel, which the run then shows first.
     loss : {"mse", "ssim", "mse_then_ssim"}
         Data term: squared error, 1 - SSIM, or the first until `loss_switch`, then the second.
     loss_switch : float
@@ -75,6 +74,9 @@ class SelfDeblurConfig:
         Scales of G_x; fewer are used where the image is too small for them.
     non_local : bool
         Whether G_x has its non-local blocks (the public code's, not in the paper).
+    draft_first : bool
+        Whether a classical draft is made and shown before the first step, and kept at the end
+        where its kernel restores the sparser image.
     restoration : str or None
         Non-blind restoration run with the estimated kernel to make the final image,
         None to take the image generator's own; see `registry.RESTORATIONS`.
@@ -102,7 +104,6 @@ class SelfDeblurConfig:
     optimiser: str = "joint"
     image_generator: str = "skip"
     kernel_generator: str = "fcn"
-    first_kernel: Literal["random", "classical"] = "random"
     loss: Literal["mse", "ssim", "mse_then_ssim"] = "mse_then_ssim"
     loss_switch: float = 0.2
     tv_weight: float | Literal["auto"] = 0.0
@@ -116,6 +117,7 @@ class SelfDeblurConfig:
     code_channels: int = 8
     scales: int = 5
     non_local: bool = True
+    draft_first: bool = False
     restoration: str | None = None
     restoration_share: float = 1.0
     device: str = "auto"
@@ -140,19 +142,25 @@ class SelfDeblurConfig:
         if self.tv_weight != "auto":
             _check_number("tv_weight", self.tv_weight, 0, math.inf)
         _check_choice("loss", self.loss, LOSSES)
-        _check_choice("first_kernel", self.first_kernel, FIRST_KERNELS)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("runtime", self.runtime, RUNTIMES)
         _check_device(self.device)
         registry.check("optimiser", self.optimiser, registry.OPTIMISERS)
         registry.check("image_generator", self.image_generator, registry.IMAGE_GENERATORS)
         registry.check("kernel_generator", self.kernel_generator, registry.KERNEL_GENERATORS)
-        if (self.optimiser, self.first_kernel) == ("classical", "classical"):
-            raise ConfigError(
-                "optimiser='classical' makes the first kernel itself; set first_kernel='random'"
-            )
+        if self.optimiser == "classical":
+            self._check_classical()
         if self.restoration is not None:
             registry.check("restoration", self.restoration, registry.RESTORATIONS)
+
+    def _check_classical(self) -> None:
+        if self.iterations > CLASSICAL_KERNELS:
+            raise ConfigError(
+                f"iterations must be at most {CLASSICAL_KERNELS} with optimiser='classical', one "
+                f"for each kernel tried, got {self.iterations}; try {CLASSICAL_KERNELS}"
+            )
+        if self.draft_first:
+            raise ConfigError("optimiser='classical' is the draft itself; set draft_first=False")
 
     @classmethod
     def preset(cls, name: str) -> SelfDeblurConfig:
@@ -190,16 +198,15 @@ class SelfDeblurConfig:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "draft": {"optimiser": "classical", "iterations": 4, "restoration": "sparse"},
+    "draft": {"optimiser": "classical", "iterations": CLASSICAL_KERNELS, "restoration": "sparse"},
     "fast": {
-        "iterations": 400,
-        "first_kernel": "classical",
-        "loss": "ssim",
+        "iterations": 600,
         "lr_kernel": 3e-4,
         "channels": 64,
         "non_local": False,
+        "draft_first": True,
         "restoration": "sparse",
-        "restoration_share": 0.6,
+        "restoration_share": 0.5,
     },
     "official": {},
     "official_colour": {"iterations": 2500, "lr_milestones": (0.64, 0.76, 0.88)},

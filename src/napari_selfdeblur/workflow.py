@@ -10,20 +10,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur import images, records, registry
+from napari_selfdeblur.candidates import draft_kernel, final
 from napari_selfdeblur.checkpoints import Checkpoint
-from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
+from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DivergedError
-from napari_selfdeblur.numerics.draft import ClassicalOptimiser
 from napari_selfdeblur.numerics.noise import noise_sigma
 from napari_selfdeblur.numerics.optimise import Stop, iterate
 from napari_selfdeblur.numerics.progress import Estimate, Progress
 from napari_selfdeblur.numerics.runtime import device_label
 from napari_selfdeblur.numerics.verdict import judge
-from napari_selfdeblur.restoration import restore_plane
 
 __all__ = ["DeblurResult", "configure", "deblur", "iter_deblur"]
 
@@ -213,11 +211,10 @@ def _run(
     created, start = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     tv_weight = _tv_weight(config, prepared.y)
     make = registry.load("optimiser", config.optimiser, registry.OPTIMISERS)
-    begin: dict[str, Any] = {}
-    if config.first_kernel == "classical":
-        kernel = yield from _draft(prepared, config, options["stop"])
-        begin["first_kernel"] = torch.from_numpy(kernel)
-    optimiser = make(prepared.y, config, tv_weight, **begin)
+    draft = None
+    if config.draft_first:
+        draft = yield from draft_kernel(prepared, config, options["stop"])
+    optimiser = make(prepared.y, config, tv_weight)
     if checkpoint is not None:
         checkpoint.resume(optimiser)
     before = time.perf_counter() - start
@@ -235,10 +232,11 @@ def _run(
         progress = replace(progress, seconds=before + progress.seconds)
         if progress.sharp is not None:
             assert progress.kernel is not None
-            sharp = progress.sharp
+            sharp, kernel = progress.sharp, progress.kernel
             if progress.last:
-                sharp = _final(prepared.y, sharp, progress.kernel, config, device)
-            progress = replace(progress, sharp=prepared.restore_range(sharp))
+                end_with = final(prepared.y, sharp, kernel, draft, config, device)
+                sharp, kernel = end_with.sharp, end_with.kernel
+            progress = replace(progress, sharp=prepared.restore_range(sharp), kernel=kernel)
         if checkpoint is not None and progress.iteration % _CHECKPOINT_STEPS == 0:
             checkpoint.save(optimiser)
         yield progress
@@ -246,7 +244,7 @@ def _run(
         checkpoint.save(optimiser)
     elif checkpoint is not None:
         checkpoint.discard()
-    verdict = judge(sharp, estimate.kernel, prepared.y)
+    verdict = judge(end_with.sharp, end_with.kernel, prepared.y)
     record = records.RunRecord(
         config=config,
         version=records.package_version(),
@@ -257,37 +255,10 @@ def _run(
         status="stopped" if estimate.stopped else "finished",
         losses=estimate.losses,
         image={**source, "value_range": list(prepared.value_range), "tv_weight": tv_weight},
-        verdict=verdict.to_dict(),
+        verdict={**verdict.to_dict(), "kept": end_with.kept},
         created=created,
     )
-    return DeblurResult(prepared.restore_range(sharp), estimate.kernel, record)
-
-
-def _draft(
-    prepared: images.PreparedImage, config: SelfDeblurConfig, stop: Stop | None
-) -> Generator[Progress, None, NDArray[np.float32]]:
-    """Yield classical estimates as step 0 of a run, and return the kernel of the best."""
-    draft = config.replace(**PRESETS["draft"], first_kernel="random")
-    for progress in iterate(ClassicalOptimiser(prepared.y, draft), stop=stop, preview_steps=1):
-        assert progress.sharp is not None
-        assert progress.kernel is not None
-        sharp, kernel = prepared.restore_range(progress.sharp), progress.kernel
-        yield replace(progress, iteration=0, total=config.iterations, sharp=sharp, last=False)
-    return kernel
-
-
-def _final(
-    y: NDArray[np.float32],
-    sharp: NDArray[np.float32],
-    kernel: NDArray[np.float32],
-    config: SelfDeblurConfig,
-    device: torch.device,
-) -> NDArray[np.float32]:
-    """Return the image a run ends with: the generator's, or its mixture with a restoration."""
-    if config.restoration is None:
-        return sharp
-    restored = restore_plane(y, kernel, config.restoration, device=str(device))
-    return sharp + np.float32(config.restoration_share) * (restored - sharp)
+    return DeblurResult(prepared.restore_range(end_with.sharp), end_with.kernel, record)
 
 
 def _tv_weight(config: SelfDeblurConfig, y: NDArray[np.float32]) -> float:

@@ -3,9 +3,11 @@ import pytest
 import torch
 
 import napari_selfdeblur as sd
+from napari_selfdeblur.config import CLASSICAL_KERNELS
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.metrics import kernel_similarity, psnr_up_to_shift
 from napari_selfdeblur.numerics.draft import ClassicalOptimiser, restored
+from napari_selfdeblur.numerics.first_guess import STRENGTHS
 from napari_selfdeblur.numerics.optimise import iterate
 from napari_selfdeblur.samples import motion_blurred_photograph
 
@@ -44,7 +46,14 @@ def test_draft_is_deterministic():
 def test_draft_has_so_many_kernels_to_try():
     """More steps than strengths are refused with the number there is."""
     with pytest.raises(ConfigError, match=r"iterations must be at most 4 .* got 5; try 4"):
-        sd.deblur(SAMPLE.blurred, config=DRAFT.replace(iterations=5))
+        DRAFT.replace(iterations=5)
+    assert len(STRENGTHS) == CLASSICAL_KERNELS
+
+
+def test_draft_needs_no_draft_first():
+    """A draft before a draft is refused."""
+    with pytest.raises(ConfigError, match="is the draft itself; set draft_first=False"):
+        DRAFT.replace(draft_first=True)
 
 
 def test_true_kernel_restores_the_sparsest_image():

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.numerics import runtime as rt
 from napari_selfdeblur.numerics.first_guess import STRENGTHS, first_guess
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
@@ -39,8 +38,6 @@ class ClassicalOptimiser:
 
     Raises
     ------
-    ConfigError
-        If more kernels are asked for than there are strengths.
     DeviceError
         If the device is not available.
     """
@@ -48,11 +45,6 @@ class ClassicalOptimiser:
     def __init__(
         self, y: NDArray[np.float32], config: SelfDeblurConfig, tv_weight: float = 0.0
     ) -> None:
-        if config.iterations > len(STRENGTHS):
-            raise ConfigError(
-                f"iterations must be at most {len(STRENGTHS)} with optimiser='classical', one for "
-                f"each kernel tried, got {config.iterations}; try {len(STRENGTHS)}"
-            )
         self.config, self.shape = config, (y.shape[0], y.shape[1])
         self.runtime = rt.Runtime.of(config)
         self.y = y

@@ -19,7 +19,7 @@ from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.numerics import runtime as rt
 from napari_selfdeblur.numerics.forward import blur_valid, centre, sharp_size
 from napari_selfdeblur.numerics.generators.held import HeldKernel
-from napari_selfdeblur.numerics.generators.initialise import begin_with, build, uniform_code
+from napari_selfdeblur.numerics.generators.initialise import build, uniform_code
 from napari_selfdeblur.numerics.losses import DataTerm
 from napari_selfdeblur.numerics.progress import Estimate, Progress, Step
 
@@ -69,8 +69,6 @@ class Optimiser(ABC):
         Weight lambda of equation (6).
     kernel : Tensor, (kh, kw), optional
         A known kernel to hold, of the configuration's size; G_x is then fitted alone.
-    first_kernel : Tensor, (kh, kw), optional
-        A kernel for G_k to begin with.
 
     Raises
     ------
@@ -86,7 +84,6 @@ class Optimiser(ABC):
         config: SelfDeblurConfig,
         tv_weight: float = 0.0,
         kernel: Tensor | None = None,
-        first_kernel: Tensor | None = None,
     ) -> None:
         self.config, self.shape = config, (y.shape[0], y.shape[1])
         self.runtime = rt.Runtime.of(config)
@@ -102,8 +99,6 @@ class Optimiser(ABC):
         self.z_x = self.runtime.place(uniform_code((1, config.code_channels, *size), seeded))
         code_shape: tuple[int, ...] = self.G_k.code_shape  # type: ignore[assignment]
         self.z_k = uniform_code(code_shape, seeded).to(device)
-        if first_kernel is not None:
-            begin_with(first_kernel.to(device), self.G_k, self.z_k)
         # The noise on z_x is drawn where it is used, each step.
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.adam = torch.optim.Adam(

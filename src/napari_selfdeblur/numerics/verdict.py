@@ -77,9 +77,7 @@ def judge(
         ]
         > _BORDER_MASS,
         "the image is hardly sparser in its gradients than the blurred one: "
-        "the kernel may be wrong, try another kernel size, or first_kernel='random'": measures[
-            "sparsity"
-        ]
+        "the kernel may be wrong, try another kernel size or seed": measures["sparsity"]
         > _SPARSITY_GAIN,
     }
     reasons = tuple(sentence for sentence, present in signs.items() if present)

@@ -15,12 +15,9 @@ from torch import Generator, Tensor, nn
 
 from napari_selfdeblur.numerics.generators.skip import BatchNorm
 
-__all__ = ["begin_with", "build", "uniform_code"]
+__all__ = ["build", "uniform_code"]
 
 M = TypeVar("M", bound=nn.Module)
-
-_FIT_STEPS, _FIT_RATE, _FIT_EXCESS = 2000, 1e-3, 0.005
-_FLOOR = 0.02  # mass spread over all pixels: a softmax hardly moves again from zero
 
 
 def build(make: Callable[[], M], generator: Generator) -> M:
@@ -47,28 +44,3 @@ def build(make: Callable[[], M], generator: Generator) -> M:
 def uniform_code(shape: tuple[int, ...], generator: Generator) -> Tensor:
     """Return a random code z of `shape`, U(0, 0.1), on the CPU."""
     return torch.rand(shape, generator=generator) * 0.1
-
-
-def begin_with(kernel: Tensor, network: nn.Module, code: Tensor) -> None:
-    """Fit a kernel generator to `kernel`, by cross-entropy, so that it begins there.
-
-    Parameters
-    ----------
-    kernel : Tensor, (kh, kw)
-        A first kernel, >= 0, summing to 1.
-    network : Module
-        Kernel generator of this size; its weights are changed.
-    code : Tensor
-        Its code z_k.
-    """
-    target = (1 - _FLOOR) * kernel + _FLOOR / kernel.numel()
-    least = -(target * target.log()).sum()  # a perfect fit has the cross-entropy's minimum
-    adam = torch.optim.Adam(network.parameters(), lr=_FIT_RATE)
-    for _ in range(_FIT_STEPS):
-        adam.zero_grad()
-        loss = -(target * network(code).clamp_min(1e-12).log()).sum()
-        if loss - least < _FIT_EXCESS:
-            break
-        loss.backward()
-        adam.step()
-    network.zero_grad(set_to_none=True)

@@ -1,0 +1,80 @@
+"""The two estimates of a run, a classical draft and the networks' own, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
+from napari_selfdeblur.images import PreparedImage
+from napari_selfdeblur.numerics.draft import ClassicalOptimiser, restored
+from napari_selfdeblur.numerics.optimise import Stop, iterate
+from napari_selfdeblur.numerics.progress import Progress
+from napari_selfdeblur.restoration import restore_plane
+
+__all__ = ["Final", "draft_kernel", "final"]
+
+Plane = NDArray[np.float32]
+
+
+class Final(NamedTuple):
+    """What a run ends with: image (H, W) in [0, 1], kernel, and which estimate that is."""
+
+    sharp: Plane
+    kernel: Plane
+    kept: str
+
+
+def draft_kernel(
+    prepared: PreparedImage, config: SelfDeblurConfig, stop: Stop | None
+) -> Generator[Progress, None, Plane]:
+    """Yield classical estimates as step 0 of a run, and return the kernel of the best."""
+    classical = config.replace(**PRESETS["draft"], draft_first=False)
+    for progress in iterate(ClassicalOptimiser(prepared.y, classical), stop=stop, preview_steps=1):
+        assert progress.sharp is not None
+        assert progress.kernel is not None
+        sharp, kernel = prepared.restore_range(progress.sharp), progress.kernel
+        yield replace(progress, iteration=0, total=config.iterations, sharp=sharp, last=False)
+    return kernel
+
+
+def final(
+    y: Plane,
+    sharp: Plane,
+    kernel: Plane,
+    draft: Plane | None,
+    config: SelfDeblurConfig,
+    device: torch.device,
+) -> Final:
+    """Return what a run ends with.
+
+    Parameters
+    ----------
+    y : ndarray, (H, W)
+        Blurred image in [0, 1].
+    sharp, kernel : ndarray
+        The networks' estimate.
+    draft : ndarray or None
+        Kernel of the draft. It is kept where it restores an image of sparser gradients: that,
+        unlike the loss or the re-blur residual, tells a wrong kernel (Krishnan et al. 2011).
+    config : SelfDeblurConfig
+        Its `restoration` and `restoration_share` are used.
+    device : torch.device
+        Where to restore.
+    """
+    if draft is not None:
+        plane = torch.from_numpy(y).to(device)
+        mine, drafts = (restored(plane, torch.from_numpy(k).to(device))[1] for k in (kernel, draft))
+        if drafts < mine:
+            method = config.restoration or PRESETS["draft"]["restoration"]
+            return Final(restore_plane(y, draft, method, device=str(device)), draft, "draft")
+    if config.restoration is None:
+        return Final(sharp, kernel, "networks")
+    classical = restore_plane(y, kernel, config.restoration, device=str(device))
+    mixed = sharp + np.float32(config.restoration_share) * (classical - sharp)
+    return Final(mixed, kernel, "networks")
