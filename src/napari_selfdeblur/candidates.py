@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 
 from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
 from napari_selfdeblur.images import PreparedImage
-from napari_selfdeblur.numerics.draft import ClassicalOptimiser, restored
+from napari_selfdeblur.numerics.draft import ClassicalOptimiser
+from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian, objective
 from napari_selfdeblur.numerics.optimise import Stop, iterate
 from napari_selfdeblur.numerics.progress import Progress
+from napari_selfdeblur.numerics.verdict import judge
 from napari_selfdeblur.restoration import restore_plane
 
-__all__ = ["Final", "draft_kernel", "final"]
+__all__ = ["Final", "credibility", "draft_kernel", "final"]
 
 Plane = NDArray[np.float32]
+
+_COMPARED = 40  # iterations of a restoration that is only to be compared
 
 
 class Final(NamedTuple):
@@ -60,21 +64,30 @@ def final(
     sharp, kernel : ndarray
         The networks' estimate.
     draft : ndarray or None
-        Kernel of the draft. It is kept where it restores an image of sparser gradients: that,
-        unlike the loss or the re-blur residual, tells a wrong kernel (Krishnan et al. 2011).
+        Kernel of the draft; kept where it is the more credible of the two.
     config : SelfDeblurConfig
         Its `restoration` and `restoration_share` are used.
     device : torch.device
         Where to restore.
     """
-    if draft is not None:
-        plane = torch.from_numpy(y).to(device)
-        mine, drafts = (restored(plane, torch.from_numpy(k).to(device))[1] for k in (kernel, draft))
-        if drafts < mine:
-            method = config.restoration or PRESETS["draft"]["restoration"]
-            return Final(restore_plane(y, draft, method, device=str(device)), draft, "draft")
+    if draft is not None and credibility(y, draft) < credibility(y, kernel):
+        method = config.restoration or PRESETS["draft"]["restoration"]
+        return Final(restore_plane(y, draft, method, device=str(device)), draft, "draft")
     if config.restoration is None:
         return Final(sharp, kernel, "networks")
     classical = restore_plane(y, kernel, config.restoration, device=str(device))
     mixed = sharp + np.float32(config.restoration_share) * (classical - sharp)
     return Final(mixed, kernel, "networks")
+
+
+def credibility(y: Plane, kernel: Plane) -> tuple[bool, float]:
+    """Return how credible a kernel is, as a value to sort by: the smallest is the best.
+
+    First whether the restored image or the kernel shows a sign of failure; then the objective
+    of the hyper-Laplacian restoration. The objective alone would prefer no blur at all, which
+    is such a sign; the sparsity of the restored image alone prefers the draft, which was
+    chosen by it.
+    """
+    plane, k = torch.from_numpy(y), torch.from_numpy(kernel)
+    x = hyper_laplacian(plane, k, iterations=_COMPARED)
+    return not judge(x.numpy(), kernel, y).credible, objective(x, plane, k)

@@ -76,7 +76,7 @@ class SelfDeblurConfig:
         Whether G_x has its non-local blocks (the public code's, not in the paper).
     draft_first : bool
         Whether a classical draft is made and shown before the first step, and kept at the end
-        where its kernel restores the sparser image.
+        where its kernel explains the image better.
     restoration : str or None
         Non-blind restoration run with the estimated kernel to make the final image,
         None to take the image generator's own; see `registry.RESTORATIONS`.

@@ -7,7 +7,7 @@ import torch
 
 import napari_selfdeblur as sd
 from napari_selfdeblur import workflow
-from napari_selfdeblur.candidates import final
+from napari_selfdeblur.candidates import credibility, final
 from napari_selfdeblur.errors import ConfigError, DivergedError, ImageError
 from napari_selfdeblur.numerics import optimise
 from napari_selfdeblur.records import RunRecord
@@ -111,10 +111,12 @@ def test_a_run_can_begin_with_the_draft():
 
 
 def test_the_more_credible_of_two_estimates_is_kept():
-    """Whichever kernel restores the sparser image makes the result: here once each."""
+    """Whichever kernel explains the image better makes the result: here once each."""
     sample = motion_blurred_photograph(size=128)
     y = (sample.blurred / 255).astype(np.float32)
     diffuse = np.full(sample.kernel.shape, 1 / sample.kernel.size, np.float32)
+    none = np.zeros(sample.kernel.shape, np.float32)
+    none[8, 8] = 1
     cpu, config = torch.device("cpu"), TINY.replace(restoration="sparse")
     true = sample.kernel.astype(np.float32)
     ends = [final(y, y, *kernels, config, cpu) for kernels in ((true, diffuse), (diffuse, true))]
@@ -122,6 +124,9 @@ def test_the_more_credible_of_two_estimates_is_kept():
     for end in ends:
         np.testing.assert_array_equal(end.kernel, true)
     assert final(y, y, diffuse, None, config, cpu).kept == "networks"
+    mirrored = np.ascontiguousarray(true[:, ::-1])
+    worse = [credibility(y, k) for k in (diffuse, none, mirrored)]
+    assert all(credibility(y, true) < other for other in worse)
 
 
 def test_stop_keeps_what_there_is():
