@@ -34,6 +34,12 @@ a failure. A run without an image counts as a failure too.
 """
 
 
+_PUBLISHED_OVER = {
+    "levin": "Means over all 32 captures (four images, eight kernels), SelfDeblur at 5000 steps.",
+    "lai": "Means over all 100 captures of the set (25 images, four kernels).",
+}
+
+
 def render(
     files: Sequence[Results],
     *,
@@ -87,7 +93,7 @@ def _dataset(dataset: str, groups: Sequence[Group]) -> list[str]:
         parts += ["### Kernel estimated", _blind_table(blind)]
         parts += [text for text in (_ranking(blind), _restored(blind)) if text]
     if dataset in PUBLISHED:
-        parts += ["### Published", _published_table(dataset)]
+        parts += ["### Published", _PUBLISHED_OVER[dataset], _published_table(dataset)]
     categories = sorted({row["category"] for group in groups for row in group.rows} - {None})
     if categories and blind:
         parts += ["### By category", _category_table(blind, categories)]
