@@ -82,7 +82,7 @@ class SelfDeblurConfig:
         None to take the image generator's own; see `registry.RESTORATIONS`.
     restoration_share : float
         Share of that restoration in the final image, in [0, 1]; the rest is the image
-        generator's own. The two err differently, and a mixture is nearer to the truth.
+        generator's own. The two err differently, and a mixture can be nearer to the truth.
     device : str
         ``auto`` (CUDA, then Apple's MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     precision : {"auto", "float32", "bfloat16"}
@@ -206,7 +206,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "non_local": False,
         "draft_first": True,
         "restoration": "sparse",
-        "restoration_share": 0.5,
+        "restoration_share": 0.75,
     },
     "official": {},
     "official_colour": {"iterations": 2500, "lr_milestones": (0.64, 0.76, 0.88)},

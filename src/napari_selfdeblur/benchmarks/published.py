@@ -69,8 +69,9 @@ METHODS = {
     ("joint", "fcn_shallow"): "SelfDeblur_k-",
     ("joint", "fcn_deep"): "SelfDeblur_k+",
     ("joint", "skip"): "Double-DIP",
+    ("classical", "fcn"): "classical draft",
 }
-"""The paper's name of each pair of optimiser and kernel generator."""
+"""The paper's name of each pair of optimiser and kernel generator; the draft has no networks."""
 
 TABLE_ORDER = tuple(
     row.method
