@@ -50,6 +50,10 @@ def info(as_json: o.Json = False) -> None:
     for name in PRESETS:
         config = SelfDeblurConfig.preset(name)
         what = f"{config.iterations} steps, {config.channels} channels, loss {config.loss}"
+        if config.optimiser == "classical":
+            what = f"{config.iterations} classical kernels, no networks"
+        elif config.draft_first:
+            what = f"the draft, then {what}"
         lines.append(f"  {name:18} {what}")
     lines += ["", "Choices"]
     lines += [
