@@ -15,7 +15,7 @@ def kernel_of(shape: tuple[int, int]) -> np.ndarray:
     return k / k.sum()
 
 
-@pytest.mark.parametrize("kernel_size", [(3, 5), (9, 9), (17, 11), (31, 31)])
+@pytest.mark.parametrize("kernel_size", [(3, 3), (3, 5), (9, 9), (17, 11), (31, 31)])
 def test_blur_is_scipys_valid_convolution(kernel_size):
     """The kernel is the PSF: k * x equals scipy's true convolution, direct and by FFT."""
     x, k = rng.random((50, 47)), kernel_of(kernel_size)
@@ -42,7 +42,7 @@ def test_delta_kernel_returns_the_central_crop():
     np.testing.assert_allclose(ours, x[2:-2, 3:-3], atol=1e-15)
 
 
-@pytest.mark.parametrize("kernel_size", [(3, 5), (13, 15)])
+@pytest.mark.parametrize("kernel_size", [(3, 3), (13, 15)])
 def test_gradients_agree_with_finite_differences(kernel_size):
     """Both convolutions are differentiable in x and in k, and the gradients are right."""
     x = torch.rand(18, 19, dtype=torch.float64, requires_grad=True)
