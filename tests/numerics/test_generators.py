@@ -1,9 +1,11 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.numerics.generators.doubled import conv_of_doubled
 from napari_selfdeblur.numerics.generators.initialise import build, uniform_code
 from napari_selfdeblur.numerics.generators.skip import BatchNorm, NonLocal, skip_image_generator
 
@@ -105,3 +107,27 @@ def test_code_is_uniform_up_to_a_tenth():
     assert z.min() >= 0
     assert z.max() < 0.1
     assert z.mean().item() == pytest.approx(0.05, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("small", "size"), [((8, 7), (16, 13)), ((5, 4), (9, 8)), ((2, 1), (3, 2))]
+)
+def test_filtering_before_doubling_is_the_same(small, size):
+    """Value and every gradient equal those of: double, crop, join, normalise, reflect, filter."""
+    torch.manual_seed(0)
+    options = {"dtype": torch.float64}
+    deep = torch.randn(1, 4, *small, **options).add(1).requires_grad_()
+    skip = torch.randn(1, 2, *size, **options).requires_grad_()
+    norm, conv = BatchNorm(6).double(), nn.Conv2d(6, 3, 3, **options)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    doubled = F.interpolate(deep, scale_factor=2, mode="bilinear")[..., : size[0], : size[1]]
+    joined = F.pad(norm(torch.cat([skip, doubled], 1)), [1] * 4, mode="reflect")
+    wanted, got = conv(joined), conv_of_doubled(deep, skip, norm, conv)
+    torch.testing.assert_close(got, wanted)
+    weights = torch.randn_like(wanted)
+    inputs = (deep, skip, *norm.parameters(), *conv.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad((got * weights).sum(), inputs),
+        torch.autograd.grad((wanted * weights).sum(), inputs),
+    )

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.numerics.generators.doubled import conv_of_doubled
 
 __all__ = ["SkipNet", "skip_image_generator"]
 
@@ -26,6 +27,7 @@ def skip_image_generator(config: SelfDeblurConfig, size: tuple[int, int]) -> Ski
         skip_channels=config.skip_channels,
         scales=scales,
         non_local=config.non_local,
+        filter_first=config.runtime == "optimised",
     )
 
 
@@ -44,6 +46,9 @@ class SkipNet(nn.Module):
         Number of halvings.
     non_local : bool
         Whether the third and deeper scales have a non-local block.
+    filter_first : bool
+        Whether the filter after each doubling is applied before it, which is the same to
+        rounding and faster; done on the CPU only.
     out_channels : int
         Channels of the output.
     """
@@ -56,6 +61,7 @@ class SkipNet(nn.Module):
         skip_channels: int,
         scales: int,
         non_local: bool,
+        filter_first: bool,
         out_channels: int = 1,
     ) -> None:
         super().__init__()
@@ -67,6 +73,7 @@ class SkipNet(nn.Module):
                 skip_channels,
                 deeper=scale,
                 non_local=non_local and i >= _FIRST_NON_LOCAL,
+                filter_first=filter_first,
             )
         assert scale is not None
         self.hourglass = scale
@@ -93,8 +100,10 @@ class Scale(nn.Module):
         *,
         deeper: Scale | None,
         non_local: bool,
+        filter_first: bool,
     ) -> None:
         super().__init__()
+        self.filter_first = filter_first
         self.skip = ConvNormAct(in_channels, skip_channels, 1)
         self.down = ConvNormAct(in_channels, channels, 3, stride=2)
         self.attend = NonLocal(channels) if non_local else nn.Identity()
@@ -107,10 +116,14 @@ class Scale(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         skip = self.skip(z)
         deep = self.deeper(self.refine(self.attend(self.down(z))))
-        deep = F.interpolate(deep, scale_factor=2, mode="bilinear", align_corners=False)
-        # Odd sizes come back one pixel larger.
-        joined = torch.cat([skip, centre_crop(deep, skip.shape[-2:])], dim=1)
-        mixed: Tensor = self.mix(self.up(self.norm(joined)))
+        if self.filter_first and deep.device.type == "cpu":
+            z = self.up.activate(conv_of_doubled(deep, skip, self.norm, self.up.conv))
+        else:
+            deep = F.interpolate(deep, scale_factor=2, mode="bilinear", align_corners=False)
+            # Odd sizes come back one pixel larger.
+            joined = torch.cat([skip, centre_crop(deep, skip.shape[-2:])], dim=1)
+            z = self.up(self.norm(joined))
+        mixed: Tensor = self.mix(z)
         return mixed
 
 
@@ -126,7 +139,11 @@ class ConvNormAct(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         if self.pad:
             z = F.pad(z, [self.pad] * 4, mode="reflect")
-        return F.leaky_relu_(self.norm(self.conv(z)), 0.2)
+        return self.activate(self.conv(z))
+
+    def activate(self, z: Tensor) -> Tensor:
+        """Return the convolution's output normalised, and through the LeakyReLU."""
+        return F.leaky_relu_(self.norm(z), 0.2)
 
 
 class NonLocal(nn.Module):
