@@ -26,6 +26,9 @@ def speed(
     kernels: Annotated[str, typer.Option(help="Sides of the kernels, in pixels.")] = "17,31,75",
     steps: Annotated[int, typer.Option(help="Timed steps of each path.")] = 5,
     measure: Annotated[str, typer.Option(help="What to measure.")] = ",".join(MEASUREMENTS),
+    run_steps: Annotated[
+        int, typer.Option(help="Steps of the full network among the whole runs.")
+    ] = 1000,
     profile: Annotated[
         bool, typer.Option("--profile", help="Store what one optimised step spends its time on.")
     ] = False,
@@ -35,9 +38,10 @@ def speed(
 ) -> None:
     """Time the optimised paths against the plain eager float32 step, in turn.
 
-    Also peak memory beside its prediction, the cost of a live preview, and the time to import
-    the package. Each measurement is made in a fresh process; what the results file already has
-    with the same settings is skipped. Run nothing else meanwhile.
+    Also peak memory beside its prediction, the cost of a live preview, the time to import the
+    package, and whole runs on a photograph: how long they take, and how long until a PSNR. Each
+    measurement is made in a fresh process; what the results file already has with the same
+    settings is skipped. Run nothing else meanwhile.
     """
     from napari_selfdeblur.benchmarks.results import Results
     from napari_selfdeblur.benchmarks.speed.measure import precisions_of
@@ -53,6 +57,7 @@ def speed(
         precisions=precisions_of(str(resolved)),
         changes=o.settings(changes),
         measurements=o.names(measure) or [],
+        run_steps=run_steps,
         profile=profile,
     )
     results = Results.read(output, missing_ok=True)
@@ -94,6 +99,9 @@ def _outcome(task: SpeedTask, rows: Sequence[dict[str, Any]]) -> str:
             parts.append(f"{row['over_bare_ms']:.1f} ms over a bare interpreter")
         elif task.method == "preview":
             parts.append(f"{row['ratio']:.3f} of a run without")
+        elif task.method == "run":
+            path = f"{row['network']} {row['path']}"
+            parts.append(f"{path} {row['seconds']:.1f} s, {row['psnr']:.2f} dB")
         else:
             parts.append(row["operators"][0]["name"])
     return "; ".join(parts)

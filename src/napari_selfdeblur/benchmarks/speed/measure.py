@@ -18,7 +18,14 @@ from napari_selfdeblur.benchmarks.results import rounded
 from napari_selfdeblur.benchmarks.speed.memory import held_memory, peak_memory
 from napari_selfdeblur.benchmarks.speed.profile import profile_step
 from napari_selfdeblur.benchmarks.speed.startup import measure_import
-from napari_selfdeblur.benchmarks.speed.tasks import NETWORKS, WARM_UP, SpeedTask, plain
+from napari_selfdeblur.benchmarks.speed.tasks import (
+    NETWORKS,
+    WARM_UP,
+    WHOLE_PRESETS,
+    SpeedTask,
+    plain,
+)
+from napari_selfdeblur.benchmarks.speed.whole import watched_run
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeviceError
 from napari_selfdeblur.numerics.optimise import Optimiser, iterate
@@ -29,6 +36,7 @@ from napari_selfdeblur.numerics.runtime import (
     estimate_memory,
     resolve_device,
 )
+from napari_selfdeblur.samples import motion_blurred_photograph
 from napari_selfdeblur.workflow import deblur, iter_deblur
 
 __all__ = ["measure_speed", "precisions_of"]
@@ -37,6 +45,8 @@ PREVIEW_SECONDS = 1 / 3
 """Time between two previews, as the widget asks for them."""
 _PREVIEW_SPAN = 2.0  # seconds that each run compared lasts
 _PREVIEW_PAIRS = 5
+_FULL_RUN = 5000  # steps of the published schedule
+_FULL_RUN_TIMED = 5  # of them, before the first whole run and again after the last one
 _ANY_WEIGHT = 1e-3  # the total variation costs the same whatever its weight
 
 
@@ -79,11 +89,9 @@ def _step(task: SpeedTask) -> list[dict[str, Any]]:
     seconds: dict[int, list[float]] = {i: [] for i in runs}
     for turn in range(WARM_UP + count):
         for i, run in runs.items():
-            start = time.perf_counter()
-            next(run)
-            _wait(task.configs[i].device)
+            spent = _step_seconds(run, task.configs[i].device)
             if turn >= WARM_UP:
-                seconds[i].append(time.perf_counter() - start)
+                seconds[i].append(spent)
     return [
         {"status": "skipped", "reason": reason} if reason else _compared(i, task.configs, seconds)
         for i, reason in enumerate(reasons)
@@ -158,6 +166,35 @@ def _run_seconds(
     return last - start, previews
 
 
+def _run(task: SpeedTask) -> list[dict[str, Any]]:
+    """Run every path to its end, between steps of the plain full network."""
+    sample = motion_blurred_photograph(task.size)
+    reasons = [_too_large(config, task.size) for config in task.configs]
+    full = next(i for i, config in enumerate(task.configs) if config == plain(config))
+    fits = reasons[full] is None
+    steps = _plain_seconds(task.configs[full], task.size) if fits else []
+    rows: list[dict[str, Any]] = [
+        {"status": "skipped", "reason": reason} if reason else watched_run(sample, config)
+        for config, reason in zip(task.configs, reasons, strict=True)
+    ]
+    # Again, so that a machine that slows down meanwhile slows both sides of the ratio.
+    steps += _plain_seconds(task.configs[full], task.size) if fits else []
+    step = statistics.median(steps) if steps else None
+    for config, row in zip(task.configs, rows, strict=True):
+        if row["status"] == "finished":
+            row |= {"reference_step": step, "ratio": None}
+            if step is not None and config.name in WHOLE_PRESETS:
+                row["ratio"] = row["seconds"] / (_FULL_RUN * step)
+    return rows
+
+
+def _plain_seconds(config: SelfDeblurConfig, size: int) -> list[float]:
+    """Return the seconds of some steps of `config`, with the loss of most of its schedule."""
+    timed = config.replace(iterations=WARM_UP + _FULL_RUN_TIMED, loss_switch=0.0)
+    run = _steps(_image(size), timed)
+    return [_step_seconds(run, config.device) for _ in range(timed.iterations)][WARM_UP:]
+
+
 def _profile(task: SpeedTask) -> list[dict[str, Any]]:
     """Profile the step after the warm-up."""
     (config,) = task.configs
@@ -178,6 +215,7 @@ _MEASURES: dict[str, Callable[[SpeedTask], list[dict[str, Any]]]] = {
     "step": _step,
     "memory": _memory,
     "preview": _preview,
+    "run": _run,
     "profile": _profile,
 }
 
@@ -195,6 +233,14 @@ def _steps(y: NDArray[np.float32], config: SelfDeblurConfig) -> Generator[Progre
     weight = _ANY_WEIGHT if config.tv_weight == "auto" else config.tv_weight
     optimiser: Optimiser = make(y, longer, weight)
     return iterate(optimiser)
+
+
+def _step_seconds(run: Generator[Progress, None, Estimate], device: str) -> float:
+    """Return the seconds of the next step of `run`."""
+    start = time.perf_counter()
+    next(run)
+    _wait(device)
+    return time.perf_counter() - start
 
 
 def _wait(device: str) -> None:

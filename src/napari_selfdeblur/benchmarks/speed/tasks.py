@@ -6,18 +6,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 
-__all__ = ["MEASUREMENTS", "NETWORKS", "WARM_UP", "SpeedTask", "path_of", "plain", "plan"]
+__all__ = [
+    "MEASUREMENTS",
+    "NETWORKS",
+    "WARM_UP",
+    "WHOLE_PRESETS",
+    "SpeedTask",
+    "path_of",
+    "plain",
+    "plan",
+]
 
-MEASUREMENTS = ("import", "step", "memory", "preview")
+MEASUREMENTS = ("import", "step", "memory", "preview", "run")
 NETWORKS = ("official", "fast")
 """Presets whose networks are timed; the first is the full one."""
+WHOLE_PRESETS = tuple(name for name in ("draft", "fast", "quality") if name in PRESETS)
+"""Presets that are run to their end and compared with 5000 plain steps of the full network."""
 WARM_UP = 2
 """Steps of each path before any is timed: buffers, choice of algorithms, Adam's state."""
 _MEMORY_STEPS = 2  # the second has Adam's state beside everything else
 _PROFILED_SIZE = 255
+_RUN_SIZE = 255
+# What `motion_blurred_photograph` offers; it is not imported, for the command line's quick start.
+_PHOTOGRAPH_SIZES = range(64, 497)
+_PHOTOGRAPH_KERNEL = 17
 _SWEPT = ("iterations", "kernel_size", "device", "precision", "runtime")
 
 
@@ -32,7 +47,8 @@ class SpeedTask:
     size : int
         Side of the square blurred image in pixels; 0 where there is none.
     configs : tuple of SelfDeblurConfig
-        Paths that are timed in turn, each network's plain one before its others.
+        Paths that are timed in turn, each network's plain one before its others; of ``run``
+        those that are run one after the other.
     """
 
     method: str
@@ -95,6 +111,7 @@ def plan(
     precisions: Sequence[str],
     changes: Mapping[str, Any] | None = None,
     measurements: Sequence[str] = MEASUREMENTS,
+    run_steps: int = 1000,
     profile: bool = False,
 ) -> list[SpeedTask]:
     """Return the tasks of a benchmark, small sizes first.
@@ -112,7 +129,10 @@ def plan(
     changes : mapping, optional
         Settings changed in every network.
     measurements : sequence of str
-        Some of `MEASUREMENTS`.
+        Some of `MEASUREMENTS`. There is one ``run`` in all: of a photograph with its kernel of
+        17 x 17, at 255 x 255 where that is among the sizes, else at the smallest from 64 to 496.
+    run_steps : int
+        Steps of the full network in ``run``; its schedule is shortened with them.
     profile : bool
         Whether to profile one optimised step of each network, at 255 x 255 where that is
         among the sizes.
@@ -122,7 +142,8 @@ def plan(
     ConfigError
         If a value is outside its range or a setting is swept by the benchmark itself.
     """
-    for name, values in (("sizes", sizes), ("kernels", kernels), ("steps", [steps])):
+    counts = {"sizes": sizes, "kernels": kernels, "steps": [steps], "run_steps": [run_steps]}
+    for name, values in counts.items():
         if not values or min(values) < 1:
             raise ConfigError(f"{name} must be whole numbers of at least 1, got {values}")
     for name in measurements:
@@ -132,10 +153,8 @@ def plan(
         if name in _SWEPT:
             raise ConfigError(f"the benchmark sets {name} itself; leave --set {name} out")
     # Four fifths of the published schedule are 1 - SSIM: the loss of every timed step.
-    networks = [
-        SelfDeblurConfig.preset(name).replace(device=device, loss_switch=0.0, **dict(changes or {}))
-        for name in NETWORKS
-    ]
+    settings = {"device": device, "loss_switch": 0.0} | dict(changes or {})
+    networks = [SelfDeblurConfig.preset(name).replace(**settings) for name in NETWORKS]
     tasks = [SpeedTask(method="import")] if "import" in measurements else []
     for size in sizes:
         for kernel in kernels:
@@ -146,6 +165,11 @@ def plan(
             # The quickest steps: what a preview costs weighs most there.
             shown = networks[-1].replace(kernel_size=kernels[0])
             tasks.append(SpeedTask(method="preview", size=size, configs=(shown,)))
+    fitting = [size for size in sizes if size in _PHOTOGRAPH_SIZES]
+    if "run" in measurements and fitting:
+        size = _RUN_SIZE if _RUN_SIZE in fitting else min(fitting)
+        configs = _whole_runs(device, precisions[-1], changes or {}, run_steps)
+        tasks.append(SpeedTask(method="run", size=size, configs=tuple(configs)))
     if profile:
         size = _PROFILED_SIZE if _PROFILED_SIZE in sizes else sizes[0]
         for network in networks:
@@ -158,6 +182,18 @@ def _paths(network: SelfDeblurConfig, precisions: Sequence[str]) -> Iterator[Sel
     yield plain(network)
     for precision in precisions:
         yield network.replace(precision=precision)
+
+
+def _whole_runs(
+    device: str, precision: str, changes: Mapping[str, Any], steps: int
+) -> Iterator[SelfDeblurConfig]:
+    subject = {"device": device, "kernel_size": _PHOTOGRAPH_KERNEL}
+    for name in WHOLE_PRESETS:
+        preset = SelfDeblurConfig.preset(name).replace(**subject)
+        # A setting of the networks may be wrong for a draft, which has none.
+        yield preset if preset.optimiser == "classical" else preset.replace(**changes)
+    full = SelfDeblurConfig.preset(NETWORKS[0]).replace(**subject, iterations=steps, **changes)
+    yield from _paths(full, [precision])
 
 
 def _of_one_size(
