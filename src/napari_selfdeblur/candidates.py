@@ -9,25 +9,31 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.registration import phase_cross_correlation
 
 from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
 from napari_selfdeblur.images import PreparedImage
 from napari_selfdeblur.numerics.draft import ClassicalOptimiser
-from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian, objective
 from napari_selfdeblur.numerics.optimise import Stop, iterate
 from napari_selfdeblur.numerics.progress import Progress
 from napari_selfdeblur.numerics.verdict import judge
 from napari_selfdeblur.restoration import restore_plane
 
-__all__ = ["Final", "credibility", "draft_kernel", "final"]
+__all__ = ["Final", "draft_kernel", "draft_share", "final", "laid_on"]
 
 Plane = NDArray[np.float32]
 
-_COMPARED = 40  # iterations of a restoration that is only to be compared
+_SHARPER = 1.06  # detail of the draft's image over the networks' that gives it the whole share
+_RINGING = 0.8  # under this ratio, the networks' image has its detail from ringing
+_ELSEWHERE = 0.1  # mass of one kernel outside the other's support; more is another kernel
 
 
 class Final(NamedTuple):
-    """What a run ends with: image (H, W) in [0, 1], kernel, and which estimate that is."""
+    """What a run ends with: image (H, W) in [0, 1], kernel, and whose estimate that is.
+
+    `kept` is ``networks``, ``draft`` or ``both``.
+    """
 
     sharp: Plane
     kernel: Plane
@@ -64,30 +70,87 @@ def final(
     sharp, kernel : ndarray
         The networks' estimate.
     draft : ndarray or None
-        Kernel of the draft; kept where it is the more credible of the two.
+        Kernel of the draft, if there is one.
     config : SelfDeblurConfig
         Its `restoration` and `restoration_share` are used.
     device : torch.device
         Where to restore.
     """
-    if draft is not None and credibility(y, draft) < credibility(y, kernel):
-        method = config.restoration or PRESETS["draft"]["restoration"]
-        return Final(restore_plane(y, draft, method, device=str(device)), draft, "draft")
     if config.restoration is None:
         return Final(sharp, kernel, "networks")
-    classical = restore_plane(y, kernel, config.restoration, device=str(device))
-    mixed = sharp + np.float32(config.restoration_share) * (classical - sharp)
-    return Final(mixed, kernel, "networks")
+
+    def restored(k: Plane) -> Plane:
+        assert config.restoration is not None
+        return restore_plane(y, k, config.restoration, device=str(device))
+
+    own, kept = restored(kernel), "networks"
+    if draft is not None:
+        drafted = restored(draft)
+        shift, moved = laid_on(draft, kernel)
+        share = draft_share(own, drafted, y, kernel, moved)
+        if share is None:
+            return Final(drafted, draft, "draft")
+        if share > 0:
+            kernel = _between(kernel, moved, share)
+            own = _between(own, ndimage.shift(drafted, -shift, order=3, mode="nearest"), share)
+            kept = "both" if share < 1 else "draft"
+    # The generator's image and a restoration err differently.
+    return Final(_between(sharp, own, config.restoration_share), kernel, kept)
 
 
-def credibility(y: Plane, kernel: Plane) -> tuple[bool, float]:
-    """Return how credible a kernel is, as a value to sort by: the smallest is the best.
+def draft_share(own: Plane, drafted: Plane, y: Plane, kernel: Plane, draft: Plane) -> float | None:
+    """Return the draft's share in the result, 0 to 1; None where the networks have failed.
 
-    First whether the restored image or the kernel shows a sign of failure; then the objective
-    of the hyper-Laplacian restoration. The objective alone would prefer no blur at all, which
-    is such a sign; the sparsity of the restored image alone prefers the draft, which was
-    chosen by it.
+    Two estimates made so differently that agree are averaged. The networks tend to leave some
+    blur in their image and in exchange make the kernel too thin, and a draft with more detail
+    gets up to the whole share. Where they do not agree the draft has missed faint parts of the
+    kernel, unless it is the networks' image that rings.
+
+    Parameters
+    ----------
+    own, drafted : ndarray, (H, W)
+        y restored with the networks' kernel and with the draft's.
+    y : ndarray, (H, W)
+        Blurred image in [0, 1].
+    kernel, draft : ndarray, (kh, kw)
+        Those kernels, laid on each other.
     """
-    plane, k = torch.from_numpy(y), torch.from_numpy(kernel)
-    x = hyper_laplacian(plane, k, iterations=_COMPARED)
-    return not judge(x.numpy(), kernel, y).credible, objective(x, plane, k)
+    credible = judge(own, kernel, y).credible
+    if credible != judge(drafted, draft, y).credible:
+        return 0.0 if credible else None
+    rows, columns = (min(s, (n - 2) // 2) for s, n in zip(kernel.shape, y.shape, strict=True))
+    inner = slice(rows, y.shape[0] - rows), slice(columns, y.shape[1] - columns)
+    gain = _detail(drafted[inner]) / max(_detail(own[inner]), 1e-12)
+    if gain < _RINGING:
+        return None
+    if _elsewhere(kernel, draft) > _ELSEWHERE:
+        return 0.0
+    return 0.5 + 0.5 * float(np.clip((gain - 1) / (_SHARPER - 1), 0, 1))
+
+
+def laid_on(draft: Plane, kernel: Plane) -> tuple[NDArray[np.floating], Plane]:
+    """Return the shift (rows, columns) that lays `draft` on `kernel`, and the draft there.
+
+    An image restored with the draft moves by as much the other way.
+    """
+    shift = phase_cross_correlation(kernel, draft, upsample_factor=20, normalization=None)[0]
+    moved = ndimage.shift(draft, shift, order=1)
+    if not moved.sum() > 0.5:  # off its support
+        return np.zeros(2), draft
+    return shift, (moved / moved.sum()).astype(np.float32)
+
+
+def _detail(image: Plane) -> float:
+    """Return the mean of |D x|^0.8, the sparse prior's measure of an image's gradients."""
+    return sum(float(np.mean(np.abs(np.diff(image, axis=axis)) ** 0.8)) for axis in (0, 1))
+
+
+def _between(a: Plane, b: Plane, share: float) -> Plane:
+    return np.asarray(a + np.float32(share) * (b - a), dtype=np.float32)
+
+
+def _elsewhere(kernel: Plane, draft: Plane) -> float:
+    """Return the mass of `kernel` more than two pixels outside of the support of `draft`."""
+    square = np.ones((5, 5), dtype=bool)
+    near = ndimage.binary_dilation(draft > 0.01 * draft.max(), square)
+    return float(kernel[~near].sum())

@@ -4,13 +4,15 @@ import threading
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 import napari_selfdeblur as sd
 from napari_selfdeblur import workflow
-from napari_selfdeblur.candidates import credibility, final
+from napari_selfdeblur.candidates import draft_share, final, laid_on
 from napari_selfdeblur.errors import ConfigError, DivergedError, ImageError
 from napari_selfdeblur.numerics import optimise
 from napari_selfdeblur.records import RunRecord
+from napari_selfdeblur.restoration import restore_plane
 from napari_selfdeblur.samples import motion_blurred_photograph
 
 TINY = sd.SelfDeblurConfig.preset("official").replace(
@@ -96,7 +98,7 @@ def test_record_says_how_the_result_was_made():
 def test_a_run_can_begin_with_the_draft():
     """draft_first shows classical estimates as step 0, before the steps of the run."""
     sample = motion_blurred_photograph(size=64)
-    config = TINY.replace(draft_first=True, kernel_size=17)
+    config = TINY.replace(draft_first=True, restoration="sparse", kernel_size=17)
     seen, result = drive(sd.iter_deblur(sample.blurred, config=config))
     draft = [p for p in seen if p.iteration == 0]
     assert draft == seen[: len(draft)]
@@ -110,23 +112,67 @@ def test_a_run_can_begin_with_the_draft():
     np.testing.assert_array_equal(seen[-1].kernel, result.kernel)
 
 
-def test_the_more_credible_of_two_estimates_is_kept():
-    """Whichever kernel explains the image better makes the result: here once each."""
-    sample = motion_blurred_photograph(size=128)
-    y = (sample.blurred / 255).astype(np.float32)
-    diffuse = np.full(sample.kernel.shape, 1 / sample.kernel.size, np.float32)
-    none = np.zeros(sample.kernel.shape, np.float32)
-    none[8, 8] = 1
-    cpu, config = torch.device("cpu"), TINY.replace(restoration="sparse")
-    true = sample.kernel.astype(np.float32)
-    ends = [final(y, y, *kernels, config, cpu) for kernels in ((true, diffuse), (diffuse, true))]
-    assert [end.kept for end in ends] == ["networks", "draft"]
-    for end in ends:
-        np.testing.assert_array_equal(end.kernel, true)
-    assert final(y, y, diffuse, None, config, cpu).kept == "networks"
-    mirrored = np.ascontiguousarray(true[:, ::-1])
-    worse = [credibility(y, k) for k in (diffuse, none, mirrored)]
-    assert all(credibility(y, true) < other for other in worse)
+def mixture(networks, draft, **changes):
+    config = TINY.replace(restoration="sparse", restoration_share=0.5, **changes)
+    return final(Y, Y, networks, draft, config, torch.device("cpu"))
+
+
+SAMPLE = motion_blurred_photograph(size=128)
+Y = (SAMPLE.blurred / 255).astype(np.float32)
+TRUE = SAMPLE.kernel
+DIFFUSE = np.full(TRUE.shape, 1 / TRUE.size, np.float32)
+POINT = np.zeros_like(TRUE)
+POINT[8, 8] = 1
+
+
+@pytest.mark.parametrize("wrong", [DIFFUSE, POINT], ids=["diffuse", "no blur"])
+def test_a_failed_estimate_has_no_share(wrong):
+    """A kernel that is none at all loses, whether it is the draft's or the networks'."""
+    networks, draft = mixture(TRUE, wrong), mixture(wrong, TRUE)
+    assert (networks.kept, draft.kept) == ("networks", "draft")
+    np.testing.assert_array_equal(networks.kernel, TRUE)
+    np.testing.assert_array_equal(draft.kernel, TRUE)
+    np.testing.assert_array_equal(draft.sharp, restore_plane(Y, TRUE, "sparse", device="cpu"))
+    alone = mixture(wrong, None)
+    assert alone.kept == "networks"
+    np.testing.assert_array_equal(alone.kernel, wrong)
+
+
+def share(own, drafted, kernel=TRUE, draft=TRUE):
+    return draft_share(own.astype(np.float32), drafted.astype(np.float32), Y, kernel, draft)
+
+
+def test_estimates_that_agree_are_averaged():
+    """Even halves, and more for a draft that has more detail; ringing is no detail."""
+    truth = (SAMPLE.sharp / 255).astype(np.float32)
+    soft, softer = (ndimage.gaussian_filter(truth, sigma) for sigma in (0.4, 0.8))
+    assert share(truth, truth) == share(truth, soft) == 0.5
+    assert share(softer, truth) == 1
+    assert 0.5 < share(soft, soft + 0.2 * (truth - soft)) < 1
+    ringing = soft + 0.1 * np.sin(np.arange(128))
+    assert share(ringing, soft) is None
+
+
+def test_estimates_that_disagree_are_not_averaged():
+    """A draft that lacks a part of the kernel has no share, unless the networks' image rings."""
+    part = np.where(np.arange(17) < 8, TRUE, 0)
+    part /= part.sum()
+    assert share(Y, Y, draft=part) == 0
+    assert share(Y + 0.1 * np.sin(np.arange(128)), Y, draft=part) is None
+
+
+def test_estimates_are_laid_on_each_other_before_they_are_mixed():
+    """A draft that lies elsewhere in its support is moved onto the networks', with its image."""
+    moved = ndimage.shift(TRUE, (1, -1), order=0)
+    end = mixture(TRUE, moved / moved.sum())
+    assert end.kept == "both"
+    np.testing.assert_allclose(end.kernel, TRUE, atol=0.01)
+    same = mixture(TRUE, TRUE)
+    inner = slice(20, -20), slice(20, -20)
+    np.testing.assert_allclose(end.sharp[inner], same.sharp[inner], atol=0.03)
+    shift, kernel = laid_on(moved, TRUE)
+    np.testing.assert_allclose(shift, (-1, 1))
+    assert kernel.sum() == pytest.approx(1, abs=1e-6)
 
 
 def test_stop_keeps_what_there_is():
