@@ -75,8 +75,8 @@ class SelfDeblurConfig:
     non_local : bool
         Whether G_x has its non-local blocks (the public code's, not in the paper).
     draft_first : bool
-        Whether a classical draft is made and shown before the first step, and at the end has
-        the share in the result that it deserves; needs a `restoration`.
+        Whether a classical draft is made and shown before the first step. Where there is a
+        `restoration`, the draft has a share in the result, as large as it deserves.
     restoration : str or None
         Non-blind restoration run with the estimated kernel to make the final image,
         None to take the image generator's own; see `registry.RESTORATIONS`.
@@ -152,11 +152,6 @@ class SelfDeblurConfig:
             self._check_classical()
         if self.restoration is not None:
             registry.check("restoration", self.restoration, registry.RESTORATIONS)
-        elif self.draft_first:
-            raise ConfigError(
-                "draft_first needs a restoration, which the draft is compared by; "
-                "set restoration='sparse'"
-            )
 
     def _check_classical(self) -> None:
         if self.iterations > CLASSICAL_KERNELS:
