@@ -14,7 +14,9 @@ TOOLTIPS = {
     "preset": (
         "Chooses every setting below it that is not the seed, device or preview.\n"
         "draft: a classical estimate without networks, in seconds.\n"
-        "fast: the draft first, then half the network's width, 600 steps; keeps the better.\n"
+        "fast: the draft first, then half the network's width, 750 steps; averages the two "
+        "where they agree.\n"
+        "quality: the same with 1500 steps.\n"
         "official: the authors' public code, grey images, 5000 steps.\n"
         "official_colour: the same with their schedule for colour, 2500 steps.\n"
         "paper: squared error and total variation as in the paper, 5000 steps."
