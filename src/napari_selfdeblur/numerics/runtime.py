@@ -120,18 +120,26 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
     On top of what the process holds before it. What a backward pass keeps of G_x grows with
     the pixels of x and the channels of the trunk; the constants are fitted to peaks measured
     on the CPU, of widths 64 and 128, in both precisions, from 128 x 128 to 512 x 512 pixels.
+
+    Raises
+    ------
+    DeviceError
+        If the device or the precision is not available.
     """
     pixels = math.prod(sharp_size(shape, config.kernel_size))
-    float32 = config.precision == "float32" or config.runtime == "reference"
-    kept = _KEPT_TENSORS * config.channels * (4 if float32 else 2)
+    device, reference = resolve_device(config.device), config.runtime == "reference"
+    tensors = _KEPT if reference or device.type != "cpu" else _KEPT_FILTERED_FIRST
+    float32 = reference or _trunk(config.precision, device) == torch.float32
+    kept = tensors * config.channels * (4 if float32 else 2)
     if config.optimiser == "classical":  # no networks
         kept = 0
     return int(pixels * (kept + _BYTES_PER_PIXEL) + _BASELINE)
 
 
-_KEPT_TENSORS = 14.3  # of the trunk's width, at full size
-_BYTES_PER_PIXEL = 1040  # code, forward model, losses
-_BASELINE = 200 * 2**20  # weights, optimiser, the libraries' buffers
+_KEPT = 13.2  # tensors of the trunk's width, at full size
+_KEPT_FILTERED_FIRST = 10.8  # where the doubled images are not made
+_BYTES_PER_PIXEL = 1280  # code, forward model, losses
+_BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
 
 
 def is_out_of_memory(error: BaseException) -> bool:
