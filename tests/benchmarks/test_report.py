@@ -147,12 +147,12 @@ def test_unequal_conditions_are_not_ranked(tmp_path):
 
 
 def test_restorations_that_do_not_help_are_named(tmp_path):
-    """The report counts where the restoration beats the run's own image and names the rest."""
+    """The report counts where the restoration beats the result and names the rest."""
     good = {"sparse": {"psnr": 32.0, "ssim": 0.9, "seconds": 1.0}}
     bad = {"sparse": {"psnr": 30.75, "ssim": 0.9, "seconds": 1.0}}
     rows = [row("kernel1", 31.0, restorations=good), row("kernel2", 31.0, restorations=bad)]
     text = render([results(tmp_path, rows)])
-    assert "beats the run's own image on 1 of 2; not on im1_kernel2 (-0.25 dB)." in text
+    assert "beats the result on 1 of 2; not on im1_kernel2 (-0.25 dB)." in text
 
 
 def test_lai_has_its_categories(tmp_path):

@@ -136,7 +136,7 @@ def _changes(config: Mapping[str, Any]) -> list[str]:
 def summarise(
     group: Group, restoration: str | None = None, rows: Sequence[Mapping[str, Any]] | None = None
 ) -> Summary:
-    """Return the figures of a group's own images, or of one restoration with their kernels.
+    """Return the figures of a group's results, or of one restoration with their kernels.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def summarise(
 
 
 def image_of(row: Mapping[str, Any], restoration: str | None = None) -> Mapping[str, Any] | None:
-    """Return the measures of the row's own image or of a restoration; None where it has none."""
+    """Return the measures of the row's result or of a restoration; None where it has none."""
     found = row if restoration is None else row.get("restorations", {})
     image = found.get(restoration or "sharp")
     return image if isinstance(image, Mapping) else None

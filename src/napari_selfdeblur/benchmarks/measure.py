@@ -86,7 +86,7 @@ def _deblur(task: Task, subject: Subject) -> dict[str, Any]:
 def _compare(
     task: Task, subject: Subject, sharp: ArrayLike, kernel: NDArray[np.float32]
 ) -> dict[str, Any]:
-    """Return the measures of the run's own image, of restorations, and of the kernel."""
+    """Return the measures of the result, of restorations, and of the kernel."""
     from napari_selfdeblur.numerics.noise import noise_sigma
 
     true, reference = subject.kernel, None

@@ -30,7 +30,9 @@ PSNR in dB and SSIM are taken as the data sets' protocol has it: the truth witho
 each side, the result at the best of all shifts within 10 pixels in steps of 1/4. Error ratios
 divide by the error of the restoration with the known kernel: *spectral* by MATLAB's matrix norm,
 which the published ratios are; *squares* by sums of squares, of which more than 2 or 3 counts as
-a failure. A run without an image counts as a failure too.
+a failure. A run without an image counts as a failure too. *The result* is what the user gets: the
+image generator's own image, mixed with a restoration and with the draft where the preset says so;
+*restored* is a restoration with the estimated kernel alone.
 """
 
 
@@ -121,7 +123,7 @@ def _blind_table(groups: Sequence[Group]) -> str:
         for restoration in (None, *_restorations(group)):
             s = summarise(group, restoration)
             failures = s.failures or ("-",) * len(FAILURES)
-            image = "its own" if restoration is None else f"restored, {restoration}"
+            image = "the result" if restoration is None else f"restored, {restoration}"
             row = [group.method, group.settings, image, _count(s, group), *_psnr(s)]
             row += [
                 number(s.ssim, 4),
@@ -175,7 +177,7 @@ def _ranking(groups: Sequence[Group]) -> str:
 
 
 def _restored(groups: Sequence[Group]) -> str:
-    """Say where restoring with the estimated kernel beats the run's own image, and where not."""
+    """Say where restoring with the estimated kernel beats the result, and where not."""
     lines = []
     for group in groups:
         for method in _restorations(group):
@@ -186,7 +188,7 @@ def _restored(groups: Sequence[Group]) -> str:
             }
             losses = [f"{case} ({gain:+.2f} dB)" for case, gain in gains.items() if gain <= 0]
             better = f"- {group.method}, {group.settings}: `{method}` with the estimated kernel "
-            better += f"beats the run's own image on {len(gains) - len(losses)} of {len(gains)}"
+            better += f"beats the result on {len(gains) - len(losses)} of {len(gains)}"
             lines.append(f"{better}; not on {', '.join(losses)}." if losses else f"{better}.")
     return "\n".join(lines)
 
@@ -210,14 +212,14 @@ def _category_table(groups: Sequence[Group], categories: Sequence[str]) -> str:
                 members = [row for row in group.rows if row["category"] == category]
                 s = summarise(group, restoration, members)
                 cells.append(f"{number(s.mean, 2)} / {number(s.ssim, 4)}" if s.count else "-")
-            image = "its own" if restoration is None else f"restored, {restoration}"
+            image = "the result" if restoration is None else f"restored, {restoration}"
             rows.append([group.method, group.settings, image, *cells])
     return table(head, rows) + "\n\nMean PSNR / SSIM."
 
 
 def _case_table(group: Group) -> str:
     methods = _restorations(group)
-    head = ["capture", "blurred", "its own", *(f"restored, {name}" for name in methods)]
+    head = ["capture", "blurred", "the result", *(f"restored, {name}" for name in methods)]
     head += [
         "known kernel",
         "authors",
