@@ -20,7 +20,7 @@ def main() -> None:
     """Run, and take one picture during the run and one of its result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "images")
-    parser.add_argument("--iterations", type=int, default=600)
+    parser.add_argument("--iterations", type=int, default=750)
     parser.add_argument("--early", type=int, default=60, help="step of the first picture")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)

@@ -136,6 +136,7 @@ class _Moments(Function):
         spread = columns.T @ columns @ spread
         counts = rows.sum(0)[:, None] * columns.sum(0)
         ctx.save_for_backward(spread, counts)
+        ctx.n = n  # bfloat16 could not count so far
         exact = torch.promote_types(small.dtype, torch.float32)
         mean = (counts[..., None] * pixels).sum((0, 1), dtype=exact) / n
         return mean, (pixels * spread).sum((0, 1), dtype=exact) / n
@@ -143,10 +144,8 @@ class _Moments(Function):
     @staticmethod
     def backward(ctx: Any, of_mean: Tensor, of_square: Tensor) -> tuple[Tensor, None, None]:
         spread, counts = ctx.saved_tensors
-        n = counts.sum()
-        grad = spread * (2 * of_square / n).to(spread) + counts[..., None] * (of_mean / n).to(
-            spread
-        )
+        by_square, by_mean = (2 * of_square / ctx.n).to(spread), (of_mean / ctx.n).to(spread)
+        grad = spread * by_square + counts[..., None] * by_mean
         return grad.permute(2, 0, 1)[None], None, None
 
 
