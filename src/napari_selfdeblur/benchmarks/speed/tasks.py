@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
+from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 MEASUREMENTS = ("import", "step", "memory", "preview", "run")
 NETWORKS = ("official", "fast")
 """Presets whose networks are timed; the first is the full one."""
-WHOLE_PRESETS = tuple(name for name in ("draft", "fast", "quality") if name in PRESETS)
+WHOLE_PRESETS = ("draft", "fast", "quality")
 """Presets that are run to their end and compared with 5000 plain steps of the full network."""
 WARM_UP = 2
 """Steps of each path before any is timed: buffers, choice of algorithms, Adam's state."""
