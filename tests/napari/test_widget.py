@@ -21,6 +21,7 @@ from napari_selfdeblur._napari.progress_panel import clock
 from napari_selfdeblur._napari.widget import DeblurWidget
 from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError, OutOfMemoryError
+from napari_selfdeblur.numerics import runtime
 from napari_selfdeblur.numerics.progress import Estimate, Progress
 
 DEVICES = (("cuda:0", "Big card (cuda:0)"), ("cpu", "CPU (2 threads)"))
@@ -123,6 +124,20 @@ def test_a_wrong_setting_is_flagged_at_once(
     qtbot.waitUntil(deblur_widget.run_button.isEnabled)
     assert deblur_widget.form.marked() == []
     assert deblur_widget.message.text() == ""
+
+
+def test_a_precision_that_is_missing_is_flagged(
+    qtbot, monkeypatch: pytest.MonkeyPatch, deblur_widget: DeblurWidget
+) -> None:
+    """As soon as torch is there it is known what it cannot do here."""
+    monkeypatch.setattr(runtime, "_has_bfloat16", lambda device: False)
+    qtbot.waitUntil(lambda: deblur_widget.memory.text() != "")
+    precision = field(deblur_widget, "precision")
+    precision.setCurrentIndex(precision.findData("bfloat16"))
+    qtbot.waitUntil(lambda: "no fast bfloat16" in deblur_widget.message.text())
+    assert not deblur_widget.run_button.isEnabled()
+    assert deblur_widget.form.marked() == ["precision"]
+    assert deblur_widget.memory.text() == ""
 
 
 def test_a_stack_is_flagged(qtbot, deblur_widget: DeblurWidget, viewer_model: ViewerModel) -> None:

@@ -47,7 +47,13 @@ class ImageCheck:
 
 
 def memory_text(layer: Image, config: SelfDeblurConfig) -> str:
-    """Return the memory a run needs, in words. Loads torch."""
+    """Return the memory a run needs, in words. Loads torch.
+
+    Raises
+    ------
+    DeviceError
+        If the device or the precision is not available.
+    """
     from napari_selfdeblur.numerics.runtime import estimate_memory
 
     if layer.ndim != 2:

@@ -27,7 +27,7 @@ from napari_selfdeblur._napari.layer_combo import ImageLayerCombo
 from napari_selfdeblur._napari.preferences import PLUGIN, read_preferences
 from napari_selfdeblur._napari.progress_panel import ProgressPanel, clock
 from napari_selfdeblur._napari.tooltips import TOOLTIPS
-from napari_selfdeblur.errors import ConfigError, DeblurError
+from napari_selfdeblur.errors import ConfigError, DeblurError, DeviceError
 
 if TYPE_CHECKING:
     from napari_selfdeblur.numerics.progress import Progress
@@ -154,7 +154,11 @@ class DeblurWidget(QWidget):
             self.memory.clear()
             return str(error), str(error).split(maxsplit=1)[0]
         if self._torch_loaded:
-            self.memory.setText(memory_text(layer, config))
+            try:
+                self.memory.setText(memory_text(layer, config))
+            except DeviceError as error:
+                self.memory.clear()
+                return str(error), "precision" if config.precision == "bfloat16" else "device"
         problem = self._image_check.problem(layer, config.kernel_size)
         return problem, None if problem is None else "layer"
 
