@@ -267,6 +267,19 @@ def test_settings_stay_between_runs(qtbot, fake_run, deblur_widget) -> None:
         assert fake_run.calls == count
 
 
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [("both", "were averaged."), ("draft", "was kept."), ("networks", r"in \d+:\d\d.")],
+)
+def test_it_is_told_what_was_kept(qtbot, fake_run, deblur_widget, kept: str, told: str) -> None:
+    """After a draft the user learns which of the two estimates the result is."""
+    fake_run.verdict = {"credible": True, "reasons": [], "kept": kept}
+    fake_run.finish.set()
+    press(qtbot, deblur_widget.run_button)
+    qtbot.waitUntil(lambda: deblur_widget.message.text().startswith("Finished"))
+    assert re.search(told + "$", deblur_widget.message.text())
+
+
 def test_doubts_are_told(qtbot, fake_run, deblur_widget) -> None:
     """A result that is not credible is announced with every reason."""
     fake_run.verdict = {"credible": False, "reasons": ["kernel is flat", "image is flat"]}

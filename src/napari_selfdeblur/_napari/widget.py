@@ -37,6 +37,10 @@ __all__ = ["DeblurWidget"]
 _PAPER = "https://arxiv.org/abs/1908.02197"
 _CHECK_MS = 100
 _LINK = "#7aa2f7"
+_KEPT = {
+    "both": " Draft and networks agree and were averaged.",
+    "draft": " The draft's kernel was kept.",
+}
 _COLOURS = {"info": "", "warning": "color: #e5b567;", "error": "color: #ff6b6b;"}
 
 
@@ -179,6 +183,7 @@ class DeblurWidget(QWidget):
         done = "Finished" if record.status == "finished" else "Stopped and kept"
         text = f"{done} after {record.iterations} steps in {clock(record.seconds)}."
         verdict = record.verdict or {"credible": True}
+        text += _KEPT.get(verdict.get("kept", ""), "")
         if verdict["credible"]:
             self._say(text)
         else:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "Outputs", "Truth"]
 
+_KEPT = {"both": "averaged with the draft", "draft": "the draft's kernel"}
+
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
@@ -272,6 +274,8 @@ def _caption(record: RunRecord) -> str:
     if config.restoration:
         share = config.restoration_share
         facts.append(f"{share:.0%} {config.restoration}" if share < 1 else config.restoration)
+    if kept := _KEPT.get((record.verdict or {}).get("kept", "")):
+        facts.append(kept)
     if record.status != "finished":
         facts.append(record.status)
     return "  \N{MIDDLE DOT}  ".join(facts)
