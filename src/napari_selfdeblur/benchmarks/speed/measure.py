@@ -81,7 +81,10 @@ def precisions_of(device: str) -> tuple[str, ...]:
 
 
 def _step(task: SpeedTask) -> list[dict[str, Any]]:
-    """Time one step of every path in turn, over and over."""
+    """Time one step of every path in turn, over and over, each after one that is not timed.
+
+    In a run a step follows its like, and finds the memory that it needs.
+    """
     y = _image(task.size)
     reasons = [_too_large(plain(config), task.size) for config in task.configs]
     runs = {i: _steps(y, config) for i, config in enumerate(task.configs) if reasons[i] is None}
@@ -89,6 +92,7 @@ def _step(task: SpeedTask) -> list[dict[str, Any]]:
     seconds: dict[int, list[float]] = {i: [] for i in runs}
     for turn in range(WARM_UP + count):
         for i, run in runs.items():
+            next(run)
             spent = _step_seconds(run, task.configs[i].device)
             if turn >= WARM_UP:
                 seconds[i].append(spent)
@@ -227,8 +231,8 @@ def _image(size: int) -> NDArray[np.float32]:
 
 def _steps(y: NDArray[np.float32], config: SelfDeblurConfig) -> Generator[Progress, None, Estimate]:
     """Return a run that does one step each time it is asked, none of them its last."""
-    # The last step also makes the final images.
-    longer = config.replace(iterations=config.iterations + 1)
+    # Twice: not every step is timed. One more: the last step also makes the final images.
+    longer = config.replace(iterations=2 * config.iterations + 1)
     make = registry.load("optimiser", config.optimiser, registry.OPTIMISERS)
     weight = _ANY_WEIGHT if config.tv_weight == "auto" else config.tv_weight
     optimiser: Optimiser = make(y, longer, weight)

@@ -12,9 +12,10 @@ __all__ = ["sections"]
 
 _NOTES = """\
 Each measurement has a process of its own. Steps of all paths on one image size are timed in
-turn, over and over; a ratio is the median of the ratios turn by turn, with the least and the
-greatest in brackets, and less than 1 is faster. *Plain* is the eager float32 step without any
-optimisation; the full network is that of the preset `official`."""
+turn, over and over, each after one of its own kind that is not timed; a ratio is the median of the
+ratios turn by turn, with the least and the greatest in brackets, and less than 1 is faster. *Plain*
+is the eager float32 step without any optimisation; the full network is that of the preset
+`official`."""
 _RUN_NOTES = """\
 R is the time of 5000 plain steps of the full network: 5000 times the median of steps timed in the
 same process, before the first of these runs and after the last, with the loss of four fifths of
