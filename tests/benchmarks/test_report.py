@@ -124,6 +124,17 @@ def test_groups_part_by_settings_not_by_seed(tmp_path):
     assert groups[0].cases == ("im1_kernel1", "im1_kernel1 (seed 1)")
 
 
+def test_seeds_are_told_apart(tmp_path):
+    """Where there is more than one, each seed has its own mean, and only then."""
+    rows = [row("kernel1", 30.0), row("kernel2", 31.0)]
+    assert "### By seed" not in render([results(tmp_path, rows)])
+    rows.append(row("kernel1", 29.0, config=FAST.replace(seed=1)))
+    text = render([results(tmp_path, rows)])
+    of_seeds = text.split("### By seed")[1].split("###")[0]
+    assert "| 0 | 2 | 30.50 |" in of_seeds
+    assert "| 1 | 1 | 29.00 |" in of_seeds
+
+
 @pytest.mark.parametrize(
     ("psnr", "said"),
     [

@@ -94,6 +94,8 @@ def _dataset(dataset: str, groups: Sequence[Group]) -> list[str]:
     if blind:
         parts += ["### Kernel estimated", _blind_table(blind)]
         parts += [text for text in (_ranking(blind), _restored(blind)) if text]
+        if seeded := [group for group in blind if len(_seeds(group)) > 1]:
+            parts += ["### By seed", _seed_table(seeded)]
     if dataset in PUBLISHED:
         parts += ["### Published", _PUBLISHED_OVER[dataset], _published_table(dataset)]
     categories = sorted({row["category"] for group in groups for row in group.rows} - {None})
@@ -215,6 +217,22 @@ def _category_table(groups: Sequence[Group], categories: Sequence[str]) -> str:
             image = "the result" if restoration is None else f"restored, {restoration}"
             rows.append([group.method, group.settings, image, *cells])
     return table(head, rows) + "\n\nMean PSNR / SSIM."
+
+
+def _seeds(group: Group) -> list[int]:
+    return sorted({row["seed"] for row in group.rows})
+
+
+def _seed_table(groups: Sequence[Group]) -> str:
+    head = ["method", "settings", "seed", "captures", "mean PSNR", "median", "worst", "SSIM"]
+    rows = []
+    for group in groups:
+        for seed in _seeds(group):
+            members = [row for row in group.rows if row["seed"] == seed]
+            s = summarise(group, None, members)
+            figures = [str(s.count), *_psnr(s), number(s.ssim, 4)]
+            rows.append([group.method, group.settings, str(seed), *figures])
+    return table(head, rows) + "\n\nOf the result."
 
 
 def _case_table(group: Group) -> str:
