@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -79,10 +80,7 @@ def final(
     if config.restoration is None:
         return Final(sharp, kernel, "networks")
 
-    def restored(k: Plane) -> Plane:
-        assert config.restoration is not None
-        return restore_plane(y, k, config.restoration, device=str(device))
-
+    restored = partial(restore_plane, y, method=config.restoration, device=str(device))
     own, kept = restored(kernel), "networks"
     if draft is not None:
         drafted = restored(draft)

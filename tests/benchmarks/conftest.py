@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 from scipy.signal import fftconvolve
 
+from napari_selfdeblur.benchmarks.speed import measure
+
 
 def hook(size):
     """A kernel that is not its own rotation: a bar with a foot, brightest at one end."""
@@ -63,3 +65,14 @@ def lai_folder(tmp_path):
             save(folder / "ground_truth" / f"{image}.png", x)
             save(folder / "uniform_ycbcr" / f"{image}_kernel_{number:02}.png", y)
     return folder
+
+
+@pytest.fixture
+def no_memory_for_official(monkeypatch):
+    """The full network needs more memory than any machine has."""
+    real = measure.estimate_memory
+
+    def estimate(config, shape):
+        return 10**18 if config.name == "official" else real(config, shape)
+
+    monkeypatch.setattr(measure, "estimate_memory", estimate)

@@ -116,10 +116,8 @@ def test_the_ratio_is_to_5000_plain_steps(measured):
 
 def test_plain_steps_before_and_after_the_runs(monkeypatch):
     """R is 5000 times the median of ten steps, five before the first run and five after."""
-    order, seconds = (
-        [],
-        iter([9.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 9.0, 9.0, 6.0, 7.0, 8.0, 9.0, 9.0]),
-    )
+    order = []
+    seconds = iter([9.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 9.0, 9.0, 6.0, 7.0, 8.0, 9.0, 9.0])
 
     def step(run, device):
         order.append("step")
@@ -138,14 +136,8 @@ def test_plain_steps_before_and_after_the_runs(monkeypatch):
     assert rows[0]["ratio"] == 55.0 / (5000 * 5.5)
 
 
-def test_a_preset_goes_without_a_plain_step_that_does_not_fit(monkeypatch):
+def test_a_preset_goes_without_a_plain_step_that_does_not_fit(no_memory_for_official):
     """Without memory for the plain step it is skipped, and the others have no ratio."""
-    real = measure.estimate_memory
-    monkeypatch.setattr(
-        measure,
-        "estimate_memory",
-        lambda config, shape: 10**18 if config.name == "official" else real(config, shape),
-    )
     rows = measure.measure_speed(tiny())
     assert [row["status"] for row in rows[-2:]] == ["skipped", "skipped"]
     assert "the plain step needs about 1000000000.0 GB" in rows[-2]["reason"]

@@ -114,18 +114,19 @@ def test_code_is_uniform_up_to_a_tenth():
 )
 def test_filtering_before_doubling_is_the_same(small, size):
     """Value and every gradient equal those of: double, crop, join, normalise, reflect, filter."""
-    torch.manual_seed(0)
-    options = {"dtype": torch.float64}
+    random = seeded()
+    options = {"dtype": torch.float64, "generator": random}
     deep = torch.randn(1, 4, *small, **options).add(1).requires_grad_()
     skip = torch.randn(1, 2, *size, **options).requires_grad_()
-    norm, conv = BatchNorm(6).double(), nn.Conv2d(6, 3, 3, **options)
-    nn.init.normal_(norm.weight)
-    nn.init.normal_(norm.bias)
+    norm = build(lambda: BatchNorm(6), random).double()
+    conv = build(lambda: nn.Conv2d(6, 3, 3), random).double()
+    nn.init.normal_(norm.weight, generator=random)
+    nn.init.normal_(norm.bias, generator=random)
     doubled = F.interpolate(deep, scale_factor=2, mode="bilinear")[..., : size[0], : size[1]]
     joined = F.pad(norm(torch.cat([skip, doubled], 1)), [1] * 4, mode="reflect")
     wanted, got = conv(joined), conv_of_doubled(deep, skip, norm, conv)
     torch.testing.assert_close(got, wanted)
-    weights = torch.randn_like(wanted)
+    weights = torch.randn(wanted.shape, **options)
     inputs = (deep, skip, *norm.parameters(), *conv.parameters())
     torch.testing.assert_close(
         torch.autograd.grad((got * weights).sum(), inputs),

@@ -42,7 +42,7 @@ def conv_of_doubled(small: Tensor, skip: Tensor, norm: nn.BatchNorm2d, conv: nn.
     s = skip.shape[1]
     rows = _axis(small.shape[-2], skip.shape[-2], small.dtype, small.device)
     columns = _axis(small.shape[-1], skip.shape[-1], small.dtype, small.device)
-    mean, square = _Moments.apply(small, rows.doubled, columns.doubled)  # type: ignore[no-untyped-call]
+    mean, square = _Moments.apply(small, rows, columns)  # type: ignore[no-untyped-call]
     scale = norm.weight[s:] * torch.rsqrt(square - mean.square() + norm.eps)
     shift = norm.bias[s:] - mean * scale
     weight = conv.weight[:, s:] * scale[:, None, None]
@@ -58,13 +58,15 @@ def conv_of_doubled(small: Tensor, skip: Tensor, norm: nn.BatchNorm2d, conv: nn.
 
 
 class _Axis(NamedTuple):
-    """Doubling along one axis of n pixels, to N = 2n or 2n - 1, as matrices (N + 2, n).
+    """Doubling along one axis of n pixels, to N = 2n or 2n - 1.
 
-    The first and last row of each are the pixel before and after.
+    The matrices (N + 2, n) have the pixel before and the one after as first and last row.
     """
 
     reflected: Tensor
     virtual: Tensor  # what `_upwards` takes for it
+    spread: Tensor  # (n, n), D^T D of the doubling D: three diagonals
+    counts: Tensor  # (n,), the sum of each column of D
     odd: bool
 
     @property
@@ -79,7 +81,12 @@ def _axis(small: int, size: int, dtype: torch.dtype, device: torch.device) -> _A
     doubled, odd = full[:size], size < 2 * small
     reflected = torch.cat([doubled[1:2], doubled, doubled[-2:-1]])
     virtual = torch.cat([full[:1], doubled, full[-1:] * (0.75 if odd else 1.0)])
-    return _Axis(reflected.to(device, dtype), virtual.to(device, dtype), odd)
+
+    def placed(matrix: Tensor) -> Tensor:  # few binary digits: exact in bfloat16, too
+        return matrix.to(device, dtype)
+
+    spread, counts = placed(doubled.T @ doubled), placed(doubled.sum(0))
+    return _Axis(placed(reflected), placed(virtual), spread, counts, odd)
 
 
 def _upwards(small: Tensor, weight: Tensor, odd_rows: bool, odd_columns: bool) -> Tensor:
@@ -128,13 +135,13 @@ class _Moments(Function):
     """Mean and mean square, (C,), of the doubled image, without making it."""
 
     @staticmethod
-    def forward(ctx: Any, small: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, small: Tensor, rows: _Axis, columns: _Axis) -> tuple[Tensor, Tensor]:
         pixels = small[0].permute(1, 2, 0)
-        n = rows.shape[0] * columns.shape[0]
-        # sum (D x)^2 = sum x (D^T D x), and D^T D has three diagonals.
-        spread = (rows.T @ rows @ pixels.flatten(1)).unflatten(1, pixels.shape[1:])
-        spread = columns.T @ columns @ spread
-        counts = rows.sum(0)[:, None] * columns.sum(0)
+        n = len(rows.doubled) * len(columns.doubled)
+        # sum (D x)^2 = sum x (D^T D x).
+        spread = (rows.spread @ pixels.flatten(1)).unflatten(1, pixels.shape[1:])
+        spread = columns.spread @ spread
+        counts = rows.counts[:, None] * columns.counts
         ctx.save_for_backward(spread, counts)
         ctx.n = n  # bfloat16 could not count so far
         exact = torch.promote_types(small.dtype, torch.float32)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.numerics.forward import blur_valid
 from napari_selfdeblur.numerics.nonblind.operators import (
     Blur,
     checked_weight,
@@ -20,7 +19,7 @@ from napari_selfdeblur.numerics.nonblind.operators import (
     noise_scale,
 )
 
-__all__ = ["default_weight", "hyper_laplacian", "objective", "shrink"]
+__all__ = ["hyper_laplacian", "shrink"]
 
 
 def hyper_laplacian(
@@ -69,7 +68,8 @@ def hyper_laplacian(
         raise ConfigError(f"exponent must be in (0, 1], or 2, got {exponent!r}; try 0.8")
     A = Blur.of(y, k)
     if weight is None:
-        weight = default_weight(y, sigma, exponent)
+        same_slope = 0.8 / exponent * 0.01 ** (0.8 - exponent)
+        weight = 0.5 * same_slope * noise_scale(y, sigma)
     w = checked_weight(weight, positive=True)
     rho = gamma = 0.1
 
@@ -90,34 +90,6 @@ def hyper_laplacian(
         right += gamma * torch.fft.rfft2(differences_adjoint(v - s))
         x = torch.fft.irfft2(inverse * right, s=A.canvas)
     return A.centre(x)
-
-
-def default_weight(y: Tensor, sigma: float | None = None, exponent: float = 0.8) -> float:
-    """Return the weight w that follows the noise; see `hyper_laplacian`."""
-    same_slope = 0.8 / exponent * 0.01 ** (0.8 - exponent)
-    weight: float = 0.5 * same_slope * noise_scale(y, sigma)
-    return weight
-
-
-def objective(x: Tensor, y: Tensor, k: Tensor, exponent: float = 0.8) -> float:
-    """Return what `hyper_laplacian` minimises, per pixel, where x is known on both sides.
-
-    Parameters
-    ----------
-    x : Tensor, (H, W)
-        Restored image.
-    y : Tensor, (H, W)
-        Blurred image in [0, 1].
-    k : Tensor, (kh, kw)
-        The PSF, odd, summing to 1.
-    exponent : float
-        As for `hyper_laplacian`; the weight is the one it takes by default.
-    """
-    rows, columns = (slice(s // 2, n - s // 2) for s, n in zip(k.shape, x.shape, strict=True))
-    data = (blur_valid(x, k) - y[rows, columns]).square().mean() / 2
-    inner = x[rows, columns]
-    prior = sum(inner.diff(dim=d).abs().pow(exponent).mean() for d in (0, 1))
-    return float(data + default_weight(y, None, exponent) * prior)
 
 
 def shrink(t: Tensor, w: float, exponent: float, newton: int = 5) -> Tensor:
