@@ -13,8 +13,8 @@ import napari
 from make_screenshots import PLUGIN, take
 from qtpy.QtTest import QTest
 
-from napari_selfdeblur.files import write_tiff
-from napari_selfdeblur.samples import motion_blurred_photograph
+from napari_selfdeblur.io.files import write_tiff
+from napari_selfdeblur.io.samples import motion_blurred_photograph
 
 
 def main() -> None:

@@ -17,15 +17,17 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_selfdeblur import restoration, samples, workflow
+from napari_selfdeblur import restoration
 from napari_selfdeblur.cli import main
 from napari_selfdeblur.cli.options import kernel_size, parse_roi
 from napari_selfdeblur.cli.terminal import Terminal, stopped_by_interrupt
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError
-from napari_selfdeblur.files import read_image, read_kernel, write_tiff
+from napari_selfdeblur.io import samples
+from napari_selfdeblur.io.files import read_image, read_kernel, write_tiff
 from napari_selfdeblur.numerics.progress import Estimate, Progress
-from napari_selfdeblur.records import RunRecord
+from napari_selfdeblur.run import run as workflow
+from napari_selfdeblur.run.record import RunRecord
 
 FILES = ["photo_deblurred.tif", "photo_kernel.tif", "photo_panel.png", "photo_record.json"]
 FILES_RESTORED = "photo_restored.tif"

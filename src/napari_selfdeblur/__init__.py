@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from napari_selfdeblur._napari.script import deblur_layer
     from napari_selfdeblur.config import SelfDeblurConfig
     from napari_selfdeblur.numerics.progress import Progress
-    from napari_selfdeblur.records import RunRecord
     from napari_selfdeblur.restoration import estimate_noise, restore
-    from napari_selfdeblur.workflow import DeblurResult, deblur, iter_deblur
+    from napari_selfdeblur.run.record import RunRecord
+    from napari_selfdeblur.run.run import DeblurResult, deblur, iter_deblur
 
 __all__ = [
     "DeblurResult",
@@ -30,14 +30,14 @@ __all__ = [
 ]
 
 _HOME = {
-    "DeblurResult": "workflow",
+    "DeblurResult": "run.run",
     "Progress": "numerics.progress",
-    "RunRecord": "records",
+    "RunRecord": "run.record",
     "SelfDeblurConfig": "config",
-    "deblur": "workflow",
+    "deblur": "run.run",
     "deblur_layer": "_napari.script",
     "estimate_noise": "restoration",
-    "iter_deblur": "workflow",
+    "iter_deblur": "run.run",
     "restore": "restoration",
 }
 

@@ -15,17 +15,17 @@ __all__ = ["IMAGE_GENERATORS", "KERNEL_GENERATORS", "OPTIMISERS", "RESTORATIONS"
 
 _NUMERICS = "napari_selfdeblur.numerics"
 
-IMAGE_GENERATORS = {"skip": f"{_NUMERICS}.generators.skip:skip_image_generator"}
+IMAGE_GENERATORS = {"skip": f"{_NUMERICS}.networks.skip:skip_image_generator"}
 KERNEL_GENERATORS = {
-    "fcn": f"{_NUMERICS}.generators.fcn:fcn",
-    "fcn_shallow": f"{_NUMERICS}.generators.fcn:fcn_shallow",
-    "fcn_deep": f"{_NUMERICS}.generators.fcn:fcn_deep",
-    "skip": f"{_NUMERICS}.generators.skip_kernel:skip_kernel",
+    "fcn": f"{_NUMERICS}.networks.fcn:fcn",
+    "fcn_shallow": f"{_NUMERICS}.networks.fcn:fcn_shallow",
+    "fcn_deep": f"{_NUMERICS}.networks.fcn:fcn_deep",
+    "skip": f"{_NUMERICS}.networks.skip_kernel:skip_kernel",
 }
 OPTIMISERS = {
-    "joint": f"{_NUMERICS}.optimise:JointOptimiser",
-    "alternating": f"{_NUMERICS}.optimise:AlternatingOptimiser",
-    "classical": f"{_NUMERICS}.draft:ClassicalOptimiser",
+    "joint": f"{_NUMERICS}.solvers.networks:JointOptimiser",
+    "alternating": f"{_NUMERICS}.solvers.networks:AlternatingOptimiser",
+    "classical": f"{_NUMERICS}.solvers.edges:ClassicalOptimiser",
 }
 RESTORATIONS = {
     "hyper_laplacian": f"{_NUMERICS}.nonblind.hyper_laplacian:hyper_laplacian",

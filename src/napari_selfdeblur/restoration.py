@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from napari_selfdeblur import images, registry
+from napari_selfdeblur import registry
 from napari_selfdeblur.errors import ConfigError, ImageError, OutOfMemoryError
-from napari_selfdeblur.kernels import prepare_kernel
+from napari_selfdeblur.io import images
+from napari_selfdeblur.io.kernels import prepare_kernel
 from napari_selfdeblur.numerics import noise
 from napari_selfdeblur.numerics.runtime import is_out_of_memory, resolve_device
 

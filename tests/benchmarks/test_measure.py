@@ -4,12 +4,12 @@ import pytest
 from napari_selfdeblur.benchmarks import lai, levin
 from napari_selfdeblur.benchmarks.measure import measure
 from napari_selfdeblur.benchmarks.tasks import Task
+from napari_selfdeblur.compare.metrics import score
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.files import read_image
-from napari_selfdeblur.metrics import score
+from napari_selfdeblur.io.files import read_image
 from napari_selfdeblur.restoration import restore
-from napari_selfdeblur.workflow import deblur
+from napari_selfdeblur.run.run import deblur
 
 TINY = SelfDeblurConfig.preset("fast").replace(
     kernel_size=5, iterations=4, channels=8, skip_channels=4, device="cpu", precision="float32"

@@ -110,7 +110,7 @@ def test_divergence_is_a_result(levin_folder, monkeypatch):
         yield from ()
         raise DivergedError("the loss became nan")
 
-    monkeypatch.setattr("napari_selfdeblur.workflow.iter_deblur", diverging)
+    monkeypatch.setattr("napari_selfdeblur.run.run.iter_deblur", diverging)
     row = measure.measure(tasks_of(levin_folder)[0])
     assert row["status"] == "diverged"
     assert "sharp" not in row

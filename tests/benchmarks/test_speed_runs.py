@@ -9,12 +9,12 @@ from napari_selfdeblur.benchmarks.cli import app
 from napari_selfdeblur.benchmarks.results import Results
 from napari_selfdeblur.benchmarks.speed import measure, runner, whole
 from napari_selfdeblur.benchmarks.speed.tasks import WHOLE_PRESETS, SpeedTask, plan
+from napari_selfdeblur.compare.ground_truth import Reference
 from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DivergedError
-from napari_selfdeblur.evaluation import Reference
+from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics.progress import Progress
-from napari_selfdeblur.samples import motion_blurred_photograph
-from napari_selfdeblur.workflow import deblur
+from napari_selfdeblur.run.run import deblur
 
 SMALL = {"channels": 8, "skip_channels": 4, "scales": 2}
 LEVELS = ("24", "26", "28", "30", "32")

@@ -13,12 +13,13 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 from superqt.utils import WorkerBase
 
-from napari_selfdeblur import images, workflow
 from napari_selfdeblur._napari import job as job_module
 from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.io import images
 from napari_selfdeblur.numerics.progress import Progress
-from napari_selfdeblur.records import RunRecord
-from napari_selfdeblur.workflow import DeblurResult
+from napari_selfdeblur.run import run as workflow
+from napari_selfdeblur.run.record import RunRecord
+from napari_selfdeblur.run.run import DeblurResult
 
 _PREVIEW_STEPS = 20
 NAPARI_WARNS = "ignore::pydantic.warnings.PydanticDeprecatedSince20"

@@ -14,7 +14,6 @@ from npe2 import PluginManager, PluginManifest
 from superqt.utils import WorkerBase
 
 import napari_selfdeblur
-from napari_selfdeblur import samples
 from napari_selfdeblur._napari import preferences, widget
 from napari_selfdeblur._napari.devices import FoundDevices, find_devices
 from napari_selfdeblur._napari.job import DeblurJob
@@ -22,6 +21,7 @@ from napari_selfdeblur._napari.menu import open_with_active_layer
 from napari_selfdeblur._napari.preferences import PLUGIN, Preferences, read_preferences
 from napari_selfdeblur.config import DEVICES, PRESETS
 from napari_selfdeblur.errors import ConfigError, DeblurError, OutOfMemoryError
+from napari_selfdeblur.io import samples
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from napari_selfdeblur._napari.job import DeblurJob
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError, DivergedError, ImageError, OutOfMemoryError
 from napari_selfdeblur.numerics.progress import Estimate
-from napari_selfdeblur.records import RunRecord
+from napari_selfdeblur.run.record import RunRecord
 
 
 @pytest.fixture

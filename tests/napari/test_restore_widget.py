@@ -21,14 +21,15 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QWidget
 from superqt.utils import WorkerBase
 
-from napari_selfdeblur import files, registry, restoration
+from napari_selfdeblur import registry, restoration
 from napari_selfdeblur._napari import restore_job, restore_widget
 from napari_selfdeblur._napari.devices import FoundDevices
 from napari_selfdeblur._napari.methods import METHODS, method
 from napari_selfdeblur._napari.restore_widget import STEPS, RestoreWidget
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import OutOfMemoryError
-from napari_selfdeblur.images import describe
+from napari_selfdeblur.io import files
+from napari_selfdeblur.io.images import describe
 from napari_selfdeblur.numerics.nonblind import generator as generator_module
 
 DEVICES = (("cuda:0", "Big card (cuda:0)"), ("cpu", "CPU (2 threads)"))

@@ -3,13 +3,13 @@ import pytest
 import torch
 
 import napari_selfdeblur as sd
+from napari_selfdeblur.compare.metrics import kernel_similarity, psnr_up_to_shift
 from napari_selfdeblur.config import CLASSICAL_KERNELS
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.metrics import kernel_similarity, psnr_up_to_shift
-from napari_selfdeblur.numerics.draft import ClassicalOptimiser, restored
-from napari_selfdeblur.numerics.first_guess import STRENGTHS
-from napari_selfdeblur.numerics.optimise import iterate
-from napari_selfdeblur.samples import motion_blurred_photograph
+from napari_selfdeblur.io.samples import motion_blurred_photograph
+from napari_selfdeblur.numerics.edge_kernel import STRENGTHS
+from napari_selfdeblur.numerics.solvers.edges import ClassicalOptimiser, restored
+from napari_selfdeblur.numerics.solvers.networks import iterate
 
 SAMPLE = motion_blurred_photograph(size=128)
 DRAFT = sd.SelfDeblurConfig.preset("draft").replace(kernel_size=17, device="cpu")

@@ -9,9 +9,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.signal import fftconvolve
 from skimage import data
 
+from napari_selfdeblur.compare.metrics import kernel_similarity
 from napari_selfdeblur.errors import ConfigError, ImageError
-from napari_selfdeblur.metrics import kernel_similarity
-from napari_selfdeblur.numerics.first_guess import STRENGTHS, first_guess, fit_kernel
+from napari_selfdeblur.numerics.edge_kernel import STRENGTHS, first_guess, fit_kernel
 from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import convolve2d
 
-from napari_selfdeblur.numerics.forward import blur_valid, centre, centring_shift, sharp_size
+from napari_selfdeblur.numerics.blur import blur_valid, centre, centring_shift, sharp_size
 
 rng = np.random.default_rng(0)
 

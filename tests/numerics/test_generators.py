@@ -5,9 +5,9 @@ from torch import nn
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.generators.doubled import conv_of_doubled
-from napari_selfdeblur.numerics.generators.initialise import build, uniform_code
-from napari_selfdeblur.numerics.generators.skip import BatchNorm, NonLocal, skip_image_generator
+from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
+from napari_selfdeblur.numerics.networks.skip import BatchNorm, NonLocal, skip_image_generator
+from napari_selfdeblur.numerics.networks.upsample import conv_of_doubled
 
 OFFICIAL = SelfDeblurConfig.preset("official")
 SMALL = OFFICIAL.replace(channels=8, skip_channels=4)

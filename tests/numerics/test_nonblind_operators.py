@@ -6,7 +6,7 @@ import torch
 from scipy.signal import convolve2d
 
 from napari_selfdeblur.errors import ConfigError, ImageError
-from napari_selfdeblur.numerics.forward import blur_valid
+from napari_selfdeblur.numerics.blur import blur_valid
 from napari_selfdeblur.numerics.noise import noise_sigma
 from napari_selfdeblur.numerics.nonblind.operators import (
     Blur,

@@ -7,8 +7,8 @@ import torch
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError, OutOfMemoryError
 from napari_selfdeblur.numerics import runtime
-from napari_selfdeblur.numerics.forward import blur_valid
-from napari_selfdeblur.numerics.optimise import (
+from napari_selfdeblur.numerics.blur import blur_valid
+from napari_selfdeblur.numerics.solvers.networks import (
     AlternatingOptimiser,
     JointOptimiser,
     Step,

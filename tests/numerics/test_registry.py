@@ -9,7 +9,7 @@ from torch import nn
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.numerics.optimise import JointOptimiser, iterate
+from napari_selfdeblur.numerics.solvers.networks import JointOptimiser, iterate
 
 REGISTRIES = {
     "image_generator": registry.IMAGE_GENERATORS,

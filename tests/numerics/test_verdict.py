@@ -5,7 +5,7 @@ from scipy.signal import convolve2d
 from skimage import data, img_as_float
 from skimage.transform import rescale
 
-from napari_selfdeblur.numerics.verdict import judge, normalised_sparsity
+from napari_selfdeblur.numerics.assess import judge, normalised_sparsity
 
 SHARP = rescale(img_as_float(data.camera()), 0.3, anti_aliasing=True)
 KERNEL = np.zeros((15, 15))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from napari_selfdeblur.compare.ground_truth import Reference
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.evaluation import Reference
 
 
 def _scene(*shape: int) -> NDArray[np.float64]:

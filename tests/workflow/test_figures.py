@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_selfdeblur.figures import save_panel
+from napari_selfdeblur.io.figures import save_panel
 
 
 def _panel(path: Path, *args: Any, **kwargs: Any) -> NDArray[np.uint8]:
@@ -89,7 +89,7 @@ def test_constant_images_are_drawn(tmp_path: Path) -> None:
 def test_no_global_figure_state(tmp_path: Path) -> None:
     """Drawing loads no pyplot and opens no window: it works in any thread and any process."""
     script = (
-        "import sys, numpy as np; from napari_selfdeblur.figures import save_panel; "
+        "import sys, numpy as np; from napari_selfdeblur.io.figures import save_panel; "
         f"save_panel({str(tmp_path / 'a.png')!r}, np.eye(9), np.eye(9), np.eye(3)); "
         "print('matplotlib.pyplot' in sys.modules)"
     )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.files import read_image, read_kernel, replacing, write_text, write_tiff
-from napari_selfdeblur.pixel_size import normalised_unit
+from napari_selfdeblur.io.files import read_image, read_kernel, replacing, write_text, write_tiff
+from napari_selfdeblur.io.pixel_size import normalised_unit
 
 
 def _values(dtype: str, *shape: int) -> NDArray[Any]:

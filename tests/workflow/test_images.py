@@ -7,7 +7,7 @@ import pytest
 from skimage.color import rgb2ycbcr
 
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.images import cast_like, describe, prepare
+from napari_selfdeblur.io.images import cast_like, describe, prepare
 
 KERNEL = (5, 5)
 DTYPES = [

@@ -5,8 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.signal import convolve2d
 
-from napari_selfdeblur.errors import ConfigError, ImageError
-from napari_selfdeblur.metrics import (
+from napari_selfdeblur.compare.metrics import (
     Score,
     align,
     error_ratios,
@@ -16,6 +15,7 @@ from napari_selfdeblur.metrics import (
     score,
     ssim,
 )
+from napari_selfdeblur.errors import ConfigError, ImageError
 
 
 def smooth(shape=(40, 44), seed=0):

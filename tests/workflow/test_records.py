@@ -15,7 +15,7 @@ import pytest
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
-from napari_selfdeblur.records import Evaluation, RunRecord, TracePoint, software_versions
+from napari_selfdeblur.run.record import Evaluation, RunRecord, TracePoint, software_versions
 
 
 def _record(**changes: object) -> RunRecord:
@@ -149,7 +149,7 @@ def test_software_versions() -> None:
 def test_versions_are_read_without_importing() -> None:
     """Asking for torch's version does not load torch, nor numpy, nor napari."""
     script = (
-        "import sys; from napari_selfdeblur.records import software_versions; "
+        "import sys; from napari_selfdeblur.run.record import software_versions; "
         "assert 'torch' in software_versions(); "
         "print(sorted({'torch', 'numpy', 'napari'} & set(sys.modules)))"
     )

@@ -10,7 +10,7 @@ from skimage.transform import rescale
 import napari_selfdeblur as sd
 from napari_selfdeblur import registry, restoration
 from napari_selfdeblur.errors import ConfigError, ImageError, OutOfMemoryError
-from napari_selfdeblur.kernels import prepare_kernel
+from napari_selfdeblur.io.kernels import prepare_kernel
 from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL, generator
 
 rng = np.random.default_rng(0)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.signal import convolve2d
 
+from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.images import prepare
-from napari_selfdeblur.metrics import psnr_up_to_shift
-from napari_selfdeblur.samples import blurred_microscopy_field, motion_blurred_photograph
+from napari_selfdeblur.io.images import prepare
+from napari_selfdeblur.io.samples import blurred_microscopy_field, motion_blurred_photograph
 
 SAMPLES = [motion_blurred_photograph, blurred_microscopy_field]
 

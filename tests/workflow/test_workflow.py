@@ -7,13 +7,13 @@ import torch
 from scipy import ndimage
 
 import napari_selfdeblur as sd
-from napari_selfdeblur import workflow
-from napari_selfdeblur.candidates import draft_share, final, laid_on
 from napari_selfdeblur.errors import ConfigError, DivergedError, ImageError
-from napari_selfdeblur.numerics import optimise
-from napari_selfdeblur.records import RunRecord
+from napari_selfdeblur.io.samples import motion_blurred_photograph
+from napari_selfdeblur.numerics.solvers import networks as optimise
+from napari_selfdeblur.numerics.fusion import draft_share, final, laid_on
 from napari_selfdeblur.restoration import restore_plane
-from napari_selfdeblur.samples import motion_blurred_photograph
+from napari_selfdeblur.run import run as workflow
+from napari_selfdeblur.run.record import RunRecord
 
 TINY = sd.SelfDeblurConfig.preset("official").replace(
     kernel_size=5, iterations=4, channels=8, skip_channels=4, device="cpu", precision="float32"

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from napari.layers import Image
 
-from napari_selfdeblur import images
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.io import images
 
 __all__ = ["ImageCheck", "memory_text"]
 

@@ -18,7 +18,7 @@ from napari_selfdeblur.errors import DeblurError, DivergedError
 
 if TYPE_CHECKING:
     from napari_selfdeblur.numerics.progress import Progress
-    from napari_selfdeblur.workflow import DeblurResult
+    from napari_selfdeblur.run.run import DeblurResult
 
 __all__ = ["MIN_PREVIEW_SECONDS", "DeblurJob"]
 

@@ -16,8 +16,8 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QRadioButton, 
 from napari_selfdeblur._napari.layer_combo import ImageLayerCombo
 from napari_selfdeblur._napari.layers import read_source
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.files import read_kernel
-from napari_selfdeblur.kernels import prepare_kernel
+from napari_selfdeblur.io.files import read_kernel
+from napari_selfdeblur.io.kernels import prepare_kernel
 
 __all__ = ["GivenKernel", "KernelChoice"]
 

@@ -15,13 +15,13 @@ from napari.qt.threading import create_worker
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
-from napari_selfdeblur import images
 from napari_selfdeblur._napari.kernel_choice import GivenKernel
 from napari_selfdeblur._napari.layers import METADATA_KEY, Source, read_source
 from napari_selfdeblur._napari.methods import method
 from napari_selfdeblur._napari.worker import reportable
 from napari_selfdeblur.errors import DeblurError
-from napari_selfdeblur.records import json_ready, package_version, software_versions
+from napari_selfdeblur.io import images
+from napari_selfdeblur.run.record import json_ready, package_version, software_versions
 
 __all__ = ["Restoration", "RestoreJob"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_selfdeblur import samples
+from napari_selfdeblur.io import samples
 
 if TYPE_CHECKING:
     from napari.types import LayerData

@@ -107,7 +107,7 @@ def deblur_layer(
     >>> result = job.wait()  # doctest: +SKIP
     """
     # Here and not above: this import loads torch.
-    from napari_selfdeblur.workflow import configure
+    from napari_selfdeblur.run.run import configure
 
     chosen = configure(
         kernel_size,

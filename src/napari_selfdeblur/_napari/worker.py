@@ -17,7 +17,7 @@ from napari_selfdeblur.errors import DeblurError
 
 if TYPE_CHECKING:
     from napari_selfdeblur.numerics.progress import Progress
-    from napari_selfdeblur.workflow import DeblurResult
+    from napari_selfdeblur.run.run import DeblurResult
 
 __all__ = ["Mailbox", "Outcome", "reportable", "run_steps"]
 
@@ -100,7 +100,7 @@ def run_steps(
     """
     try:
         # Here and not above: this import loads torch.
-        from napari_selfdeblur.workflow import iter_deblur
+        from napari_selfdeblur.run.run import iter_deblur
 
         steps = iter_deblur(
             image, config=config, rgb=rgb, preview_seconds=preview_seconds, stop=stop

@@ -17,7 +17,7 @@ from napari_selfdeblur.benchmarks import options as o
 from napari_selfdeblur.benchmarks.cases import Case
 from napari_selfdeblur.benchmarks.speed.cli import speed
 from napari_selfdeblur.benchmarks.tasks import Task
-from napari_selfdeblur.command_line import as_asked
+from napari_selfdeblur.cli.command_line import as_asked
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 
@@ -140,7 +140,7 @@ def report(
     """Write tables of results files, with the published values beside them."""
     from napari_selfdeblur.benchmarks.report import render
     from napari_selfdeblur.benchmarks.results import Results
-    from napari_selfdeblur.files import write_text
+    from napari_selfdeblur.io.files import write_text
 
     files = [Results.read(path) for path in results]
     write_text(output, render(files, figures=figure or (), home=output.parent))

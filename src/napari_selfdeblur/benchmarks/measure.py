@@ -13,8 +13,8 @@ from napari_selfdeblur.benchmarks.subject import Subject, quality
 from napari_selfdeblur.benchmarks.tasks import Task
 from napari_selfdeblur.benchmarks.truth import kernel_mse
 from napari_selfdeblur.benchmarks.watch import Watch
+from napari_selfdeblur.compare.metrics import kernel_similarity
 from napari_selfdeblur.errors import ConfigError, DivergedError
-from napari_selfdeblur.metrics import kernel_similarity
 
 __all__ = ["measure"]
 
@@ -52,7 +52,7 @@ def _known(task: Task, subject: Subject) -> dict[str, Any]:
 
 
 def _deblur(task: Task, subject: Subject) -> dict[str, Any]:
-    from napari_selfdeblur.workflow import iter_deblur
+    from napari_selfdeblur.run.run import iter_deblur
 
     config = task.settings
     watch = Watch(task, subject, config.iterations)

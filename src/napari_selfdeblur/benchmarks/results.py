@@ -17,7 +17,7 @@ from typing import Any
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
-from napari_selfdeblur.files import write_text
+from napari_selfdeblur.io.files import write_text
 
 __all__ = ["FORMAT", "Results", "rounded", "row_key"]
 

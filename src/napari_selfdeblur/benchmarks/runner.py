@@ -19,7 +19,7 @@ from napari_selfdeblur import errors
 from napari_selfdeblur.benchmarks.results import Results, row_key
 from napari_selfdeblur.benchmarks.tasks import Task
 from napari_selfdeblur.errors import ConfigError, DeblurError
-from napari_selfdeblur.records import package_version, software_versions
+from napari_selfdeblur.run.record import package_version, software_versions
 
 __all__ = ["Finished", "header", "pending", "run", "thread_environment"]
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.benchmarks.cases import Case
 from napari_selfdeblur.benchmarks.truth import OrientedKernel, grey, orient, peak, read_psf
-from napari_selfdeblur.files import read_image
-from napari_selfdeblur.metrics import Score, error_ratios, score
+from napari_selfdeblur.compare.metrics import Score, error_ratios, score
+from napari_selfdeblur.io.files import read_image
 
 __all__ = ["Subject", "quality"]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_selfdeblur.benchmarks.groups import case_label, group_rows
 from napari_selfdeblur.benchmarks.results import Results
 from napari_selfdeblur.errors import DeblurError
-from napari_selfdeblur.files import replacing
+from napari_selfdeblur.io.files import replacing
 
 __all__ = ["draw", "traced_rows"]
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import fftconvolve
 
-from napari_selfdeblur.files import read_image
-from napari_selfdeblur.kernels import prepare_kernel
-from napari_selfdeblur.metrics import align, kernel_similarity
+from napari_selfdeblur.compare.metrics import align, kernel_similarity
+from napari_selfdeblur.io.files import read_image
+from napari_selfdeblur.io.kernels import prepare_kernel
 
 __all__ = ["OrientedKernel", "grey", "kernel_mse", "orient", "peak", "read_psf"]
 

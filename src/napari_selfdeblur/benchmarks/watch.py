@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_selfdeblur.benchmarks.subject import Subject
 from napari_selfdeblur.benchmarks.tasks import Task
 from napari_selfdeblur.benchmarks.truth import kernel_mse
-from napari_selfdeblur.files import replacing
+from napari_selfdeblur.io.files import replacing
 from napari_selfdeblur.numerics.progress import Progress
 
 __all__ = ["Watch"]

@@ -34,9 +34,9 @@ def demo(
         iterations=iterations, device=device, seed=seed
     )
 
-    from napari_selfdeblur.evaluation import Reference
-    from napari_selfdeblur.files import ImageFile
-    from napari_selfdeblur.samples import motion_blurred_photograph
+    from napari_selfdeblur.compare.ground_truth import Reference
+    from napari_selfdeblur.io.files import ImageFile
+    from napari_selfdeblur.io.samples import motion_blurred_photograph
 
     sample = motion_blurred_photograph(size=_SIZE)
     rows, columns = sample.kernel.shape

@@ -9,7 +9,7 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.cli import options as o
 from napari_selfdeblur.cli.terminal import Terminal
 from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
-from napari_selfdeblur.records import package_version, software_versions
+from napari_selfdeblur.run.record import package_version, software_versions
 
 __all__ = ["info"]
 

@@ -13,7 +13,7 @@ from napari_selfdeblur.cli.options import Dtype
 from napari_selfdeblur.cli.terminal import Terminal, stopped_by_interrupt
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError, ImageError
-from napari_selfdeblur.records import (
+from napari_selfdeblur.run.record import (
     Evaluation,
     RunRecord,
     TracePoint,
@@ -22,10 +22,10 @@ from napari_selfdeblur.records import (
 )
 
 if TYPE_CHECKING:
-    from napari_selfdeblur.evaluation import Reference
-    from napari_selfdeblur.files import ImageFile
+    from napari_selfdeblur.compare.ground_truth import Reference
+    from napari_selfdeblur.io.files import ImageFile
     from napari_selfdeblur.numerics.progress import Progress
-    from napari_selfdeblur.workflow import DeblurResult
+    from napari_selfdeblur.run.run import DeblurResult
 
 __all__ = ["Job", "Outputs", "Truth"]
 
@@ -119,7 +119,7 @@ class Job:
         OSError
             If a result cannot be written.
         """
-        from napari_selfdeblur.workflow import deblur
+        from napari_selfdeblur.run.run import deblur
 
         start = time.perf_counter()
         try:
@@ -170,9 +170,9 @@ class Job:
 
     def _save(self, result: DeblurResult) -> RunRecord:
         """Write the four files and return the record as written."""
-        from napari_selfdeblur.figures import save_panel
-        from napari_selfdeblur.files import write_text, write_tiff
-        from napari_selfdeblur.images import cast_like
+        from napari_selfdeblur.io.figures import save_panel
+        from napari_selfdeblur.io.files import write_text, write_tiff
+        from napari_selfdeblur.io.images import cast_like
 
         source, record = self.source, result.record
         record = replace(
@@ -214,9 +214,9 @@ class Job:
 
     def _diverged(self, error: DivergedError, seconds: float) -> DeblurResult:
         """Return the last good estimate of a run whose loss left the finite numbers."""
-        from napari_selfdeblur.images import describe
+        from napari_selfdeblur.io.images import describe
         from napari_selfdeblur.numerics.runtime import device_label, resolve_device
-        from napari_selfdeblur.workflow import DeblurResult
+        from napari_selfdeblur.run.run import DeblurResult
 
         estimate = error.estimate
         assert estimate is not None

@@ -42,10 +42,10 @@ def restore(
     """
     registry.check("method", method, registry.RESTORATIONS)
 
-    from napari_selfdeblur.evaluation import Reference
-    from napari_selfdeblur.figures import save_panel
-    from napari_selfdeblur.files import read_image, read_kernel, write_tiff
-    from napari_selfdeblur.images import cast_like
+    from napari_selfdeblur.compare.ground_truth import Reference
+    from napari_selfdeblur.io.figures import save_panel
+    from napari_selfdeblur.io.files import read_image, read_kernel, write_tiff
+    from napari_selfdeblur.io.images import cast_like
 
     source, k = read_image(image), read_kernel(kernel)
     known = None if truth is None else read_image(truth).array

@@ -11,9 +11,9 @@ import typer
 from napari_selfdeblur import config as settings
 from napari_selfdeblur import registry
 from napari_selfdeblur.cli import options as o
+from napari_selfdeblur.cli.command_line import as_asked
 from napari_selfdeblur.cli.job import Job, Outputs, Truth
 from napari_selfdeblur.cli.terminal import Terminal
-from napari_selfdeblur.command_line import as_asked
 
 __all__ = ["run"]
 
@@ -97,7 +97,7 @@ def run(
     if trace and truth is None:
         raise typer.BadParameter("--trace compares with a known sharp image; give --truth too")
 
-    from napari_selfdeblur.files import read_image
+    from napari_selfdeblur.io.files import read_image
 
     source = read_image(image)
     origin: dict[str, Any] = {"name": image.name}
@@ -126,6 +126,6 @@ def run(
 def _truth(path: Path | None, known: Any, blurred: Any, every: int) -> Truth | None:
     if path is None:
         return None
-    from napari_selfdeblur.evaluation import Reference
+    from napari_selfdeblur.compare.ground_truth import Reference
 
     return Truth(path.name, Reference(known, blurred), every)

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as ProgressBar
 
-from napari_selfdeblur.records import json_ready
+from napari_selfdeblur.run.record import json_ready
 
 if TYPE_CHECKING:
     from napari_selfdeblur.numerics.progress import Progress

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeviceError, OutOfMemoryError
-from napari_selfdeblur.numerics.forward import sharp_size
+from napari_selfdeblur.numerics.blur import sharp_size
 
 __all__ = [
     "Runtime",

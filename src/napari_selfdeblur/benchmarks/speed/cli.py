@@ -10,7 +10,7 @@ import typer
 
 from napari_selfdeblur.benchmarks import options as o
 from napari_selfdeblur.benchmarks.speed.tasks import MEASUREMENTS, SpeedTask, plan
-from napari_selfdeblur.command_line import as_asked
+from napari_selfdeblur.cli.command_line import as_asked
 from napari_selfdeblur.errors import ConfigError
 
 __all__ = ["speed"]

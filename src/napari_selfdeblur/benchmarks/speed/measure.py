@@ -28,7 +28,7 @@ from napari_selfdeblur.benchmarks.speed.tasks import (
 from napari_selfdeblur.benchmarks.speed.whole import watched_run
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeviceError
-from napari_selfdeblur.numerics.optimise import Optimiser, iterate
+from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics.progress import Estimate, Progress
 from napari_selfdeblur.numerics.runtime import (
     Runtime,
@@ -36,8 +36,8 @@ from napari_selfdeblur.numerics.runtime import (
     estimate_memory,
     resolve_device,
 )
-from napari_selfdeblur.samples import motion_blurred_photograph
-from napari_selfdeblur.workflow import deblur, iter_deblur
+from napari_selfdeblur.numerics.solvers.networks import Optimiser, iterate
+from napari_selfdeblur.run.run import deblur, iter_deblur
 
 __all__ = ["measure_speed", "precisions_of"]
 

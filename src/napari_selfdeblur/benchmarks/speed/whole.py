@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from napari_selfdeblur.compare.ground_truth import Reference
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError
-from napari_selfdeblur.evaluation import Reference
-from napari_selfdeblur.samples import Sample
-from napari_selfdeblur.workflow import iter_deblur
+from napari_selfdeblur.io.samples import Sample
+from napari_selfdeblur.run.run import iter_deblur
 
 __all__ = ["watched_run"]
 

@@ -7,7 +7,7 @@ from torch import Tensor, from_numpy
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.numerics.optimise import JointOptimiser, Stop, iterate
+from napari_selfdeblur.numerics.solvers.networks import JointOptimiser, Stop, iterate
 
 __all__ = ["KNOWN_KERNEL", "generator"]
 

@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_selfdeblur import images, records, registry
-from napari_selfdeblur.candidates import draft_kernel, final
-from napari_selfdeblur.checkpoints import Checkpoint
+from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DivergedError
+from napari_selfdeblur.io import images
+from napari_selfdeblur.numerics.assess import judge
+from napari_selfdeblur.numerics.fusion import draft_kernel, final
 from napari_selfdeblur.numerics.noise import noise_sigma
-from napari_selfdeblur.numerics.optimise import Stop, iterate
 from napari_selfdeblur.numerics.progress import Estimate, Progress
 from napari_selfdeblur.numerics.runtime import device_label
-from napari_selfdeblur.numerics.verdict import judge
+from napari_selfdeblur.numerics.solvers.networks import Stop, iterate
+from napari_selfdeblur.run import record as records
+from napari_selfdeblur.run.checkpoint import Checkpoint
 
 __all__ = ["DeblurResult", "configure", "deblur", "iter_deblur"]
 

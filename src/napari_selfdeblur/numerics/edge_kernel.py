@@ -19,7 +19,7 @@ from scipy.ndimage import label, sum_labels
 from skimage.transform import resize
 
 from napari_selfdeblur.errors import ConfigError, ImageError
-from napari_selfdeblur.numerics.forward import centring_shift
+from napari_selfdeblur.numerics.blur import centring_shift
 from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
 
 __all__ = ["STRENGTHS", "first_guess", "fit_kernel"]

@@ -15,7 +15,7 @@ from skimage import data
 from skimage.transform import resize
 
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.images import cast_like
+from napari_selfdeblur.io.images import cast_like
 
 __all__ = ["Sample", "blurred_microscopy_field", "motion_blurred_photograph"]
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.generators.doubled import conv_of_doubled
+from napari_selfdeblur.numerics.networks.upsample import conv_of_doubled
 
 __all__ = ["SkipNet", "skip_image_generator"]
 

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.kernels import prepare_kernel
-from napari_selfdeblur.pixel_size import from_tiff, tiff_options
+from napari_selfdeblur.io.kernels import prepare_kernel
+from napari_selfdeblur.io.pixel_size import from_tiff, tiff_options
 
 __all__ = ["ImageFile", "read_image", "read_kernel", "replacing", "write_text", "write_tiff"]
 

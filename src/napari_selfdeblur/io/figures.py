@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from napari_selfdeblur.files import replacing
+from napari_selfdeblur.io.files import replacing
 
 __all__ = ["save_panel"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.metrics import psnr_up_to_shift
 
 __all__ = ["Reference"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.generators.skip import skip_image_generator
+from napari_selfdeblur.numerics.networks.skip import skip_image_generator
 
 __all__ = ["SkipKernel", "skip_kernel"]
 

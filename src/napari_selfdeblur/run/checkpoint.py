@@ -11,8 +11,8 @@ import torch
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.files import replacing
-from napari_selfdeblur.numerics.optimise import Steps
+from napari_selfdeblur.io.files import replacing
+from napari_selfdeblur.numerics.solvers.networks import Steps
 
 __all__ = ["Checkpoint"]
 

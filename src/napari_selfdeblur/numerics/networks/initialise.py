@@ -13,7 +13,7 @@ from typing import TypeVar
 import torch
 from torch import Generator, Tensor, nn
 
-from napari_selfdeblur.numerics.generators.skip import BatchNorm
+from napari_selfdeblur.numerics.networks.skip import BatchNorm
 
 __all__ = ["build", "uniform_code"]
 

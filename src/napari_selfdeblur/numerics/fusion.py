@@ -14,11 +14,11 @@ from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
 from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
-from napari_selfdeblur.images import PreparedImage
-from napari_selfdeblur.numerics.draft import ClassicalOptimiser
-from napari_selfdeblur.numerics.optimise import Stop, iterate
+from napari_selfdeblur.io.images import PreparedImage
+from napari_selfdeblur.numerics.assess import judge
 from napari_selfdeblur.numerics.progress import Progress
-from napari_selfdeblur.numerics.verdict import judge
+from napari_selfdeblur.numerics.solvers.edges import ClassicalOptimiser
+from napari_selfdeblur.numerics.solvers.networks import Stop, iterate
 from napari_selfdeblur.restoration import restore_plane
 
 __all__ = ["Final", "draft_kernel", "draft_share", "final", "laid_on"]

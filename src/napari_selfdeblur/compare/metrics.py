@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import correlate
 from skimage.metrics import structural_similarity
 
-from napari_selfdeblur.alignment import Alignment, align, grey_plane
+from napari_selfdeblur.compare.alignment import Alignment, align, grey_plane
 from napari_selfdeblur.errors import ImageError
 
 __all__ = [

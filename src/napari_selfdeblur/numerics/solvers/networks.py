@@ -17,10 +17,10 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.numerics import runtime as rt
-from napari_selfdeblur.numerics.forward import blur_valid, centre, sharp_size
-from napari_selfdeblur.numerics.generators.held import HeldKernel
-from napari_selfdeblur.numerics.generators.initialise import build, uniform_code
+from napari_selfdeblur.numerics.blur import blur_valid, centre, sharp_size
 from napari_selfdeblur.numerics.losses import DataTerm
+from napari_selfdeblur.numerics.networks.fixed import HeldKernel
+from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
 from napari_selfdeblur.numerics.progress import Estimate, Progress, Step
 
 __all__ = ["AlternatingOptimiser", "JointOptimiser", "Optimiser", "Steps", "Stop", "iterate"]

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics import runtime as rt
-from napari_selfdeblur.numerics.first_guess import STRENGTHS, first_guess
+from napari_selfdeblur.numerics.assess import normalised_sparsity
+from napari_selfdeblur.numerics.edge_kernel import STRENGTHS, first_guess
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 from napari_selfdeblur.numerics.progress import Step
-from napari_selfdeblur.numerics.verdict import normalised_sparsity
 
 __all__ = ["ClassicalOptimiser", "restored"]
 

@@ -1,0 +1,1 @@
+"""Images and kernels at the edge: arrays, files, pixel sizes, pictures."""

@@ -1,0 +1,1 @@
+"""What makes an estimate in steps, one file each; `registry` names them."""
