@@ -25,7 +25,7 @@ KERNEL_GENERATORS = {
 OPTIMISERS = {
     "joint": f"{_NUMERICS}.solvers.networks:JointOptimiser",
     "alternating": f"{_NUMERICS}.solvers.networks:AlternatingOptimiser",
-    "classical": f"{_NUMERICS}.solvers.edges:ClassicalOptimiser",
+    "classical": f"{_NUMERICS}.solvers.edges:EdgeSolver",
 }
 RESTORATIONS = {
     "hyper_laplacian": f"{_NUMERICS}.nonblind.hyper_laplacian:hyper_laplacian",

@@ -42,7 +42,7 @@ def restore(
         Point spread function of odd size; scaled to sum to 1.
     method : str, optional
         ``sparse`` (Levin 2011), ``hyper_laplacian`` (Krishnan and Fergus 2009), ``saturated``
-        (Whyte 2014) or ``generator`` (SelfDeblur with the kernel held).
+        (Whyte 2014) or ``generator`` (SelfDeblur with a fixed kernel).
     weight : float, optional
         Weight of the prior; follows the measured noise unless set.
     device : str, optional
@@ -68,7 +68,9 @@ def restore(
     """
     k = prepare_kernel(kernel)
     prepared = images.prepare(image, (k.shape[0], k.shape[1]), rgb=rgb)
-    x = restore_plane(prepared.y, k, method, weight=weight, device=device, **options)
+    if weight is not None:  # a method without a weight does not take one
+        options["weight"] = weight
+    x = restore_plane(prepared.y, k, method, device=device, **options)
     return prepared.restore_range(x)
 
 

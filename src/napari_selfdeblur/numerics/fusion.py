@@ -17,7 +17,7 @@ from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
 from napari_selfdeblur.io.images import PreparedImage
 from napari_selfdeblur.numerics.assess import judge
 from napari_selfdeblur.numerics.progress import Progress
-from napari_selfdeblur.numerics.solvers.edges import ClassicalOptimiser
+from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
 from napari_selfdeblur.numerics.solvers.networks import Stop, iterate
 from napari_selfdeblur.restoration import restore_plane
 
@@ -46,7 +46,7 @@ def draft_kernel(
 ) -> Generator[Progress, None, Plane]:
     """Yield classical estimates as step 0 of a run, and return the kernel of the best."""
     classical = config.replace(**PRESETS["draft"], draft_first=False)
-    for progress in iterate(ClassicalOptimiser(prepared.y, classical), stop=stop, preview_steps=1):
+    for progress in iterate(EdgeSolver(prepared.y, classical), stop=stop, preview_steps=1):
         assert progress.sharp is not None
         assert progress.kernel is not None
         sharp, kernel = prepared.restore_range(progress.sharp), progress.kernel

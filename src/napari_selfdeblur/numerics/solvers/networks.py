@@ -17,7 +17,8 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.numerics import runtime as rt
-from napari_selfdeblur.numerics.blur import blur_valid, centre, sharp_size
+from napari_selfdeblur.numerics.blur import blur_valid, sharp_size
+from napari_selfdeblur.numerics.centring import centre
 from napari_selfdeblur.numerics.losses import DataTerm
 from napari_selfdeblur.numerics.networks.fixed import HeldKernel
 from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
