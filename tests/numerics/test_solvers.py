@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.blur import blur_valid, centre
+from napari_selfdeblur.numerics.blur import blur_valid
+from napari_selfdeblur.numerics.centring import centre
 from napari_selfdeblur.numerics.runtime import Runtime
 from napari_selfdeblur.numerics.solvers.base import Problem, estimate_of
 from napari_selfdeblur.numerics.solvers.networks import AlternatingSolver, JointSolver

@@ -100,7 +100,7 @@ def test_a_run_stopped_between_two_solvers_resumes_with_the_second(tmp_path):
     seen = []
     resumed = sd.deblur(IMAGE, config=config, checkpoint=path, on_progress=seen.append)
     assert {event.stage for event in seen} <= {"alternating", "joint"}
-    assert [e.iteration for e in seen if e.stage == "alternating"][0] > 2
+    assert next(e.iteration for e in seen if e.stage == "alternating") > 2
     np.testing.assert_array_equal(resumed.sharp, whole.sharp)
     assert resumed.record.losses == whole.record.losses
 
