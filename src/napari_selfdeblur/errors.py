@@ -1,7 +1,7 @@
 """Everything this package raises on purpose.
 
-None of these is a ``RuntimeError``: napari's generator workers swallow those, and
-the widget would wait for ever.
+None of these is a ``RuntimeError``: napari's generator workers swallow those, and the panel
+would never learn of the end.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_selfdeblur.numerics.progress import Estimate
+    from napari_selfdeblur.run.result import DeblurResult
 
 __all__ = [
     "ConfigError",
@@ -22,11 +22,29 @@ __all__ = [
 
 
 class DeblurError(Exception):
-    """Base of every error this package raises on purpose; its message says what to do next."""
+    """Base of every error this package raises on purpose; its message says what to do next.
+
+    Attributes
+    ----------
+    result : DeblurResult or None
+        What a run that failed had reached: its best estimate and its record.
+    """
+
+    result: DeblurResult | None = None
 
 
 class ConfigError(DeblurError, ValueError):
-    """A setting is outside its range; the message names field, value, rule and a good value."""
+    """A setting is outside its range; the message names field, value, rule and a good value.
+
+    Attributes
+    ----------
+    field : str or None
+        Name of the setting, None where no single one is at fault.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class ImageError(DeblurError, ValueError):
@@ -42,14 +60,4 @@ class OutOfMemoryError(DeblurError):
 
 
 class DivergedError(DeblurError):
-    """The loss became infinite or NaN.
-
-    Attributes
-    ----------
-    estimate : Estimate or None
-        The last estimate with a finite loss, None when the first step already failed.
-    """
-
-    def __init__(self, message: str, estimate: Estimate | None = None) -> None:
-        super().__init__(message)
-        self.estimate = estimate
+    """The loss became infinite or NaN."""

@@ -1,48 +1,98 @@
-"""Names of everything a user can choose, and where each one lives.
+"""Names of everything a user can choose, what each one is, and where it lives.
 
-Adding a network or a restoration is one file and one line here. The values are
-import paths, so that reading the names (command line, widget) does not load torch.
+Adding a network, a solver or a restoration is one file and one entry here. The code is named
+by its import path, so that reading the names (command line, panel) does not load torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from napari_selfdeblur.errors import ConfigError
 
-__all__ = ["IMAGE_GENERATORS", "KERNEL_GENERATORS", "OPTIMISERS", "RESTORATIONS", "check", "load"]
+__all__ = ["IMAGE_GENERATORS", "KERNEL_GENERATORS", "RESTORATIONS", "SOLVERS", "Entry", "load"]
 
 _NUMERICS = "napari_selfdeblur.numerics"
 
-IMAGE_GENERATORS = {"skip": f"{_NUMERICS}.networks.skip:skip_image_generator"}
-KERNEL_GENERATORS = {
-    "fcn": f"{_NUMERICS}.networks.fcn:fcn",
-    "fcn_shallow": f"{_NUMERICS}.networks.fcn:fcn_shallow",
-    "fcn_deep": f"{_NUMERICS}.networks.fcn:fcn_deep",
-    "skip": f"{_NUMERICS}.networks.skip_kernel:skip_kernel",
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing to choose.
+
+    Attributes
+    ----------
+    where : str
+        ``package.module:name`` of its code.
+    title : str
+        What it is, in a few words.
+    settings : tuple of str
+        Of a restoration: the fields of `RestoreConfig` that it has, beside the device.
+    """
+
+    where: str
+    title: str
+    settings: tuple[str, ...] = ()
+
+
+SOLVERS = {
+    "edges": Entry(
+        f"{_NUMERICS}.solvers.edges:EdgeSolver",
+        "edge-based kernel estimation (L0 gradient), without networks: seconds",
+    ),
+    "joint": Entry(
+        f"{_NUMERICS}.solvers.networks:JointSolver",
+        "SelfDeblur, both networks in one step (Algorithm 2 of the paper)",
+    ),
+    "alternating": Entry(
+        f"{_NUMERICS}.solvers.networks:AlternatingSolver",
+        "SelfDeblur, kernel network and image network in turn (Algorithm 1)",
+    ),
 }
-OPTIMISERS = {
-    "joint": f"{_NUMERICS}.solvers.networks:JointOptimiser",
-    "alternating": f"{_NUMERICS}.solvers.networks:AlternatingOptimiser",
-    "classical": f"{_NUMERICS}.solvers.edges:ClassicalOptimiser",
+IMAGE_GENERATORS = {
+    "skip": Entry(f"{_NUMERICS}.networks.skip:skip_image_generator", "hourglass with skips"),
+}
+KERNEL_GENERATORS = {
+    "fcn": Entry(f"{_NUMERICS}.networks.fcn:fcn", "fully connected, one hidden layer"),
+    "fcn_shallow": Entry(f"{_NUMERICS}.networks.fcn:fcn_shallow", "no hidden layer (k-)"),
+    "fcn_deep": Entry(f"{_NUMERICS}.networks.fcn:fcn_deep", "two hidden layers (k+)"),
+    "skip": Entry(f"{_NUMERICS}.networks.skip_kernel:skip_kernel", "hourglass (Double-DIP)"),
 }
 RESTORATIONS = {
-    "hyper_laplacian": f"{_NUMERICS}.nonblind.hyper_laplacian:hyper_laplacian",
-    "sparse": f"{_NUMERICS}.nonblind.sparse:sparse",
-    "saturated": f"{_NUMERICS}.nonblind.saturated:saturated",
-    "generator": f"{_NUMERICS}.nonblind.generator:generator",
+    "hyper_laplacian": Entry(
+        f"{_NUMERICS}.nonblind.hyper_laplacian:hyper_laplacian",
+        "hyper-Laplacian prior (Krishnan and Fergus 2009)",
+        ("weight", "iterations"),
+    ),
+    "sparse": Entry(
+        f"{_NUMERICS}.nonblind.sparse:sparse",
+        "sparse prior on first and second derivatives (Levin 2011)",
+        ("weight",),
+    ),
+    "saturated": Entry(
+        f"{_NUMERICS}.nonblind.saturated:saturated",
+        "for clipped highlights (Whyte 2014)",
+        ("weight", "iterations"),
+    ),
+    "generator": Entry(
+        f"{_NUMERICS}.nonblind.generator:generator",
+        "SelfDeblur's image network with the kernel fixed",
+        ("iterations",),
+    ),
 }
 
 
-def check(field: str, name: str, registry: dict[str, str]) -> None:
-    """Raise `ConfigError` listing the known names when `name` is not one of them."""
-    if name not in registry:
-        raise ConfigError(f"{field} must be one of {', '.join(registry)}, got {name!r}")
+def load(name: str, entries: Mapping[str, Entry]) -> Any:
+    """Import and return what is registered as `name`.
 
-
-def load(field: str, name: str, registry: dict[str, str]) -> Any:
-    """Import and return the object registered as `name`."""
-    check(field, name, registry)
-    module, attribute = registry[name].split(":")
+    Raises
+    ------
+    ConfigError
+        If no entry has that name.
+    """
+    if name not in entries:
+        raise ConfigError(f"unknown name {name!r}; known: {', '.join(entries)}")
+    module, attribute = entries[name].where.split(":")
     return getattr(import_module(module), attribute)

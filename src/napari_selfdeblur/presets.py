@@ -1,0 +1,58 @@
+"""Named sets of settings. A new preset is one entry here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["PRESETS", "Preset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Settings under one name.
+
+    Attributes
+    ----------
+    title : str
+        What it is, in one sentence.
+    values : dict
+        Settings that differ from the defaults, which are the public code's for grey images.
+    """
+
+    title: str
+    values: dict[str, Any]
+
+
+_NARROW: dict[str, Any] = {
+    "solvers": ("edges", "joint"),
+    "lr_kernel": 3e-4,
+    "channels": 64,
+    "non_local": False,
+    "restoration": "sparse",
+    "restoration_share": 0.75,
+}
+
+PRESETS = {
+    "draft": Preset(
+        "An edge-based estimate without networks: an answer in seconds.",
+        {"solvers": ("edges",), "restoration": "sparse"},
+    ),
+    "fast": Preset(
+        "The default: an edge-based estimate, then networks of half width for 750 steps; the "
+        "result combines them.",
+        {**_NARROW, "iterations": 750},
+    ),
+    "quality": Preset(
+        "The same as fast with 1500 steps of the networks.", {**_NARROW, "iterations": 1500}
+    ),
+    "official": Preset("The schedule of the authors' public code, for grey images.", {}),
+    "official_colour": Preset(
+        "The schedule of the authors' public code, for colour images.",
+        {"iterations": 2500, "lr_milestones": (0.64, 0.76, 0.88)},
+    ),
+    "paper": Preset(
+        "The schedule of the paper: squared error and total variation.",
+        {"loss": "mse", "tv_weight": "auto", "non_local": False},
+    ),
+}
