@@ -84,7 +84,7 @@ class Problem:
         return fuse(self.y, candidates, self.sigma, restore=self.restore, **options)
 
     def quality(self, x: np.ndarray) -> float:
-        return psnr_up_to_shift(x, self.truth, margin=10)
+        return psnr_up_to_shift(x, self.truth)
 
 
 @pytest.fixture(scope="module", params=["camera", "astronaut", "coins"])
