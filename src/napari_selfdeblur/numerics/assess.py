@@ -119,8 +119,8 @@ def assess(
         _POINT: m["width"] < 0.6,
         _CUT: m["border_mass"] > 0.1,
         _SHARP: m["spectrum_gain"] < 0.002 and m["width"] >= 0.6,
-        _PIECES: m["pieces"] > 0.4,
-        _AGREE: agreement is not None and agreement < 0.25,
+        _PIECES: m["pieces"] > 0.6,
+        _AGREE: agreement is not None and agreement < 0.1,
     }
     score = _score(m)
     found = [name for name, present in signs.items() if present]
@@ -148,7 +148,7 @@ def _score(m: dict[str, float]) -> float:
 
 def measure(x: Plane, k: Plane, y: Plane, sigma: float) -> dict[str, float]:
     """Return the quantities `assess` judges by; parameters as there."""
-    k = k.astype(np.float64) / k.sum()
+    k = np.asarray(k / k.sum(), dtype=np.float64)
     spectrum = spectral_misfit(y, k, sigma)
     level = math.hypot(sigma, _FLOOR)
     r = _residual(x, k, y)
@@ -218,7 +218,7 @@ def spectral_misfit(y: Plane, k: Plane, sigma: float) -> float:
     return float(found.fun)
 
 
-def _residual(x: Plane, k: NDArray[np.float64], y: Plane) -> NDArray[np.float64]:
+def _residual(x: Plane, k: Plane, y: Plane) -> NDArray[np.float64]:
     """Return y - k * x where x alone determines it, (H - kh + 1, W - kw + 1)."""
     (kh, kw), (height, width) = k.shape, y.shape
     size = (next_fast_len(height, real=True), next_fast_len(width, real=True))
@@ -238,7 +238,7 @@ def _whiteness(r: NDArray[np.float64]) -> float:
     return float((c**2).sum() - 1)
 
 
-def _shape(k: NDArray[np.float64]) -> dict[str, float]:
+def _shape(k: Plane) -> dict[str, float]:
     """Return the kernel's mass at one point, at its border and in small pieces, and its width."""
     blocks = np.lib.stride_tricks.sliding_window_view(np.pad(k, 1), (2, 2)).sum(axis=(2, 3))
     rows, columns = np.indices(k.shape)
