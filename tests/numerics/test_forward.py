@@ -7,18 +7,19 @@ from scipy.signal import convolve2d
 
 from napari_selfdeblur.numerics.blur import blur_valid, centre, centring_shift, sharp_size
 
-rng = np.random.default_rng(0)
+def noise(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random(shape)
 
 
 def kernel_of(shape: tuple[int, int]) -> np.ndarray:
-    k = rng.random(shape)
+    k = noise(shape, seed=1)
     return k / k.sum()
 
 
 @pytest.mark.parametrize("kernel_size", [(3, 3), (3, 5), (9, 9), (17, 11), (31, 31)])
 def test_blur_is_scipys_valid_convolution(kernel_size):
     """The kernel is the PSF: k * x equals scipy's true convolution, direct and by FFT."""
-    x, k = rng.random((50, 47)), kernel_of(kernel_size)
+    x, k = noise((50, 47)), kernel_of(kernel_size)
     ours = blur_valid(torch.from_numpy(x), torch.from_numpy(k)).numpy()
     np.testing.assert_allclose(ours, convolve2d(x, k, mode="valid"), atol=1e-12)
 
@@ -35,8 +36,8 @@ def test_point_source_blurs_into_the_kernel(kernel_size):
 
 
 def test_delta_kernel_returns_the_central_crop():
-    """Convolution with a central delta leaves x where y is seen."""
-    x, k = rng.random((20, 22)), np.zeros((5, 7))
+    """Convolution with a central delta leaves x where y is observed."""
+    x, k = noise((20, 22)), np.zeros((5, 7))
     k[2, 3] = 1
     ours = blur_valid(torch.from_numpy(x), torch.from_numpy(k)).numpy()
     np.testing.assert_allclose(ours, x[2:-2, 3:-3], atol=1e-15)
@@ -79,8 +80,8 @@ def test_centring_keeps_what_the_pair_explains(seed, kernel_size):
 def test_centring_puts_the_centroid_at_the_centre():
     """After centring, the centroid is within half a pixel of the central pixel."""
     k = np.zeros((11, 9))
-    k[1:4, 5:8] = rng.random((3, 3))
-    _, kernel = centre(rng.random((30, 30)), k / k.sum())
+    k[1:4, 5:8] = noise((3, 3), seed=2)
+    _, kernel = centre(noise((30, 30)), k / k.sum())
     assert centring_shift(kernel) == (0, 0)
     rows, columns = np.indices(kernel.shape)
     assert abs((rows * kernel).sum() - 5) <= 0.5
