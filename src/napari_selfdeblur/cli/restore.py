@@ -49,7 +49,7 @@ def restore(
     source = inputs.source
     outputs = Outputs(output, image.stem, _RESULTS, [image, kernel, truth])
 
-    from napari_selfdeblur.api import run_restoration
+    from napari_selfdeblur.run.restoration import run_restoration
 
     with stopped_by_interrupt() as stop:
         result = run_restoration(source.array, k, config, rgb=source.rgb, stop=stop)
