@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["RESULTS", "Job"]
 
-RESULTS = ("deblurred.tif", "kernel.tif", "record.json", "panel.png")
-"""Ends of the names of a job's outputs."""
+RESULTS = {
+    "deblurred": "deblurred.tif",
+    "kernel": "kernel.tif",
+    "record": "record.json",
+    "panel": "panel.png",
+}
+"""What a job writes, and the ends of the files' names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +126,12 @@ class Job:
             evaluation=self._evaluate(result),
             command=self.command,
         )
-        outputs.image("deblurred.tif", result.sharp, inputs, self.dtype, rgb=inputs.source.rgb)
-        outputs.image("kernel.tif", result.kernel, inputs, Dtype.FLOAT32, rgb=False)
-        outputs.text("record.json", record.to_json())
+        outputs.image("deblurred", result.sharp, inputs, self.dtype, rgb=inputs.source.rgb)
+        outputs.image("kernel", result.kernel, inputs, Dtype.FLOAT32, rgb=False)
+        outputs.text("record", record.to_json())
         measured = record.evaluation
         outputs.panel(
-            "panel.png",
+            "panel",
             inputs,
             self.terminal,
             sharp=result.sharp,

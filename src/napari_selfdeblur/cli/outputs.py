@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,8 @@ class Outputs:
         Made if needed.
     stem : str
         Beginning of the names.
-    kinds : sequence of str
-        Their ends, such as ``kernel.tif``.
+    ends : dict of str
+        Their ends, by what the files hold: ``{"kernel": "kernel.tif"}``.
     inputs : iterable of Path
         Files that no output may replace.
 
@@ -43,11 +43,10 @@ class Outputs:
     """
 
     def __init__(
-        self, folder: Path, stem: str, kinds: Iterable[str], inputs: Iterable[Path | None] = ()
+        self, folder: Path, stem: str, ends: Mapping[str, str], inputs: Iterable[Path | None] = ()
     ) -> None:
-        self.stem = stem
         self.written: dict[str, str] = {}
-        self._paths = {kind: folder / f"{stem}_{kind}" for kind in kinds}
+        self._paths = {what: folder / f"{stem}_{end}" for what, end in ends.items()}
         folder.mkdir(parents=True, exist_ok=True)
         for source in inputs:
             for path in self._paths.values():
@@ -55,7 +54,7 @@ class Outputs:
                     raise ImageError(f"{source} would be replaced; choose another output folder")
 
     def image(
-        self, kind: str, array: NDArray[np.float32], inputs: Inputs, dtype: Dtype, *, rgb: bool
+        self, what: str, array: NDArray[np.float32], inputs: Inputs, dtype: Dtype, *, rgb: bool
     ) -> None:
         """Write an image with the pixel size of the source; `rgb`: whether in its colours."""
         from napari_selfdeblur.io.files import write_tiff
@@ -63,27 +62,27 @@ class Outputs:
 
         source = inputs.source
         stored = cast_like(array, source.array.dtype) if dtype is Dtype.INPUT else array
-        write_tiff(self._written(kind), stored, source.pixel_size, source.unit, rgb=rgb)
+        write_tiff(self._written(what), stored, source.pixel_size, source.unit, rgb=rgb)
 
-    def text(self, kind: str, text: str) -> None:
+    def text(self, what: str, text: str) -> None:
         """Write a text."""
         from napari_selfdeblur.io.files import write_text
 
-        write_text(self._written(kind), text)
+        write_text(self._written(what), text)
 
-    def panel(self, kind: str, inputs: Inputs, terminal: Terminal, **options: Any) -> None:
+    def panel(self, what: str, inputs: Inputs, terminal: Terminal, **options: Any) -> None:
         """Draw the picture of before and after; where that fails, warn: the results are safe."""
         try:
             from napari_selfdeblur.io.figures import save_panel
 
             source = inputs.source
-            save_panel(self._paths[kind], source.array, rgb=source.rgb, **options)
+            save_panel(self._paths[what], source.array, rgb=source.rgb, **options)
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            terminal.note(f"warning: the picture {self._paths[kind].name} was not drawn: {reason}")
+            terminal.note(f"warning: the picture {self._paths[what].name} was not drawn: {reason}")
         else:
-            self._written(kind)
+            self._written(what)
 
-    def _written(self, kind: str) -> Path:
-        self.written[kind.partition(".")[0]] = str(self._paths[kind])
-        return self._paths[kind]
+    def _written(self, what: str) -> Path:
+        self.written[what] = str(self._paths[what])
+        return self._paths[what]

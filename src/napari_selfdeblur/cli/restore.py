@@ -17,7 +17,7 @@ from napari_selfdeblur.config import RestoreConfig
 
 __all__ = ["restore"]
 
-_RESULTS = ("restored.tif", "restored.json", "restored.png")
+_RESULTS = {"restored": "restored.tif", "record": "restored.json", "panel": "restored.png"}
 
 
 @from_settings(RestoreConfig(), names={"restoration": "--method"})
@@ -57,8 +57,8 @@ def restore(
     record = replace(
         record, image={**record.image, **inputs.origin}, command=command_line(context)
     )
-    outputs.image("restored.tif", result.sharp, inputs, dtype, rgb=source.rgb)
-    outputs.text("restored.json", record.to_json())
+    outputs.image("restored", result.sharp, inputs, dtype, rgb=source.rgb)
+    outputs.text("record", record.to_json())
     values: dict[str, Any] = {**config.to_dict(), "status": record.status}
     lines, psnr = [], None
     if inputs.truth is not None and inputs.psnr is not None:
@@ -66,7 +66,7 @@ def restore(
         values |= {"psnr_blurred": round(psnr[0], 4), "psnr_sharp": round(psnr[1], 4)}
         lines = [f"PSNR before {psnr[0]:6.2f} dB", f"PSNR after  {psnr[1]:6.2f} dB"]
     outputs.panel(
-        "restored.png",
+        "panel",
         inputs,
         terminal,
         sharp=result.sharp,

@@ -95,25 +95,26 @@ def complain(text: str) -> None:
 
 
 class _Lenient:
-    """Standard error as it is at each call; a closed one takes everything and shows nothing."""
+    """Standard error; a closed one takes everything and shows nothing."""
+
+    def __init__(self) -> None:
+        # The stream itself: a bar on a terminal puts its own in place of sys.stderr meanwhile.
+        self._stream = sys.stderr
+        self.encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
         with suppress(AttributeError, OSError, ValueError):
-            sys.stderr.write(text)
+            self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         with suppress(AttributeError, OSError, ValueError):
-            sys.stderr.flush()
+            self._stream.flush()
 
     def isatty(self) -> bool:
-        with suppress(AttributeError, OSError, ValueError):
-            return sys.stderr.isatty()
+        with suppress(AttributeError, ValueError):
+            return self._stream.isatty()
         return False
-
-    @property
-    def encoding(self) -> str:
-        return getattr(sys.stderr, "encoding", None) or "utf-8"
 
 
 @contextmanager
