@@ -19,7 +19,7 @@ from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.numerics import runtime as rt
 from napari_selfdeblur.numerics.blur import blur_valid, centre, sharp_size
 from napari_selfdeblur.numerics.losses import DataTerm
-from napari_selfdeblur.numerics.networks.fixed import HeldKernel
+from napari_selfdeblur.numerics.networks.fixed import FixedKernel
 from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
 from napari_selfdeblur.numerics.progress import Estimate, Progress, Step
 
@@ -258,7 +258,7 @@ def _kernel_generator(
     config: SelfDeblurConfig, kernel: Tensor | None, seeded: torch.Generator
 ) -> nn.Module:
     if kernel is not None:
-        return HeldKernel(kernel)
+        return FixedKernel(kernel)
     name, known = config.kernel_generator, registry.KERNEL_GENERATORS
     make = registry.load("kernel_generator", name, known)
     network: nn.Module = build(lambda: make(config), seeded)
