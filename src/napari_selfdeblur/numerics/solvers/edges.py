@@ -78,9 +78,7 @@ class EdgeSolver:
         self.t, self.losses = state["t"], list(state["losses"])
         self.kernels = [k.to(device) for k in state["kernels"]]
         best = state["best"]
-        self.best = (
-            Step(best["loss"], best["x"].to(device), best["k"].to(device)) if best else None
-        )
+        self.best = Step(best["loss"], best["x"].to(device), best["k"].to(device)) if best else None
 
 
 def restored(y: Tensor, k: Tensor, sigma: float) -> tuple[Tensor, float]:
