@@ -17,7 +17,7 @@ NAMES = ("hyper_laplacian", "sparse", "saturated")
 
 @pytest.fixture(params=NAMES)
 def restoration(request):
-    return registry.load("method", request.param, registry.RESTORATIONS)
+    return registry.load(request.param, registry.RESTORATIONS)
 
 
 def motion(size: int = 9) -> np.ndarray:
