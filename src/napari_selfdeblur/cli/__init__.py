@@ -1,4 +1,4 @@
-"""The command line: `napari-selfdeblur run | restore | demo | benchmark | info`."""
+"""The command line: `napari-selfdeblur run | restore | demo | info`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import typer
 
-from napari_selfdeblur.benchmarks.cli import app as benchmark
 from napari_selfdeblur.cli.demo import demo
 from napari_selfdeblur.cli.info import info
 from napari_selfdeblur.cli.restore import restore
@@ -25,7 +24,6 @@ app = typer.Typer(
 )
 for command in (run, restore, demo, info):
     app.command()(command)
-app.add_typer(benchmark, name="benchmark")
 
 
 def main(args: Sequence[str] | None = None) -> int:

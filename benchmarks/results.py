@@ -1,4 +1,4 @@
-"""The results file: one JSON object, a line a row, replaced as a whole after each case.
+"""The results file: one JSON object, a line a row, replaced as a whole after each measurement.
 
 ``{"format": ..., "runs": [...], "rows": [...]}``. A run says with what, when and where its
 rows were made; each row names its run by number. Rows hold numbers, no images and no paths of
@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.worker import FAILED
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.io.files import write_text
 
-__all__ = ["FORMAT", "Results", "rounded", "row_key"]
+__all__ = ["FORMAT", "Results", "read_json", "rounded", "row_key"]
 
 FORMAT = "napari-selfdeblur benchmark results 1"
 _DIGITS = 6
@@ -45,14 +46,7 @@ class Results:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, missing_ok: bool = False) -> Results:
-        """Read a results file.
-
-        Parameters
-        ----------
-        path : path-like
-            Written by `write`.
-        missing_ok : bool
-            Whether a missing file is an empty one.
+        """Read a results file; a missing one is empty where `missing_ok`.
 
         Raises
         ------
@@ -60,15 +54,10 @@ class Results:
             If the file is missing, damaged, or something else.
         """
         source = Path(path)
-        if not source.exists():
-            if missing_ok:
-                return cls(source)
-            raise DeblurError(f"{source}: no such file; name the results of a benchmark run")
-        try:
-            values = json.loads(source.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise DeblurError(f"{source}: is no JSON ({error}); choose another file") from error
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
+        if not source.exists() and missing_ok:
+            return cls(source)
+        values = read_json(source)
+        if values.get("format") != FORMAT:
             raise DeblurError(
                 f"{source}: does not hold benchmark results of this version; choose another file"
             )
@@ -85,13 +74,34 @@ class Results:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_text(self.path, f'{{"format": "{FORMAT}",\n' + ",\n".join(parts) + "}\n")
 
-    def keys(self) -> set[str]:
-        """Return the key of every row; see `row_key`."""
-        return {row_key(row) for row in self.rows}
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Add the rows that are not there yet, in place of failed ones; return those added."""
+        have = self.finished()
+        new = [{**row, "run": len(self.runs) - 1} for row in rows if row_key(row) not in have]
+        replaced = {row_key(row) for row in new}
+        self.rows = [row for row in self.rows if row_key(row) not in replaced] + new
+        return new
+
+    def finished(self) -> set[str]:
+        """Return the key of every row that did not fail; see `row_key`."""
+        return {row_key(row) for row in self.rows if row.get("status") != FAILED}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in `path`, or raise `DeblurError` saying why there is none."""
+    if not path.exists():
+        raise DeblurError(f"{path}: no such file; name the results of a benchmark run")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DeblurError(f"{path}: is no JSON ({error}); choose another file") from error
+    if not isinstance(values, dict):
+        raise DeblurError(f"{path}: does not hold a JSON object; choose another file")
+    return values
 
 
 def row_key(row: Mapping[str, Any]) -> str:
-    """Return what makes a row or a task the same as another one: case and every setting.
+    """Return what makes a row or a task the same as another one: image and every setting.
 
     Settings that came with a later version count as their defaults in older rows.
     """
@@ -101,9 +111,8 @@ def row_key(row: Mapping[str, Any]) -> str:
     except ConfigError:
         # A setting this version no longer has: the row stays, and equals no new task.
         settings["outdated"] = True
-    case = [row[name] for name in ("kind", "dataset", "image", "kernel")]
-    own = [row.get("method"), row.get("weight")]
-    return json.dumps([*case, *own, settings], sort_keys=True)
+    names = [row[name] for name in ("kind", "dataset", "image", "kernel")]
+    return json.dumps([*names, row.get("method"), row.get("weight"), settings], sort_keys=True)
 
 
 def rounded(value: Any) -> Any:
