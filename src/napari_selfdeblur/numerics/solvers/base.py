@@ -97,11 +97,14 @@ class Solver(Protocol):
         Steps done.
     losses : list of float
         Objective of every step done.
+    last : Step or None
+        What the last step returned.
     """
 
     total: int
     t: int
     losses: list[float]
+    last: Step | None
 
     def step(self) -> Step:
         """Do step t and return the estimate after it: the best one, or the present iterate."""
