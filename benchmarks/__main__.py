@@ -5,227 +5,219 @@ Run from a checkout; it needs the dependency group ``benchmarks``.
 
 from __future__ import annotations
 
+import shlex
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from benchmarks import options as o
 from benchmarks import speed_plan
-from benchmarks.images import find
+from benchmarks.images import DATASETS, find
 from benchmarks.results import Results
+from benchmarks.runner import pending, run
 from benchmarks.task import Setup, Task
-from napari_selfdeblur.config import SelfDeblurConfig
+from benchmarks.worker import FAILED
+from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
+from napari_selfdeblur.presets import PRESETS
 
-app = typer.Typer(
-    help="Measure on images whose sharp image is known, and speed; report what was found.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-)
+_REFERENCES = {"levin": "sparse", "lai": "hyper_laplacian"}  # behind published error ratios
 
 
-def _blind(dataset: str, reference_of_paper: str) -> Callable[..., None]:
-    """Return the command that deblurs the images of `dataset`."""
-
-    def command(
-        context: typer.Context,
-        folder: o.Folder,
-        output: o.Output,
-        images: o.Images = None,
-        kernels: o.Kernels = None,
-        preset: o.Preset = "fast",
-        seeds: o.Seeds = "0",
-        changes: o.Set = None,
-        device: o.Device = "auto",
-        restorations: o.Restorations = "sparse,hyper_laplacian",
-        reference: o.Reference = None,
-        jobs: o.Jobs = 1,
-        threads: o.Threads = None,
-        trace: o.Trace = 0,
-        store: o.Store = None,
-        quiet: o.Quiet = False,
-    ) -> None:
-        changed = o.settings(changes)
-        base = SelfDeblurConfig.preset(preset).replace(device=device).replace(**changed)
-        behind = o.restorations_of(reference_of_paper if reference is None else reference)
-        tasks = []
-        for seed in o.numbers("seeds", seeds):
-            for test in find(dataset, folder, o.names(images), o.names(kernels)):
-                size = base.kernel_size if "kernel_size" in changed else test.kernel_size
-                task = Task(
-                    kind="deblur",
-                    image=test,
-                    setups=(Setup(preset, base.replace(seed=seed, kernel_size=size)),),
-                    device=base.device,
-                    restorations=o.restorations_of(restorations),
-                    reference=behind[0] if behind else None,
-                    trace=trace,
-                    store=None if store is None else str(store),
-                )
-                tasks.append(task)
-        o.perform(context, tasks, output, jobs=jobs, threads=threads, quiet=quiet)
-
-    return command
-
-
-app.command(
-    "levin",
-    help="Deblur the images of Levin et al. 2009: DIR/im1_kernel1_img.png, DIR/gt/im1.png. Each "
-    "kernel gets the size its authors gave, unless --set kernel_size=N. What the results file "
-    "already has with the same settings is skipped.",
-)(_blind("levin", "sparse"))
-app.command(
-    "lai",
-    help="Deblur the images of Lai et al. 2016: DIR/uniform_ycbcr, DIR/ground_truth. The "
-    "authors' schedule is --preset official --set loss_switch=0.1. Error ratios need "
-    "DIR/kernels/kernel_01.png and the like.",
-)(_blind("lai", "hyper_laplacian"))
-
-
-@app.command()
-def known(
-    context: typer.Context,
-    folder: o.Folder,
-    output: o.Output,
-    dataset: Annotated[str, typer.Option(help="levin or lai.")] = "levin",
-    methods: Annotated[str, typer.Option(help="Restorations.")] = "sparse,hyper_laplacian",
-    weight: Annotated[float | None, typer.Option(help="Weight of the prior.")] = None,
-    images: o.Images = None,
-    kernels: o.Kernels = None,
-    device: o.Device = "auto",
-    jobs: o.Jobs = 1,
-    threads: o.Threads = None,
-    store: o.Store = None,
-    quiet: o.Quiet = False,
-) -> None:
-    """Restore images with their true kernels; each one's orientation is found by re-blurring."""
-    folder_kept = None if store is None else str(store)
+def _blind(asked: Namespace) -> int:
+    """Deblur test images; finished ones in the results file are skipped."""
+    changed = _settings(asked.set)
+    base = SelfDeblurConfig.preset(asked.preset).replace(device=asked.device).replace(**changed)
+    behind = _restorations(asked.reference or [_REFERENCES[asked.command]])
+    tried = _restorations(asked.restorations)
+    tests = find(asked.command, asked.folder, asked.images, asked.kernels)
+    sizes = {t: base.kernel_size if "kernel_size" in changed else t.kernel_size for t in tests}
     tasks = [
         Task(
-            kind="known", image=test, method=method, weight=weight, device=device, store=folder_kept
+            kind="deblur",
+            image=test,
+            setups=(Setup(asked.preset, base.replace(seed=seed, kernel_size=sizes[test])),),
+            device=base.device,
+            restorations=tried,
+            reference=next(iter(behind), None),
+            trace=asked.trace,
+            store=asked.store,
         )
-        for method in o.restorations_of(methods)
-        for test in find(dataset, folder, o.names(images), o.names(kernels))
+        for seed in asked.seeds
+        for test in tests
     ]
-    o.perform(context, tasks, output, jobs=jobs, threads=threads, quiet=quiet)
+    return _perform(asked, tasks)
 
 
-@app.command()
-def speed(
-    context: typer.Context,
-    output: o.Output,
-    device: o.Device = "auto",
-    sizes: Annotated[str, typer.Option(help="Sides of the images, in pixels.")] = (
-        "128,255,512,1024"
-    ),
-    kernels: Annotated[str, typer.Option(help="Sides of the kernels, in pixels.")] = "17,31,75",
-    steps: Annotated[int, typer.Option(help="Timed steps of each path.")] = 5,
-    measure: Annotated[str, typer.Option(help="What to measure.")] = ",".join(
-        speed_plan.MEASUREMENTS
-    ),
-    run_steps: Annotated[
-        int, typer.Option(help="Steps of the full network among the whole runs.")
-    ] = 1000,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Store what one optimised step spends its time on.")
-    ] = False,
-    changes: o.Set = None,
-    threads: o.Threads = None,
-    quiet: o.Quiet = False,
-) -> None:
-    """Time the optimised paths against the plain eager float32 step, in turn.
+def _known(asked: Namespace) -> int:
+    """Restore test images with their true kernels."""
+    tests = find(asked.dataset, asked.folder, asked.images, asked.kernels)
+    fixed = {"kind": "known", "device": asked.device, "store": asked.store}
+    tasks = [
+        Task(image=test, method=method, weight=asked.weight, **fixed)
+        for method in _restorations(asked.restorations)
+        for test in tests
+    ]
+    return _perform(asked, tasks)
 
-    Also peak memory beside its prediction, the cost of a live preview, the time to import the
-    package, and whole runs on a photograph: how long they take, and how long until a PSNR. Each
-    measurement is made in a fresh process; what the results file already has with the same
-    settings is skipped. Run nothing else meanwhile.
-    """
+
+def _speed(asked: Namespace) -> int:
+    """Time steps, memory, previews, the import and whole runs; run nothing else meanwhile."""
     from benchmarks.speed import precisions_of
     from napari_selfdeblur.numerics.runtime import resolve_device
 
-    resolved = str(resolve_device(device))
+    device = str(resolve_device(asked.device))
     tasks = speed_plan.plan(
-        o.numbers("sizes", sizes),
-        o.numbers("kernels", kernels),
-        steps=steps,
-        device=resolved,
-        precisions=precisions_of(resolved),
-        changes=o.settings(changes),
-        measurements=o.names(measure) or [],
-        run_steps=run_steps,
-        profile=profile,
+        asked.sizes,
+        asked.sides,
+        steps=asked.steps,
+        device=device,
+        precisions=precisions_of(device),
+        changes=_settings(asked.set),
+        measurements=asked.measure,
+        run_steps=asked.run_steps,
     )
-    o.perform(context, tasks, output, threads=threads, quiet=quiet)
+    return _perform(asked, tasks)
 
 
-@app.command()
-def score(
-    folder: o.Folder,
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Results file.")],
-    store: Annotated[Path, typer.Option(file_okay=False, help="Folder given to --store.")],
-    output: o.Page,
-    dataset: Annotated[str, typer.Option(help="levin or lai.")] = "levin",
-) -> None:
-    """Measure stored images again, with every metric there is now; nothing is run."""
-    from benchmarks.score import rescored
+def _score(asked: Namespace) -> int:
+    """Measure stored images again with every metric there is now; nothing is run."""
+    from benchmarks.store import rescored
 
-    rescored(Results.read(results), find(dataset, folder), store, output).write()
+    (source,) = asked.results
+    tests = find(asked.dataset, asked.folder)
+    rescored(Results.read(source), tests, asked.store, asked.output).write()
+    return 0
 
 
-@app.command()
-def report(
-    context: typer.Context,
-    results: o.Files,
-    output: o.Page,
-    figure: Annotated[
-        list[Path] | None, typer.Option(help="Picture to put at the end; may be repeated.")
-    ] = None,
-) -> None:
-    """Write a page on results files and records of single runs, beside the published values."""
+def _report(asked: Namespace) -> int:
+    """Write a page (Markdown) on results files and records of single runs."""
     from benchmarks.report import render
     from napari_selfdeblur.io.files import write_text
 
-    command = o.command_of(context.obj or ())
-    page = render(results, figure=figure or (), home=output.parent, command=command)
-    write_text(output, page)
+    home = asked.output.parent
+    write_text(asked.output, render(asked.results, asked.figure, home, asked.line))
+    return 0
 
 
-@app.command()
-def trace(
-    results: o.Files,
-    output: o.Page,
-    image: Annotated[str | None, typer.Option(help="im1; default: the first traced one.")] = None,
-    kernel: Annotated[str | None, typer.Option(help="kernel1; default: the first.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
-    store: o.Stored = None,
-) -> None:
-    """Draw kernel error and image PSNR against the iteration (PNG), of runs made with --trace.
-
-    With --store, images along the first of the runs stand below.
-    """
+def _trace(asked: Namespace) -> int:
+    """Draw kernel error and image PSNR against the iteration (PNG), of runs with --trace."""
     from benchmarks.trace import draw, traced_rows
 
-    files = [Results.read(path) for path in results]
-    draw(output, traced_rows(files, image, kernel, seed), store)
+    rows = [row for path in asked.results for row in Results.read(path).rows]
+    draw(asked.output, traced_rows(rows, asked.images, asked.kernels, asked.seeds), asked.store)
+    return 0
+
+
+def _perform(asked: Namespace, tasks: Sequence[Task]) -> int:
+    """Measure what the results file lacks, a line for each measurement on standard error."""
+    results, failed = Results.read(asked.output, missing_ok=True), 0
+    todo = len(pending(tasks, results))
+    have = f"{len(tasks) - todo} of them in {asked.output} already"
+    sys.stderr.write(f"{len(tasks)} measurements, {have}\n")
+    done = run(tasks, results, jobs=asked.jobs, threads=asked.threads, command=asked.line)
+    for number, (task, rows) in enumerate(done, start=1):
+        sys.stderr.write(f"[{number}/{todo}] {task.label}: {'; '.join(map(_outcome, rows))}\n")
+        failed += any(row.get("status") == FAILED for row in rows)
+    return 1 if failed else 0
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    """Return what came out, in a few words, of whatever kind the row is."""
+    if row.get("status") != "finished":
+        return f"{row['status']} {row.get('reason', '')}".strip()
+    images = {"": row.get("sharp"), **row.get("restorations", {})}
+    words = [f"{row['network']} {row['path']}"] if row.get("network") else []
+    words += [f"{name} {image['psnr']:.2f} dB".strip() for name, image in images.items() if image]
+    figures = {"median": "s a step", "peak": "bytes", "over_bare_ms": "ms", "psnr": "dB"}
+    figures |= {"ratio": "of the plain one's", "seconds": "s"}
+    numbers = {unit: row.get(name) for name, unit in figures.items()}
+    words += [f"{n:.4g} {unit}" for unit, n in numbers.items() if isinstance(n, int | float)]
+    return ", ".join(words)
+
+
+def _words(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in _words(text)]
+
+
+def _settings(changes: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that --set changes, as their own types."""
+    pairs = [change.partition("=") for change in changes]
+    for field, equals, _ in pairs:
+        if not equals:
+            raise ConfigError(f"--set is FIELD=VALUE, got {field!r}; try --set iterations=500")
+    return {field: SelfDeblurConfig.parse(field, text) for field, _, text in pairs}
+
+
+def _restorations(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the restorations named, none for ``none``; an unknown one is a `ConfigError`."""
+    chosen = tuple(name for name in names if name != "none")
+    return tuple(RestoreConfig(restoration=name).restoration for name in chosen)
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "folder": {"type": Path, "metavar": "DIR", "help": "the data set"},
+    "results": {"type": Path, "nargs": "+", "metavar": "RESULTS", "help": "results files"},
+    "--output": {"type": Path, "required": True, "help": "file to write; results grow"},
+    "--images": {"type": _words, "help": "names or numbers: im1,im2; default: all"},
+    "--kernels": {"type": _words, "help": "names or numbers: 1,2; default: all"},
+    "--preset": {"default": "fast", "help": ", ".join(PRESETS)},
+    "--seeds": {"type": _numbers, "default": [0], "help": "each a run of its own: 0,1,2"},
+    "--set": {"action": "append", "default": [], "metavar": "FIELD=VALUE", "help": "a setting"},
+    "--device": {"default": "auto", "help": "auto, cpu, cuda, cuda:N or mps"},
+    "--restorations": {"type": _words, "default": ["sparse", "hyper_laplacian"], "help": "a,b"},
+    "--reference": {"type": _words, "help": "restoration behind error ratios, or none"},
+    "--dataset": {"choices": DATASETS, "default": "levin"},
+    "--weight": {"type": float, "help": "weight of the restorations' prior"},
+    "--jobs": {"type": int, "default": 1, "help": "processes side by side"},
+    "--threads": {"type": int, "help": "threads of each process"},
+    "--trace": {"type": int, "default": 0, "help": "measure every so many steps"},
+    "--store": {"help": "folder of the rows' images"},
+    "--sizes": {"type": _numbers, "default": [128, 255, 512, 1024], "help": "sides of images"},
+    "--sides": {"type": _numbers, "default": [17, 31, 75], "help": "sides of kernels"},
+    "--steps": {"type": int, "default": 5, "help": "timed steps of each path"},
+    "--measure": {"type": _words, "default": list(speed_plan.MEASUREMENTS), "help": "a,b"},
+    "--run-steps": {"type": int, "default": 1000, "help": "steps of the full network in run"},
+    "--figure": {"action": "append", "default": [], "help": "picture at the end"},
+}
+_SUBSET = "--images --kernels"
+_PROCESSES = "--output --device --jobs --threads"
+_RUN = f"folder {_PROCESSES} {_SUBSET} --preset --seeds --set --restorations --reference --trace"
+_COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
+    "levin": (_blind, f"{_RUN} --store"),
+    "lai": (_blind, f"{_RUN} --store"),
+    "known": (_known, f"folder {_PROCESSES} {_SUBSET} --dataset --restorations --weight --store"),
+    "speed": (_speed, f"{_PROCESSES} --sizes --sides --steps --measure --run-steps --set"),
+    "score": (_score, "folder results --output --dataset --store"),
+    "report": (_report, "results --output --figure"),
+    "trace": (_trace, f"results --output {_SUBSET} --seeds --store"),
+}
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong arguments."""
     words = list(sys.argv[1:] if args is None else args)
-    # Not app(): that would set the process's exception hook.
-    command = typer.main.get_command(app)
+    parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (function, options) in _COMMANDS.items():
+        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        for option in options.split():
+            short = ["-o"] if option == "--output" else []
+            command.add_argument(*short, option, **_OPTIONS[option])
+    asked = parser.parse_args(words)
+    # Results are published, the folders that they were made in are not.
+    bare = [w if "=" in w or w.startswith("-") else Path(w).name or w for w in words]
+    asked.line = shlex.join(["python", "-m", "benchmarks", *bare])
     try:
-        command.main(args=words, prog_name="python -m benchmarks", obj=words)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+        return _COMMANDS[asked.command][0](asked)
     except (DeblurError, OSError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split()) or type(error).__name__}\n")
         return 2 if isinstance(error, ConfigError) else 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ __all__ = [
     "figures",
     "frame",
     "markdown",
+    "number",
     "settings_of",
 ]
 
@@ -34,19 +35,11 @@ CONFIGURATION = ["dataset", "method", "settings", "seed", "device"]
 def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a line for each image that rows of blind runs and known kernels hold.
 
-    Parameters
-    ----------
-    rows : iterable of dict
-        Of any kind; speed is left out, and a row that is there twice is taken once.
-
-    Returns
-    -------
-    DataFrame
-        Columns of `CONFIGURATION`; ``kind``; ``own``, whether the configuration is the paper's;
-        ``test``, the test image; ``image``, ``category``, ``preset``, ``steps``; ``output``, the
-        result or a restoration with its kernel; ``psnr`` (dB), ``ssim``, ``squares`` and
-        ``spectral`` (error ratios), ``seconds``, ``blurred`` and ``authors`` (dB): NaN where
-        there are none; ``row``, the row itself.
+    Speed is left out, and a row that is there twice is taken once. Columns: those of
+    `CONFIGURATION`; ``own``, whether the configuration is the paper's; ``test``, the test image;
+    ``output``, the result or a restoration with its kernel; ``psnr``, ``blurred``, ``authors``
+    (dB), ``ssim``, ``squares`` and ``spectral`` (error ratios), ``seconds``: None where there
+    are none; ``row``, the row itself; and more of it.
     """
     kept: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in rows:
@@ -88,18 +81,15 @@ def _lines(row: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 def _of_known(row: Mapping[str, Any]) -> dict[str, Any]:
     weight = "its own weight" if row["weight"] is None else f"weight {row['weight']:g}"
-    named = {"method": f"known kernel, {row['method']}", "settings": weight}
-    return named | {"own": False, "preset": "", "steps": 0}
+    return {"method": f"known kernel, {row['method']}", "settings": weight, "own": False}
 
 
 def _of_run(row: Mapping[str, Any], config: SelfDeblurConfig | None) -> dict[str, Any]:
     preset = row.get("preset") or row["config"].get("name")
     if config is None:
-        method, settings = "settings of another version", str(preset)
-        return {"method": method, "own": False, "preset": preset, "steps": 0, "settings": settings}
+        return {"method": "settings of another version", "settings": str(preset), "own": False}
     method, own = method_of(config)
-    named = {"method": method, "own": own, "preset": preset or preset_of(config)}
-    return named | {"steps": config.iterations, "settings": settings_of(config, preset)}
+    return {"method": method, "settings": settings_of(config, preset), "own": own}
 
 
 def settings_of(config: SelfDeblurConfig, preset: str | None = None) -> str:
@@ -111,12 +101,9 @@ def settings_of(config: SelfDeblurConfig, preset: str | None = None) -> str:
 
 def preset_of(config: SelfDeblurConfig) -> str:
     """Return the preset that `config` is, whatever its steps; ``custom`` where it is none."""
-    alike = (n for n, p in PRESETS.items() if _with_steps_of(config, p.values).name == n)
+    steps = {name: SelfDeblurConfig.preset(name).iterations for name in PRESETS}
+    alike = (name for name, n in steps.items() if config.replace(iterations=n).name == name)
     return next(alike, "custom")
-
-
-def _with_steps_of(config: SelfDeblurConfig, values: Mapping[str, Any]) -> SelfDeblurConfig:
-    return config.replace(iterations=SelfDeblurConfig(**values).iterations)
 
 
 def _changes(config: SelfDeblurConfig, preset: str, own: bool) -> list[str]:
@@ -146,14 +133,10 @@ def _measures(found: Mapping[str, Any] | None, output: str) -> dict[str, Any]:
 def figures(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Return the figures of each group of lines, in the order in which groups first appear.
 
-    Returns
-    -------
-    DataFrame
-        Columns `by`; ``images`` and ``made``, how many there are and how many have an image;
-        ``psnr``, ``median``, ``worst`` (dB) with its ``worst_test``; means of ``ssim``,
-        ``spectral``, ``squares``, ``seconds``, ``blurred`` and ``authors``; ``failed_2`` and
-        ``failed_3``, error ratios above each of `FAILURES` or images missing; None where no
-        ratio was taken.
+    Columns `by`; how many ``images`` there are and how many were ``made``; mean ``psnr``,
+    ``median`` and ``worst`` (dB) with its ``worst_test``; means of the other measures;
+    ``failed_2`` and ``failed_3``, error ratios above each of `FAILURES` or images missing, None
+    where no ratio was taken.
     """
     lines = []
     for key, group in table.groupby(by, sort=False, dropna=False):
@@ -170,6 +153,11 @@ def figures(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
             line[f"failed_{limit:g}"] = int(above) if rated else None
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def number(value: Any, digits: int) -> str | None:
+    """Return `value` with so many decimals, None where there is no number."""
+    return None if pd.isna(value) else f"{value:.{digits}f}"
 
 
 def markdown(lines: Iterable[Mapping[str, Any]]) -> str:

@@ -15,30 +15,15 @@ __all__ = ["measure"]
 
 
 def measure(task: Task) -> list[dict[str, Any]]:
-    """Return the row of `task`.
-
-    Raises
-    ------
-    DeblurError
-        If the image cannot be read or restored, or has no true kernel.
-    """
+    """Return the row of `task`, or raise `ConfigError` if its image has no true kernel."""
     truth = GroundTruth(task.image)
     kernel = truth.kernel
     if kernel is None or task.method is None:
         raise ConfigError(f"{task.image.label}: a restoration needs its true kernel and a method")
     image, seconds = truth.restore(kernel.psf, task.method, task.device, task.weight)
-    made = Made(image)
-    measures = truth.measures(made)
-    row: dict[str, Any] = {
-        "device": device_label(resolve_device(task.device)),
-        "status": "finished",
-        "seconds": seconds,
-        "blurred": measures["blurred"],
-        "sharp": measures["sharp"],
-        "kernel_rotated": kernel.rotated,
-        "reblur_residual": [kernel.residual, kernel.residual_other],
-    }
+    made, device = Made(image), device_label(resolve_device(task.device))
+    row = {"device": device, "status": "finished", "seconds": seconds} | truth.measures(made)
+    row |= {"kernel_rotated": kernel.rotated, "reblur_residual": kernel.residuals}
     if task.store is not None:
-        (identity,) = task.identities()
-        row["stored"] = store(task.store, identity, made)
+        row["stored"] = store(task.store, task.identities()[0], made)
     return [rounded(row)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,41 +25,24 @@ _STUDIO_BLACK = 16 / 255
 _REACH = 10
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OrientedKernel:
-    """A stored kernel turned into the PSF of one blurred image.
+class OrientedKernel(NamedTuple):
+    """The PSF of one blurred image, float32 summing to 1, and how it was stored.
 
-    Attributes
-    ----------
-    psf : ndarray of float32, (kh, kw)
-        Summing to 1.
-    rotated : bool
-        Whether the file holds it rotated by 180 degrees.
-    residual, residual_other : float
-        Root mean square difference between the blurred and the re-blurred sharp image, for this
-        orientation and for the other; close to each other where the data cannot tell.
+    `residuals` are the root mean square differences between the blurred and the re-blurred sharp
+    image, with the kernel as it is here and with it rotated; close where the data cannot tell.
     """
 
     psf: NDArray[np.float32]
     rotated: bool
-    residual: float
-    residual_other: float
+    residuals: tuple[float, float]
 
 
 @dataclass(slots=True, eq=False)
 class Made:
-    """What a measurement made of a blurred image, all in the blurred image's values.
+    """What a measurement made, in the blurred image's values.
 
-    Attributes
-    ----------
-    sharp : ndarray, (H, W) or (H, W, C)
-        The result.
-    kernel : ndarray of float32 or None
-        The estimated kernel; None where it was given.
-    known : ndarray or None
-        Restored with the true kernel: what error ratios divide by.
-    restored : dict of ndarray
-        Restored with the estimated kernel, by the restoration's name.
+    The result; the estimated kernel, None where it was given; the restoration with the true
+    kernel, by whose error error ratios divide; restorations with the estimated kernel, by name.
     """
 
     sharp: NDArray[Any]
@@ -69,18 +52,7 @@ class Made:
 
 
 class GroundTruth:
-    """A blurred image, its sharp image and its kernel, read from files.
-
-    Parameters
-    ----------
-    test : TestImage
-        Which one.
-
-    Raises
-    ------
-    ImageError
-        If a file cannot be read.
-    """
+    """A blurred image, its sharp image and its kernel, read from the files of a test image."""
 
     def __init__(self, test: TestImage) -> None:
         blurred, sharp = read_image(test.blurred), read_image(test.sharp)
@@ -93,7 +65,7 @@ class GroundTruth:
         """The true kernel as the PSF of this image, None where it is not known."""
         if self.test.true_kernel is None:
             return None
-        return orient(read_psf(self.test.true_kernel), self.sharp, self.plane(self.blurred))
+        return orient(read_psf(Path(self.test.true_kernel)), self.sharp, self.plane(self.blurred))
 
     def plane(self, image: ArrayLike) -> NDArray[np.float64]:
         """Return an image in the blurred image's values as the plane that is compared."""
@@ -102,15 +74,6 @@ class GroundTruth:
     def score(self, image: ArrayLike) -> Score:
         """Return the measures of an image in the blurred image's values, up to shift."""
         return score(self.plane(image), self.sharp)
-
-    def quality(self, image: ArrayLike, reference: Score | None = None) -> dict[str, float]:
-        """Return PSNR, SSIM and, over the reference's error, both error ratios."""
-        found = self.score(image)
-        measures = {"psnr": found.psnr, "ssim": found.ssim}
-        if reference is not None:
-            ratios = asdict(error_ratios(found, reference))
-            measures |= {f"error_ratio_{name}": value for name, value in ratios.items()}
-        return measures
 
     def restore(
         self, kernel: ArrayLike, method: str, device: str, weight: float | None = None
@@ -123,56 +86,41 @@ class GroundTruth:
         return image, time.perf_counter() - start
 
     def measures(self, made: Made) -> dict[str, Any]:
-        """Return every measure of what was made; a new metric has its place here.
-
-        A measure that needs no more than `Made` can be taken later of stored images.
-        """
-        row: dict[str, Any] = {"blurred": self.quality(self.blurred)}
+        """Return every measure of what was made, as in a row. A new metric belongs here."""
+        row: dict[str, Any] = {"blurred": _quality(self.score(self.blurred))}
         if made.kernel is not None and self.kernel is not None:
             row["kernel_similarity"] = kernel_similarity(made.kernel, self.kernel.psf)
             row["kernel_mse"] = kernel_mse(made.kernel, self.kernel.psf)
-        reference = None if made.known is None else self.score(made.known)
-        if reference is not None:
-            row["reference"] = {"psnr": reference.psnr, "ssim": reference.ssim}
-        row["sharp"] = self.quality(made.sharp, reference)
-        row["restorations"] = {
-            name: self.quality(image, reference) for name, image in made.restored.items()
-        }
-        return row
+        known = None if made.known is None else self.score(made.known)
+        if known is not None:
+            row["reference"] = _quality(known)
+        row["sharp"] = _quality(self.score(made.sharp), known)
+        restored = made.restored.items()
+        return row | {"restorations": {n: _quality(self.score(i), known) for n, i in restored}}
+
+
+def _quality(found: Score, known: Score | None = None) -> dict[str, float]:
+    """Return PSNR, SSIM and, over the error with the known kernel, both error ratios."""
+    measures = {"psnr": found.psnr, "ssim": found.ssim}
+    if known is not None:
+        ratios = asdict(error_ratios(found, known))
+        measures |= {f"error_ratio_{name}": value for name, value in ratios.items()}
+    return measures
 
 
 def grey(image: ArrayLike, white: float, *, rgb: bool) -> NDArray[np.float64]:
-    """Return the plane that images are compared by.
+    """Return the plane (H, W) that images are compared by, `white` as 1.
 
-    Parameters
-    ----------
-    image : array_like, (H, W), (H, W, 3) or (H, W, 4)
-        In [0, `white`].
-    white : float
-        The value that counts as 1.
-    rgb : bool
-        Whether the last axis is colour. Colour becomes the Y of YCbCr by ITU-R BT.601 in
-        studio range, 16/255 to 235/255: what MATLAB's ``rgb2ycbcr`` returns, with which the
-        published values on the data of Lai et al. were taken. It lies 1.3 dB above full range.
-
-    Returns
-    -------
-    ndarray of float64, (H, W)
+    Colour becomes the Y of YCbCr by ITU-R BT.601 in studio range, 16/255 to 235/255: what
+    MATLAB's ``rgb2ycbcr`` returns, with which the published values on the data of Lai et al.
+    were taken. Its PSNR lies 1.3 dB above that of the full range.
     """
     values = np.asarray(image, dtype=np.float64) / white
     return values[..., :3] @ _STUDIO_LUMA + _STUDIO_BLACK if rgb else values
 
 
-def read_psf(path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    """Read a stored kernel, oriented as in its file and summing to 1.
-
-    An even side gets one more row or column of zeros.
-
-    Raises
-    ------
-    ImageError
-        If the file cannot be read or holds no positive value.
-    """
+def read_psf(path: Path) -> NDArray[np.float32]:
+    """Read a kernel, oriented as in its file, summing to 1; an even side gets a row of zeros."""
     file = read_image(path)
     values = np.asarray(file.array)
     odd = [(0, 1 - side % 2) for side in values.shape[:2]]
@@ -182,18 +130,8 @@ def read_psf(path: str | os.PathLike[str]) -> NDArray[np.float32]:
 def orient(kernel: ArrayLike, sharp: ArrayLike, blurred: ArrayLike) -> OrientedKernel:
     """Find out by re-blurring whether a kernel is stored as the PSF or rotated by 180 degrees.
 
-    Parameters
-    ----------
-    kernel : array_like, (kh, kw)
-        As stored, odd sides.
-    sharp, blurred : array_like, (H, W)
-        In [0, 1].
-
-    Returns
-    -------
-    OrientedKernel
-        Of the orientation whose valid convolution with the sharp image is nearer to the blurred
-        one, up to shift.
+    Of both orientations of `kernel` (odd sides) the one whose valid convolution with `sharp` is
+    nearer to `blurred` (H, W), up to shift.
     """
     stored = np.asarray(kernel, dtype=np.float64)
     x, y = np.asarray(sharp, dtype=np.float64), np.asarray(blurred, dtype=np.float64)
@@ -204,20 +142,14 @@ def orient(kernel: ArrayLike, sharp: ArrayLike, blurred: ArrayLike) -> OrientedK
         error = found.candidate_crop - found.truth_crop
         residuals.append(math.sqrt(float(np.mean(error**2))))
     rotated = residuals[1] < residuals[0]
-    psf = stored[::-1, ::-1] if rotated else stored
-    return OrientedKernel(
-        psf=np.ascontiguousarray(psf, dtype=np.float32),
-        rotated=rotated,
-        residual=residuals[rotated],
-        residual_other=residuals[not rotated],
-    )
+    psf = np.ascontiguousarray(stored[::-1, ::-1] if rotated else stored, dtype=np.float32)
+    return OrientedKernel(psf, rotated, (min(residuals), max(residuals)))
 
 
 def kernel_mse(estimate: ArrayLike, truth: ArrayLike) -> float:
     """Return the least mean squared difference of two kernels over all whole-pixel shifts.
 
-    The sum of squares runs over both supports, zero outside them; the mean is over the pixels
-    of `truth`.
+    The sum of squares runs over both supports; the mean is over the pixels of `truth`.
     """
     k, true = np.asarray(estimate, dtype=np.float64), np.asarray(truth, dtype=np.float64)
     product = kernel_similarity(k, true) * float(np.linalg.norm(k) * np.linalg.norm(true))

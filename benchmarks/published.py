@@ -1,37 +1,17 @@
-"""Published results on the two data sets, to stand beside measured ones."""
+"""Published results on the two data sets, and which measured rows may stand beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 
-__all__ = [
-    "AUTHORS_LEVIN_PSNR",
-    "METHODS",
-    "PUBLISHED",
-    "TABLE_ORDER",
-    "Published",
-    "authors_psnr",
-    "method_of",
-]
+__all__ = ["AUTHORS_LEVIN_PSNR", "METHODS", "PUBLISHED", "Published", "authors_psnr", "method_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """Means over a whole data set, as published.
-
-    Attributes
-    ----------
-    method, source : str
-        What, and who says so.
-    psnr, ssim : float
-        Means, up to shift.
-    error_ratio : float or None
-        Mean ratio of the spectral norms of the errors.
-    """
+class Published(NamedTuple):
+    """Means over a whole data set, as published by `source`; the ratio is of spectral norms."""
 
     method: str
     source: str
@@ -77,19 +57,12 @@ AUTHORS_LEVIN_PSNR: dict[str, tuple[float, ...]] = {
 
 METHODS = {
     ("joint", "fcn"): "SelfDeblur (joint)",
+    ("joint", "fcn_deep"): "SelfDeblur_k+",
     ("alternating", "fcn"): "SelfDeblur-A",
     ("joint", "fcn_shallow"): "SelfDeblur_k-",
-    ("joint", "fcn_deep"): "SelfDeblur_k+",
     ("joint", "skip"): "Double-DIP",
 }
-"""The paper's name of each pair of solver and kernel network."""
-
-TABLE_ORDER = tuple(
-    row.method
-    for row in sorted(PUBLISHED["levin"], key=lambda row: -row.psnr)
-    if row.method in METHODS.values()
-)
-"""The methods of Tables 1 and 2 of the paper, the best PSNR first."""
+"""The paper's name of each pair of solver and kernel network, in its order: the best first."""
 
 _OWN_PRESETS = ("official", "official_colour", "paper")
 _SHORTENED = OUTSIDE_PRESETS | {"iterations", "solvers", "kernel_generator"}
@@ -106,24 +79,17 @@ def method_of(config: SelfDeblurConfig) -> tuple[str, bool]:
         return "edge-based estimate", False
     if "edges" in config.solvers:
         return "edge-based estimate and networks combined", False
-    pair = (config.solvers[0], config.kernel_generator)
-    if len(config.solvers) == 1 and pair in METHODS and _is_own(config):
-        return METHODS[pair], True
+    name = METHODS.get((config.solvers[0], config.kernel_generator))
+    if len(config.solvers) == 1 and name is not None and _is_own(config):
+        return name, True
     return f"networks ({', '.join(config.solvers)}), own settings", False
 
 
 def _is_own(config: SelfDeblurConfig) -> bool:
     bases = [SelfDeblurConfig.preset(name) for name in _OWN_PRESETS]
     bases += [base.replace(**_AUTHORS_LAI) for base in bases]
-    own = config.to_dict()
-    return any(
-        all(
-            own[field] == value
-            for field, value in base.to_dict().items()
-            if field not in _SHORTENED
-        )
-        for base in bases
-    )
+    own = config.to_dict().items()
+    return any({f for f, v in own if base.to_dict()[f] != v} <= _SHORTENED for base in bases)
 
 
 def authors_psnr(row: Mapping[str, Any]) -> float | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,24 +27,14 @@ _DIGITS = 6
 
 @dataclass(slots=True)
 class Results:
-    """The contents of a results file.
-
-    Attributes
-    ----------
-    path : Path
-        Where it is written.
-    runs : list of dict
-        Command, date, versions and machine of each run that added rows.
-    rows : list of dict
-        What was measured, in the order it was finished.
-    """
+    """The contents of a results file; `runs` and `rows` are in the order they were added."""
 
     path: Path
     runs: list[dict[str, Any]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str], *, missing_ok: bool = False) -> Results:
+    def read(cls, path: Path, *, missing_ok: bool = False) -> Results:
         """Read a results file; a missing one is empty where `missing_ok`.
 
         Raises
@@ -53,24 +42,19 @@ class Results:
         DeblurError
             If the file is missing, damaged, or something else.
         """
-        source = Path(path)
-        if not source.exists() and missing_ok:
-            return cls(source)
-        values = read_json(source)
+        if missing_ok and not path.exists():
+            return cls(path)
+        values = read_json(path)
         if values.get("format") != FORMAT:
-            raise DeblurError(
-                f"{source}: does not hold benchmark results of this version; choose another file"
-            )
-        return cls(source, list(values["runs"]), list(values["rows"]))
+            raise DeblurError(f"{path}: does not hold benchmark results; choose another file")
+        return cls(path, list(values["runs"]), list(values["rows"]))
 
     def write(self) -> None:
         """Replace the file; whoever reads it meanwhile sees the old or the new one."""
-        parts = [
-            f'"{name}": [\n'
-            + ",\n".join(json.dumps(item, allow_nan=False) for item in items)
-            + "\n]"
-            for name, items in (("runs", self.runs), ("rows", self.rows))
-        ]
+        parts = []
+        for name, items in (("runs", self.runs), ("rows", self.rows)):
+            lines = ",\n".join(json.dumps(item, allow_nan=False) for item in items)
+            parts.append(f'"{name}": [\n{lines}\n]')
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_text(self.path, f'{{"format": "{FORMAT}",\n' + ",\n".join(parts) + "}\n")
 
@@ -89,10 +73,10 @@ class Results:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in `path`, or raise `DeblurError` saying why there is none."""
-    if not path.exists():
-        raise DeblurError(f"{path}: no such file; name the results of a benchmark run")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DeblurError(f"{path}: no such file; name the results of a benchmark") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DeblurError(f"{path}: is no JSON ({error}); choose another file") from error
     if not isinstance(values, dict):

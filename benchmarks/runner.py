@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from typing import Any
@@ -19,29 +18,10 @@ from benchmarks.worker import FAILED, limit_threads, measured, without
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.run.record import package_version, software_versions
 
-__all__ = ["Finished", "pending", "run"]
+__all__ = ["pending", "run"]
 
 _KILLED = "the process ended abruptly; the machine may be out of memory, run fewer side by side"
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A measurement whose rows were just written.
-
-    Attributes
-    ----------
-    task : Task
-        What was measured.
-    rows : list of dict
-        Its rows.
-    done, total : int
-        Measurements of this run so far, and in all.
-    """
-
-    task: Task
-    rows: list[dict[str, Any]]
-    done: int
-    total: int
+Rows = list[dict[str, Any]]
 
 
 def pending(tasks: Sequence[Task], results: Results) -> list[Task]:
@@ -57,28 +37,27 @@ def run(
     jobs: int = 1,
     threads: int | None = None,
     command: str = "",
-) -> Iterator[Finished]:
-    """Measure what is missing, and write the results file after each measurement.
+) -> Iterator[tuple[Task, Rows]]:
+    """Measure what `results` lacks, and write the file after each measurement.
 
     Parameters
     ----------
     tasks : sequence of Task
-        Those that `results` has are skipped.
+        One that ends in an error, or whose process ends, has rows with the status ``failed``
+        and the reason.
     results : Results
         Grows by the rows it lacks.
-    jobs : int
-        Processes side by side. Tasks of speed have a fresh process each.
-    threads : int, optional
-        Threads of each process; default: the cores shared out among the jobs.
+    jobs, threads : int
+        Processes side by side, and threads of each; by default one with torch's own number, of
+        several the cores shared out among them. Tasks of speed have a fresh process each.
     command : str
         What was called, kept in the file.
 
     Yields
     ------
-    Finished
-        After its rows were written. Closing the iterator waits for measurements under way and
-        throws them away. One that ends in an error, or whose process ends, has rows with the
-        status ``failed`` (or ``out of memory``) and the reason.
+    (Task, list of dict)
+        A task and its new rows, when they were written. Closing the iterator waits for what is
+        under way and discards it.
 
     Raises
     ------
@@ -96,48 +75,42 @@ def run(
     results.runs.append(_header(command, jobs, threads))
     found = _side_by_side(todo, min(jobs, len(todo)), threads)
     try:
-        for done, (task, rows) in enumerate(found, start=1):
+        for task, rows in found:
             new = results.add(rows)
             results.write()
-            yield Finished(task, new, done, len(todo))
+            yield task, new
     finally:
         found.close()
 
 
 def _side_by_side(
     tasks: Sequence[Task], jobs: int, threads: int | None
-) -> Generator[tuple[Task, list[dict[str, Any]]], None, None]:
+) -> Generator[tuple[Task, Rows], None, None]:
     """Yield each task with its rows, in the order in which they are finished."""
-    waiting = deque(tasks)
-    # One process a pool: when one ends abruptly, it is known which task it had.
-    idle = [_pool(threads) for _ in range(jobs)]
-    busy: dict[Future[list[dict[str, Any]]], tuple[ProcessPoolExecutor, Task]] = {}
+
+    def pool() -> ProcessPoolExecutor:
+        # One process each: when it ends abruptly, it is known which task it had.
+        context = get_context("spawn")
+        return ProcessPoolExecutor(1, context, initializer=limit_threads, initargs=(threads,))
+
+    waiting, idle = deque(tasks), [pool() for _ in range(jobs)]
+    busy: dict[Future[Rows], tuple[ProcessPoolExecutor, Task]] = {}
     try:
         while waiting or busy:
             while waiting and idle:
-                pool, task = idle.pop(), waiting.popleft()
-                busy[pool.submit(measured, task)] = pool, task
+                worker, task = idle.pop(), waiting.popleft()
+                busy[worker.submit(measured, task)] = worker, task
             for future in wait(busy, return_when=FIRST_COMPLETED).done:
-                pool, task = busy.pop(future)
-                try:
-                    rows = future.result()
-                except BrokenProcessPool:
-                    rows = without(task, FAILED, _KILLED)
-                broken = bool(rows) and rows[0].get("reason") == _KILLED
+                worker, task = busy.pop(future)
+                broken = isinstance(future.exception(), BrokenProcessPool)
                 if broken or task.kind == "speed":
-                    pool.shutdown()
-                    pool = _pool(threads)
-                idle.append(pool)
-                yield task, rows
+                    worker.shutdown()
+                    worker = pool()
+                idle.append(worker)
+                yield task, without(task, FAILED, _KILLED) if broken else future.result()
     finally:
-        for pool in [*idle, *(pool for pool, _ in busy.values())]:
-            pool.shutdown(cancel_futures=True)
-
-
-def _pool(threads: int | None) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        1, mp_context=get_context("spawn"), initializer=limit_threads, initargs=(threads,)
-    )
+        for worker in [*idle, *(worker for worker, _ in busy.values())]:
+            worker.shutdown(cancel_futures=True)
 
 
 def _header(command: str, jobs: int, threads: int | None) -> dict[str, Any]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
-from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.memory import free_memory, held_memory, peak_memory
 from benchmarks.results import rounded
 from benchmarks.speed_plan import NETWORKS, WARM_UP, WHOLE_PRESETS, path_of, plain
 from benchmarks.task import Setup, Task
@@ -24,15 +25,10 @@ from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeviceError, DivergedError
 from napari_selfdeblur.io.samples import Sample, motion_blurred_photograph
-from napari_selfdeblur.numerics.runtime import (
-    Runtime,
-    device_label,
-    estimate_memory,
-    resolve_device,
-)
+from napari_selfdeblur.numerics import runtime
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
 
-__all__ = ["measure", "precisions_of", "watched_run"]
+__all__ = ["import_time", "measure", "precisions_of", "watched_run"]
 
 PREVIEW_SECONDS = 1 / 3
 """Time between two previews, as the panel asks for them."""
@@ -42,110 +38,111 @@ _FULL_RUN_TIMED = 5  # of them, before the first whole run and again after the l
 _ANY_WEIGHT = 1e-3  # the total variation costs the same whatever its weight
 _LEVELS = (24, 26, 28, 30, 32)  # dB
 _WHOLE_PREVIEW_STEPS = 25
-_IMPORT_PAIRS = 15
-_OPERATORS = 15
+_STATUS = Path("/proc/self/status")
 
 Row = dict[str, Any]
 
 
 def measure(task: Task) -> list[Row]:
-    """Return a row for each of the task's setups, JSON-ready.
-
-    One that does not fit into the free memory has the status ``skipped`` and a `reason`.
-
-    Raises
-    ------
-    DeblurError
-        If a setup cannot be run for another reason.
-    """
+    """Return a row for each setup of `task`; one that does not fit into memory is ``skipped``."""
     if task.method == "import":
         return [rounded({"status": "finished"} | import_time())]
-    label = device_label(resolve_device(task.setups[0].config.device))
-    rows = _MEASURES[task.method or ""](task)
+    label = runtime.device_label(runtime.resolve_device(task.setups[0].config.device))
     names = [{"network": s.preset, "path": path_of(s.config), "device": label} for s in task.setups]
+    reasons = [_too_large(setup.config, task.size) for setup in task.setups]
+    fitting = [setup for setup, reason in zip(task.setups, reasons, strict=True) if reason is None]
+    found = iter(_MEASURES[task.method or ""](fitting, task.size) if fitting else [])
+    rows = [
+        {"status": "skipped", "reason": reason} if reason else next(found) for reason in reasons
+    ]
     return [rounded(name | row) for name, row in zip(names, rows, strict=True)]
 
 
 def precisions_of(device: str) -> tuple[str, ...]:
     """Return the precisions that `device` computes in natively."""
     try:
-        Runtime.of(SelfDeblurConfig(device=device, precision="bfloat16"))
+        runtime.Runtime.of(SelfDeblurConfig(device=device, precision="bfloat16"))
     except DeviceError:
         return ("float32",)
     return ("float32", "bfloat16")
 
 
-def _step(task: Task) -> list[Row]:
+def _step(setups: Sequence[Setup], size: int) -> list[Row]:
     """Time one step of every setup in turn, over and over, each after one that is not timed.
 
     In a run a step follows its like, and finds the memory that it needs.
     """
-    reasons = [_too_large(setup.config, task.size) for setup in task.setups]
-    solvers = {
-        i: _solver(setup.config, task.size)
-        for i, setup in enumerate(task.setups)
-        if reasons[i] is None
-    }
-    seconds: dict[int, list[float]] = {i: [] for i in solvers}
-    for turn in range(task.setups[0].config.iterations):
-        for i, solver in solvers.items():
+    solvers = [_solver(setup.config, size) for setup in setups]
+    seconds: list[list[float]] = [[] for _ in setups]
+    for turn in range(setups[0].config.iterations):
+        for solver, times in zip(solvers, seconds, strict=True):
             solver.step()
-            spent = _step_seconds(solver, task.setups[i].config.device)
-            if turn >= WARM_UP:
-                seconds[i].append(spent)
-    return [
-        _skipped(reason) if reason else _compared(i, task.setups, seconds)
-        for i, reason in enumerate(reasons)
-    ]
+            spent = _step_seconds(solver, setups[0].config.device)
+            times += [spent] if turn >= WARM_UP else []
+    plains = {s.preset: t for s, t in zip(setups, seconds, strict=True) if s == plain(s)}
+    rows = []
+    for setup, times in zip(setups, seconds, strict=True):
+        row: Row = {"status": "finished", "seconds": times, "median": statistics.median(times)}
+        for suffix, network in (("", setup.preset), ("_full", NETWORKS[0])):
+            ratios = [a / b for a, b in zip(times, plains.get(network, ()), strict=False)]
+            row["ratios" + suffix] = ratios
+            row["ratio" + suffix] = statistics.median(ratios) if ratios else None
+        rows.append(row)
+    return rows
 
 
-def _compared(i: int, setups: Sequence[Setup], seconds: dict[int, list[float]]) -> Row:
-    """Return the times of setup `i` and their ratios, turn by turn, to the plain paths'."""
-    row: Row = {"status": "finished", "seconds": seconds[i]}
-    row["median"] = statistics.median(seconds[i])
-    for suffix, network in (("", setups[i].preset), ("_full", NETWORKS[0])):
-        bases = [
-            j for j in seconds if setups[j].preset == network and setups[j] == plain(setups[j])
-        ]
-        pairs = zip(seconds[i], seconds[bases[0]], strict=True) if bases else ()
-        ratios = [own / other for own, other in pairs]
-        row["ratios" + suffix] = ratios
-        row["ratio" + suffix] = statistics.median(ratios) if ratios else None
-    return row
-
-
-def _memory(task: Task) -> list[Row]:
+def _memory(setups: Sequence[Setup], size: int) -> list[Row]:
     """Measure what a short run adds to this process at its peak."""
-    config = task.setups[0].config
-    if reason := _too_large(config, task.size):
-        return [_skipped(reason)]
-    y, device = _image(task.size), resolve_device(config.device)
+    config, y = setups[0].config, _image(size)
+    device = runtime.resolve_device(config.device)
     before = held_memory(device)
     deblur(y, config=config)
-    peak, predicted = peak_memory(device) - before, estimate_memory(config, y.shape)
+    peak, predicted = peak_memory(device) - before, runtime.estimate_memory(config, (size, size))
     row = {"status": "finished", "before": before, "peak": peak, "predicted": predicted}
     return [row | {"ratio": predicted / peak if peak > 0 else None}]
 
 
-def _preview(task: Task) -> list[Row]:
+def held_memory(device: torch.device) -> int:
+    """Return the bytes held now: on the GPU by tensors, else by the process."""
+    if device.type == "cuda":
+        torch.cuda.init()  # without it there are no statistics to reset
+        torch.cuda.reset_peak_memory_stats(device)
+        return int(torch.cuda.memory_allocated(device))
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes held since `held_memory` (GPU) or the process's start."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    # Linux counts into ru_maxrss what the parent held when it started this process: the
+    # high-water mark of /proc is this program's alone.
+    if _STATUS.is_file():
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text("ascii"), re.MULTILINE)
+        if found is not None:
+            return int(found.group(1)) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _preview(setups: Sequence[Setup], size: int) -> list[Row]:
     """Time runs with a preview every third of a second and without, in turn."""
-    config = task.setups[0].config
-    if reason := _too_large(config, task.size):
-        return [_skipped(reason)]
-    y = _image(task.size)
+    config, y = setups[0].config, _image(size)
     probe = _run_seconds(y, config.replace(iterations=WARM_UP + 2), None)[0] / 2
     steps = max(math.ceil(_PREVIEW_SPAN / probe), 3)
     config = config.replace(iterations=WARM_UP + steps)
-    row: Row = {"status": "finished", "steps": steps, "previews": []}
-    row |= {"seconds_with": [], "seconds_without": []}
+    without, shown = [], []
     for _ in range(_PREVIEW_PAIRS):
-        row["seconds_without"].append(_run_seconds(y, config, None)[0])
-        spent, previews = _run_seconds(y, config, PREVIEW_SECONDS)
-        row["seconds_with"].append(spent)
-        row["previews"].append(previews)
-    pairs = zip(row["seconds_with"], row["seconds_without"], strict=True)
-    row["ratios"] = [with_previews / without for with_previews, without in pairs]
-    return [row | {"ratio": statistics.median(row["ratios"])}]
+        without.append(_run_seconds(y, config, None)[0])
+        shown.append(_run_seconds(y, config, PREVIEW_SECONDS))
+    row: Row = {"status": "finished", "steps": steps, "previews": [number for _, number in shown]}
+    row |= {"seconds_with": [spent for spent, _ in shown], "seconds_without": without}
+    ratios = [spent / bare for (spent, _), bare in zip(shown, without, strict=True)]
+    return [row | {"ratios": ratios, "ratio": statistics.median(ratios)}]
 
 
 def _run_seconds(
@@ -154,35 +151,27 @@ def _run_seconds(
     """Return the seconds from the networks' warm-up to their last step, and the previews there."""
     start, previews, last = 0.0, 0, 0.0
     for progress in iter_deblur(y, config=config, preview_seconds=preview_seconds):
-        if progress.stage != config.solvers[-1]:
-            continue
-        last = time.perf_counter()
-        if progress.iteration == WARM_UP:
-            start = last
-        elif progress.iteration > WARM_UP:
-            previews += progress.sharp is not None
+        if progress.stage == config.solvers[-1]:
+            last = time.perf_counter()
+            start = last if progress.iteration == WARM_UP else start
+            previews += progress.iteration > WARM_UP and progress.sharp is not None
     return last - start, previews
 
 
-def _run(task: Task) -> list[Row]:
+def _run(setups: Sequence[Setup], size: int) -> list[Row]:
     """Run every setup to its end, between steps of the plain full network."""
-    sample = motion_blurred_photograph(task.size)
-    reasons = [_too_large(setup.config, task.size) for setup in task.setups]
-    full = next(i for i, setup in enumerate(task.setups) if setup == plain(setup))
-    fits = reasons[full] is None
-    steps = _plain_seconds(task.setups[full].config, task.size) if fits else []
-    rows = [
-        _skipped(reason) if reason else watched_run(sample, setup.config)
-        for setup, reason in zip(task.setups, reasons, strict=True)
-    ]
+    sample = motion_blurred_photograph(size)
+    full = [setup.config for setup in setups if setup == plain(setup)]
+    steps = [second for config in full for second in _plain_seconds(config, size)]
+    rows = [watched_run(sample, setup.config) for setup in setups]
     # Again, so that a machine that slows down meanwhile slows both sides of the ratio.
-    steps += _plain_seconds(task.setups[full].config, task.size) if fits else []
+    steps += [second for config in full for second in _plain_seconds(config, size)]
     step = statistics.median(steps) if steps else None
-    for setup, row in zip(task.setups, rows, strict=True):
+    for setup, row in zip(setups, rows, strict=True):
         if row["status"] == "finished":
-            row |= {"reference_step": step, "ratio": None}
-            if step is not None and setup.preset in WHOLE_PRESETS:
-                row["ratio"] = row["seconds"] / (_FULL_RUN * step)
+            rated = step is not None and setup.preset in WHOLE_PRESETS
+            ratio = row["seconds"] / (_FULL_RUN * step) if rated else None
+            row |= {"reference_step": step, "ratio": ratio}
     return rows
 
 
@@ -194,22 +183,15 @@ def _plain_seconds(config: SelfDeblurConfig, size: int) -> list[float]:
 
 
 def watched_run(sample: Sample, config: SelfDeblurConfig) -> Row:
-    """Run `config` on `sample` to its end.
-
-    Parameters
-    ----------
-    sample : Sample
-        The blurred image, uint8, and its sharp one.
-    config : SelfDeblurConfig
-        What to run, with a preview every 25 steps; without networks at every step.
+    """Run `config` on `sample` (uint8) with a preview every 25 steps, without networks every step.
 
     Returns
     -------
     dict
-        ``status``; ``seconds`` of the run, without those spent on measuring it; ``psnr`` of its
-        result in dB, up to shift; ``trace``, seconds and PSNR of each preview; ``seconds_to``,
-        the seconds until the first preview of at least so many dB, None where there is none.
-        Of a run that diverges the ``reason`` only.
+        ``seconds`` of the run, without those spent on measuring it; ``psnr`` of its result in
+        dB, up to shift; ``trace``, seconds and PSNR of each preview; ``seconds_to``, the seconds
+        until the first preview of at least so many dB, None where there is none. Of a run that
+        diverges the ``reason`` only.
     """
 
     def psnr(image: NDArray[Any]) -> float:
@@ -219,66 +201,33 @@ def watched_run(sample: Sample, config: SelfDeblurConfig) -> Row:
     trace: list[tuple[float, float]] = []
     start, measuring = time.perf_counter(), 0.0
     run = iter_deblur(sample.blurred, config=config, preview_steps=every)
-    while True:
-        try:
+    try:
+        while True:
             progress = next(run)
-        except StopIteration as end:
-            seconds = time.perf_counter() - start - measuring
-            result = end.value
-            break
-        except DivergedError as error:
-            return {"status": "diverged", "reason": str(error)}
-        if progress.sharp is not None:
-            shown = time.perf_counter()
-            trace.append((shown - start - measuring, psnr(progress.sharp)))
-            measuring += time.perf_counter() - shown
+            if progress.sharp is not None:
+                shown = time.perf_counter()
+                trace.append((shown - start - measuring, psnr(progress.sharp)))
+                measuring += time.perf_counter() - shown
+    except StopIteration as end:
+        seconds, result = time.perf_counter() - start - measuring, end.value
+    except DivergedError as error:
+        return {"status": "diverged", "reason": str(error)}
     row = {"status": "finished", "seconds": seconds, "psnr": psnr(result.sharp), "trace": trace}
-    reached = {
-        str(level): next((at for at, value in trace if value >= level), None) for level in _LEVELS
-    }
-    return row | {"seconds_to": reached}
+    first = {str(n): next((at for at, value in trace if value >= n), None) for n in _LEVELS}
+    return row | {"seconds_to": first}
 
 
-def _profile(task: Task) -> list[Row]:
-    """Profile the step after the warm-up: share of the time spent in each operator itself."""
-    config = task.setups[0].config
-    if reason := _too_large(config, task.size):
-        return [_skipped(reason)]
-    solver, on_cuda = _solver(config, task.size), resolve_device(config.device).type == "cuda"
-    for _ in range(WARM_UP):
-        solver.step()
-    with profile(activities=[ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_cuda]) as seen:
-        seconds = _step_seconds(solver, config.device)
-    field = "self_device_time_total" if on_cuda else "self_cpu_time_total"
-    spent = {event.key: (getattr(event, field), event.count) for event in seen.key_averages()}
-    total = sum(time for time, _ in spent.values())
-    order = sorted(spent, key=lambda name: -spent[name][0])[:_OPERATORS]
-    operators = [
-        {"name": name, "calls": spent[name][1], "share": spent[name][0] / total}
-        for name in order
-        if spent[name][0] > 0
-    ]
-    unit = "cuda" if on_cuda else "cpu"
-    return [{"status": "finished", "seconds": seconds, "unit": unit, "operators": operators}]
+def import_time(pairs: int = 15) -> Row:
+    """Return wall times of interpreters that import the package and of bare ones, in turn.
 
-
-def import_time(pairs: int = _IMPORT_PAIRS) -> Row:
-    """Time interpreters that import the package against bare ones, in turn.
-
-    Returns
-    -------
-    dict
-        ``bare_ms``, ``import_ms``: wall times of each process, after one unmeasured pair that
-        fills the file caches; ``over_bare_ms``: median of their differences, pair by pair.
+    One pair before fills the file caches; ``over_bare_ms`` is the median of the differences.
     """
-    times: Row = {"bare_ms": [], "import_ms": []}
-    for pair in range(pairs + 1):
-        for name, code in (("bare_ms", "pass"), ("import_ms", "import napari_selfdeblur")):
-            spent = _process_ms(code)
-            if pair:
-                times[name].append(spent)
-    differences = [a - b for a, b in zip(times["import_ms"], times["bare_ms"], strict=True)]
-    return times | {"over_bare_ms": statistics.median(differences)}
+    times = [
+        (_process_ms("pass"), _process_ms("import napari_selfdeblur")) for _ in range(pairs + 1)
+    ]
+    bare, loaded = zip(*times[1:], strict=True)
+    over = statistics.median(b - a for a, b in times[1:])
+    return {"bare_ms": list(bare), "import_ms": list(loaded), "over_bare_ms": over}
 
 
 def _process_ms(code: str) -> float:
@@ -287,12 +236,11 @@ def _process_ms(code: str) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-_MEASURES: dict[str, Callable[[Task], list[Row]]] = {
+_MEASURES: dict[str, Callable[[Sequence[Setup], int], list[Row]]] = {
     "step": _step,
     "memory": _memory,
     "preview": _preview,
     "run": _run,
-    "profile": _profile,
 }
 
 
@@ -306,7 +254,7 @@ def _solver(config: SelfDeblurConfig, size: int) -> Solver:
     weight = _ANY_WEIGHT if config.tv_weight == "auto" else config.tv_weight
     longer = config.replace(iterations=2 * config.iterations, tv_weight=weight)
     make = registry.load(config.solvers[-1], registry.SOLVERS)
-    solver: Solver = make(Problem(_image(size), 0.0, longer, Runtime.of(longer)))
+    solver: Solver = make(Problem(_image(size), 0.0, longer, runtime.Runtime.of(longer)))
     return solver
 
 
@@ -323,12 +271,9 @@ def _step_seconds(solver: Solver, device: str) -> float:
 
 def _too_large(config: SelfDeblurConfig, size: int) -> str | None:
     """Return why a run cannot be measured here: it is predicted to take more than is free."""
-    needed = estimate_memory(config, (size, size))
-    free = free_memory(resolve_device(config.device))
+    needed, device = runtime.estimate_memory(config, (size, size)), config.device
+    cuda = device.startswith("cuda")
+    free = torch.cuda.mem_get_info(device)[0] if cuda else psutil.virtual_memory().available
     if needed <= free:
         return None
     return f"needs about {needed / 1e9:.1f} GB, of which {free / 1e9:.1f} GB are free"
-
-
-def _skipped(reason: str) -> Row:
-    return {"status": "skipped", "reason": reason}

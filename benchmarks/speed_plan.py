@@ -20,7 +20,7 @@ WHOLE_PRESETS = ("draft", "fast", "quality")
 WARM_UP = 2
 """Steps of each path before any is timed: buffers, choice of algorithms, Adam's state."""
 _MEMORY_STEPS = 2  # the second has Adam's state beside everything else
-_USUAL_SIZE = 255  # of whole runs and profiles
+_WHOLE_SIZE = 255
 # What `motion_blurred_photograph` offers; not imported, for the command line's quick start.
 _PHOTOGRAPH_SIZES = range(64, 497)
 _PHOTOGRAPH_KERNEL = 17
@@ -29,9 +29,7 @@ _SWEPT = ("iterations", "kernel_size", "device", "precision", "runtime")
 
 def path_of(config: SelfDeblurConfig) -> str:
     """Return how `config` computes a step, in words."""
-    if config.runtime == "reference":
-        return "plain float32"
-    return f"optimised, {config.precision}"
+    return "plain float32" if config.runtime == "reference" else f"optimised, {config.precision}"
 
 
 def plain(setup: Setup) -> Setup:
@@ -49,7 +47,6 @@ def plan(
     changes: Mapping[str, Any] | None = None,
     measurements: Sequence[str] = MEASUREMENTS,
     run_steps: int = 1000,
-    profile: bool = False,
 ) -> list[Task]:
     """Return the tasks of a benchmark, small sizes first.
 
@@ -57,8 +54,9 @@ def plan(
     ----------
     sizes, kernels : sequence of int
         Sides of the square images and kernels, in pixels.
-    steps : int
-        Timed steps of each path.
+    steps, run_steps : int
+        Timed steps of each path; steps of the full network in ``run``, to which its schedule is
+        shortened.
     device : str
         Resolved, such as ``cuda:0``: the name a row is known by.
     precisions : sequence of str
@@ -68,66 +66,37 @@ def plan(
     measurements : sequence of str
         Some of `MEASUREMENTS`. There is one ``run`` in all: of a photograph with its kernel of
         17 x 17, at 255 x 255 where that is among the sizes, else at the smallest from 64 to 496.
-    run_steps : int
-        Steps of the full network in ``run``; its schedule is shortened with them.
-    profile : bool
-        Whether to profile one optimised step of each network, at 255 x 255 where that is
-        among the sizes.
 
     Raises
     ------
     ConfigError
         If a value is outside its range or a setting is swept by the benchmark itself.
     """
-    _check(sizes, kernels, steps, run_steps, measurements, changes or {})
+    changes = changes or {}
+    if not sizes or not kernels or min(*sizes, *kernels, steps, run_steps) < 1:
+        raise ConfigError("sizes, sides, steps and run-steps must be at least 1; try --sizes 255")
+    if unknown := set(measurements) - set(MEASUREMENTS):
+        raise ConfigError(f"measure must be some of {', '.join(MEASUREMENTS)}, got {unknown}")
+    if swept := set(changes) & set(_SWEPT):
+        raise ConfigError(f"the benchmark sets {', '.join(swept)} itself; leave it out of --set")
     # Four fifths of the published schedule are 1 - SSIM: the loss of every timed step.
-    settings = {"device": device, "loss_switch": 0.0} | dict(changes or {})
+    settings = {"device": device, "loss_switch": 0.0} | dict(changes)
     networks = [Setup(n, SelfDeblurConfig.preset(n).replace(**settings)) for n in NETWORKS]
-    tasks = [_task("import")] if "import" in measurements else []
+    tasks = [_task("import")]
     for size in sizes:
         for kernel in kernels:
             sized = [network.changed(kernel_size=kernel) for network in networks]
             paths = [path for network in sized for path in _paths(network, precisions)]
-            if "step" in measurements:
-                timed = [path.changed(iterations=WARM_UP + steps) for path in paths]
-                tasks.append(_task("step", size, timed))
-            if "memory" in measurements:
-                short = [path.changed(iterations=_MEMORY_STEPS) for path in paths]
-                tasks += [_task("memory", size, [path]) for path in short]
-        if "preview" in measurements:
-            # The quickest steps: what a preview costs weighs most there.
-            tasks.append(_task("preview", size, [networks[-1].changed(kernel_size=kernels[0])]))
-    fitting = [size for size in sizes if size in _PHOTOGRAPH_SIZES]
-    if "run" in measurements and fitting:
-        size = _USUAL_SIZE if _USUAL_SIZE in fitting else min(fitting)
-        whole = _whole_runs(device, precisions[-1], changes or {}, run_steps)
-        tasks.append(_task("run", size, list(whole)))
-    if profile:
-        size = _USUAL_SIZE if _USUAL_SIZE in sizes else sizes[0]
-        for network in networks:
-            one = network.changed(kernel_size=kernels[0], iterations=WARM_UP + 1)
-            tasks.append(_task("profile", size, [one]))
-    return tasks
-
-
-def _check(
-    sizes: Sequence[int],
-    kernels: Sequence[int],
-    steps: int,
-    run_steps: int,
-    measurements: Sequence[str],
-    changes: Mapping[str, Any],
-) -> None:
-    counts = {"sizes": sizes, "kernels": kernels, "steps": [steps], "run_steps": [run_steps]}
-    for name, values in counts.items():
-        if not values or min(values) < 1:
-            raise ConfigError(f"{name} must be whole numbers of at least 1, got {values}")
-    for name in measurements:
-        if name not in MEASUREMENTS:
-            raise ConfigError(f"measure must be some of {', '.join(MEASUREMENTS)}, got {name!r}")
-    for name in changes:
-        if name in _SWEPT:
-            raise ConfigError(f"the benchmark sets {name} itself; leave --set {name} out")
+            timed = [path.changed(iterations=WARM_UP + steps) for path in paths]
+            tasks.append(_task("step", size, timed))
+            short = [path.changed(iterations=_MEMORY_STEPS) for path in paths]
+            tasks += [_task("memory", size, [path]) for path in short]
+        # The quickest steps: what a preview costs weighs most there.
+        tasks.append(_task("preview", size, [networks[-1].changed(kernel_size=kernels[0])]))
+    if fitting := [size for size in sizes if size in _PHOTOGRAPH_SIZES]:
+        size = _WHOLE_SIZE if _WHOLE_SIZE in fitting else min(fitting)
+        tasks.append(_task("run", size, [*_whole_runs(device, precisions[-1], changes, run_steps)]))
+    return [task for task in tasks if task.method in measurements]
 
 
 def _task(method: str, size: int = 0, setups: Sequence[Setup] = ()) -> Task:

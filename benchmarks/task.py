@@ -35,10 +35,8 @@ class Task:
         On what.
     setups : tuple of Setup
         Settings of blind runs, a row each; empty where nothing is run blindly.
-    method : str or None
-        Restoration with the true kernel, or what of speed is measured.
-    weight : float or None
-        Weight of that restoration, None for its own.
+    method, weight : str, float or None
+        Restoration with the true kernel and its weight, or what of speed is measured.
     device : str
         Where restorations are computed.
     restorations : tuple of str
@@ -72,19 +70,16 @@ class Task:
         row |= {"kernel": test.kernel, "category": test.category}
         if self.method is not None:
             row |= {"method": self.method, "weight": self.weight}
-        return [row | _settings(setup) for setup in self.setups] or [row]
+        settings = [
+            {"preset": s.preset, "seed": s.config.seed, "config": s.config.to_dict()}
+            for s in self.setups
+        ]
+        return [row | each for each in settings] or [row]
 
     @property
     def label(self) -> str:
         """What is measured, for messages."""
-        test = self.image
-        words = [self.method, test.image, test.kernel]
+        words = [self.method or "", self.image.image, self.image.kernel]
         if len(self.setups) == 1:
-            setup = self.setups[0]
-            words += [setup.preset, f"seed {setup.config.seed}"]
-        return " ".join(word for word in words if word and word != "-")
-
-
-def _settings(setup: Setup) -> dict[str, Any]:
-    config = setup.config
-    return {"preset": setup.preset, "seed": config.seed, "config": config.to_dict()}
+            words += [self.setups[0].preset, f"seed {self.setups[0].config.seed}"]
+        return " ".join(word for word in words if word not in ("", "-"))

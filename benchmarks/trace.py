@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from benchmarks.frame import RESULT, frame
-from benchmarks.results import Results
+from benchmarks.store import load
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.files import replacing
 
@@ -29,69 +27,49 @@ Traced = tuple[str, Mapping[str, Any]]
 
 
 def traced_rows(
-    results: Sequence[Results], image: str | None = None, kernel: str | None = None, seed: int = 0
+    rows: Sequence[Mapping[str, Any]],
+    images: Sequence[str] | None = None,
+    kernels: Sequence[str] | None = None,
+    seeds: Sequence[int] = (0,),
 ) -> list[Traced]:
-    """Return label and row of the traced runs on one test image.
-
-    Parameters
-    ----------
-    results : sequence of Results
-        Read from disk.
-    image, kernel : str, optional
-        Names; by default those of the first traced row.
-    seed : int
-        Of the run.
+    """Return label and row of the traced runs on one test image, the first of those chosen.
 
     Raises
     ------
     DeblurError
         If no such run has a trace.
     """
-    rows = [row for file in results for row in file.rows if row.get("trace")]
-    table = frame(rows)
-    found: list[Traced] = []
-    for line in table[table.output == RESULT].to_dict("records") if len(table) else ():
-        row = line["row"]
-        image, kernel = image or row["image"], kernel or row["kernel"]
-        if (row["image"], row["kernel"], row["seed"]) == (image, kernel, seed):
-            found.append((f"{line['method']}, {line['settings']}", row))
-    if not found:
-        wanted = f"{image or 'any image'}, {kernel or 'any kernel'}, seed {seed}"
-        raise DeblurError(f"no traced run on {wanted}; run the benchmark with --trace 100")
-    return found
+    table = frame(row for row in rows if row.get("trace"))
+    table = table[(table.output == RESULT) & table.seed.isin(seeds)] if len(table) else table
+    for name, chosen in (("image", images), ("kernel", kernels)):
+        table = table[table[name].isin(chosen)] if len(table) and chosen is not None else table
+    if not len(table):
+        raise DeblurError("no such traced run; run the benchmark with --trace 100")
+    lines = table[table.test == table.test.iloc[0]].to_dict("records")
+    return [(f"{line['method']}, {line['settings']}", line["row"]) for line in lines]
 
 
-def draw(
-    path: str | os.PathLike[str], runs: Sequence[Traced], stored: str | Path | None = None
-) -> None:
-    """Draw the traces of some runs on one test image as a PNG, above images of the first one.
+def draw(path: Path, runs: Sequence[Traced], stored: str | Path | None = None) -> None:
+    """Draw the traces of some runs on one test image as a PNG.
 
-    Parameters
-    ----------
-    path : path-like
-        Replaced as a whole, once everything is drawn.
-    runs : sequence of (label, row)
-        See `traced_rows`.
-    stored : path-like, optional
-        Folder given to --store; without it only curves are drawn.
+    With the folder given to --store, images along the first run stand below the curves.
 
     Raises
     ------
     DeblurError
         If the folder lacks the images of the first run.
-    OSError
-        If the picture cannot be written.
     """
-    along = _along(runs[0][1], Path(stored)) if stored is not None else {}
+    along = load(stored, runs[0][1]) if stored is not None else {}
     columns = len(along["iterations"]) if along else 1
     heights = [_CURVES, *[_TILE] * bool(along)]
     figure = Figure(figsize=(_WIDTH, sum(heights)), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     _draw_curves(figure.add_subplot(grid[0, :]), runs)
+    images = along.get("iterates", along.get("sharp"))  # version 0.1 called them sharp
     for column, iteration in enumerate(along.get("iterations", ())):
         axes = figure.add_subplot(grid[1, column])
-        _draw_tile(axes, along["iterates"][column], along["kernels"][column])
+        _draw_tile(axes, images[column], along["kernels"][column])  # type: ignore[index]
         axes.set_title(f"step {iteration}", size=9)
     with replacing(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=_DPI)
@@ -124,16 +102,3 @@ def _draw_tile(axes: Axes, image: NDArray[Any], kernel: NDArray[Any]) -> None:
         each.set_xticks([])
         each.set_yticks([])
     axes.spines[:].set_visible(False)
-
-
-def _along(row: Mapping[str, Any], folder: Path) -> dict[str, NDArray[Any]]:
-    """Return the images kept along a run; version 0.1 had a file of their own for them."""
-    old = "snapshots" in row
-    path = folder / Path(row["snapshots"] if old else str(row.get("stored"))).name
-    if not path.is_file():
-        raise DeblurError(
-            f"{path}: the stored images are missing; name the folder given to --store"
-        )
-    with np.load(path) as arrays:
-        names = {"iterations": "iterations", "iterates": "sharp" if old else "iterates"}
-        return {name: arrays[key] for name, key in (names | {"kernels": "kernels"}).items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
@@ -28,9 +30,11 @@ def measured(task: Task) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = import_module(f"benchmarks.{task.kind}").measure(task)
     except OutOfMemoryError as error:
         return without(task, "out of memory", str(error))
-    except (DeblurError, OSError) as error:
+    except Exception as error:  # one failure does not end a night of measurements
+        if not isinstance(error, DeblurError | OSError):
+            traceback.print_exc(file=sys.stderr)
         return without(task, FAILED, f"{type(error).__name__}: {error}")
-    return [a | b for a, b in zip(task.identities(), rows, strict=True)]
+    return [known | row for known, row in zip(task.identities(), rows, strict=True)]
 
 
 def without(task: Task, status: str, reason: str) -> list[dict[str, Any]]:
