@@ -2,12 +2,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
-from napari_selfdeblur.numerics.networks.skip import BatchNorm, NonLocal, skip_image_generator
-from napari_selfdeblur.numerics.networks.upsample import conv_of_doubled
+from napari_selfdeblur.numerics.networks.skip import (
+    BatchNorm,
+    NonLocal,
+    conv_1x1,
+    skip_image_generator,
+)
+from napari_selfdeblur.numerics.networks.upsample import conv_of_upsampled
 
 OFFICIAL = SelfDeblurConfig.preset("official")
 SMALL = OFFICIAL.replace(channels=8, skip_channels=4)
@@ -110,10 +117,18 @@ def test_code_is_uniform_up_to_a_tenth():
 
 
 @pytest.mark.parametrize(
-    ("small", "size"), [((8, 7), (16, 13)), ((5, 4), (9, 8)), ((2, 1), (3, 2))]
+    ("small", "size"),
+    [
+        ((8, 7), (16, 13)),
+        ((5, 4), (9, 8)),
+        ((4, 5), (7, 9)),
+        ((2, 1), (3, 2)),
+        ((2, 2), (3, 3)),
+        ((1, 1), (2, 2)),
+    ],
 )
-def test_filtering_before_doubling_is_the_same(small, size):
-    """Value and every gradient equal those of: double, crop, join, normalise, reflect, filter."""
+def test_filtering_before_upsampling_is_the_same(small, size):
+    """Value and every gradient equal those of: upsample, crop, join, normalise, reflect, filter."""
     random = seeded()
     options = {"dtype": torch.float64, "generator": random}
     deep = torch.randn(1, 4, *small, **options).add(1).requires_grad_()
@@ -122,12 +137,56 @@ def test_filtering_before_doubling_is_the_same(small, size):
     conv = build(lambda: nn.Conv2d(6, 3, 3), random).double()
     nn.init.normal_(norm.weight, generator=random)
     nn.init.normal_(norm.bias, generator=random)
-    doubled = F.interpolate(deep, scale_factor=2, mode="bilinear")[..., : size[0], : size[1]]
-    joined = F.pad(norm(torch.cat([skip, doubled], 1)), [1] * 4, mode="reflect")
-    wanted, got = conv(joined), conv_of_doubled(deep, skip, norm, conv)
+    upsampled = F.interpolate(deep, scale_factor=2, mode="bilinear")[..., : size[0], : size[1]]
+    joined = F.pad(norm(torch.cat([skip, upsampled], 1)), [1] * 4, mode="reflect")
+    wanted, got = conv(joined), conv_of_upsampled(deep, skip, norm, conv)
     torch.testing.assert_close(got, wanted)
     weights = torch.randn(wanted.shape, **options)
     inputs = (deep, skip, *norm.parameters(), *conv.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad((got * weights).sum(), inputs),
+        torch.autograd.grad((wanted * weights).sum(), inputs),
+    )
+
+
+class LargestTensor(TorchDispatchMode):
+    """Records the elements of the largest tensor that any operation returns."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, torch.Tensor):
+                self.elements = max(self.elements, value.numel())
+        return result
+
+
+def test_upsampling_needs_no_matrix_of_an_axis():
+    """Forward and backward, no tensor has more elements than twice the upsampled image.
+
+    A matrix over the pixels of the long axis would have 256 times as many.
+    """
+    n, random = 2048, seeded()
+    deep = torch.rand(1, 2, 2, n, generator=random, requires_grad=True)
+    skip = torch.rand(1, 2, 4, 2 * n, generator=random, requires_grad=True)
+    norm, conv = build(lambda: BatchNorm(4), random), build(lambda: nn.Conv2d(4, 2, 3), random)
+    with LargestTensor() as largest:
+        conv_of_upsampled(deep, skip, norm, conv).sum().backward()
+    assert largest.elements >= skip.numel()
+    assert largest.elements <= 2 * skip.numel()
+
+
+@pytest.mark.parametrize("out_channels", [1, 3])
+def test_pointwise_convolution_is_the_same_with_channels_last(out_channels):
+    """Value and every gradient equal those of the convolution, and the layout is kept."""
+    options = {"dtype": torch.float64, "generator": seeded()}
+    conv = build(lambda: nn.Conv2d(4, out_channels, 1), seeded()).double()
+    z = torch.randn(1, 4, 5, 6, **options).to(memory_format=torch.channels_last).requires_grad_()
+    wanted, got = conv(z), conv_1x1(z, conv)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(got, wanted)
+    inputs, weights = (z, *conv.parameters()), torch.randn(wanted.shape, **options)
     torch.testing.assert_close(
         torch.autograd.grad((got * weights).sum(), inputs),
         torch.autograd.grad((wanted * weights).sum(), inputs),
