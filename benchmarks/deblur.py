@@ -101,7 +101,7 @@ class Trace:
         if progress.stage != self._stage:
             self._stage, self.points, self._images = progress.stage, [], {}
         sharp, kernel, step = progress.iterate.sharp, progress.iterate.kernel, progress.iteration
-        point = {"iteration": step, "seconds": progress.seconds - self.seconds}
+        point: dict[str, Any] = {"iteration": step, "seconds": progress.seconds - self.seconds}
         point |= {"loss": progress.loss, "psnr": truth.score(sharp).psnr}
         true = truth.kernel
         point["kernel_mse"] = None if true is None else kernel_mse(kernel, true.psf)

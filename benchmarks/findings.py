@@ -55,13 +55,12 @@ def _largest(results: pd.DataFrame) -> list[Line]:
 def _small_table(largest: Sequence[Line]) -> Iterable[Line]:
     first = largest[0]
     given = {"images": first["images"], "psnr": first["blurred"]}
-    lines = [("the blurred images", None, given)]
+    lines: list[tuple[str, str | None, Line]] = [("the blurred images", None, given)]
     for line in largest:
-        known = line["kind"] == "known"
-        words = (
-            (line["method"], "restoration only") if known else (line["settings"], line["method"])
-        )
-        lines.append((*words, line))
+        if line["kind"] == "known":
+            lines.append((line["method"], "restoration only", line))
+        else:
+            lines.append((line["settings"], line["method"], line))
     if not pd.isna(first["authors"]):
         published = {"images": first["images"], "psnr": first["authors"]}
         lines.append(("published images, 5000 steps", "SelfDeblur (joint), its authors", published))
@@ -83,7 +82,7 @@ def _sentences(title: str, results: pd.DataFrame, largest: Sequence[Line]) -> li
     told = [f"`{b['settings']}` gives {b['psnr']:.2f} (worst {b['worst']:.2f})" for b in blind]
     told += [f"a {k['method']} restoration {k['psnr']:.2f}" for k in known]
     said = [
-        f"On {first['images']} blurred images of {title} (themselves "
+        f"On {first['images']} blurred image{'s' * (first['images'] > 1)} of {title} (themselves "
         f"{number(first['blurred'], 2)} dB on average) {_joined(told)} dB."
     ]
     if combined := [f"`{b['settings']}`" for b in blind if "combined" in b["method"]]:

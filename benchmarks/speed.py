@@ -169,9 +169,9 @@ def _run(setups: Sequence[Setup], size: int) -> list[Row]:
     step = statistics.median(steps) if steps else None
     for setup, row in zip(setups, rows, strict=True):
         if row["status"] == "finished":
-            rated = step is not None and setup.preset in WHOLE_PRESETS
-            ratio = row["seconds"] / (_FULL_RUN * step) if rated else None
-            row |= {"reference_step": step, "ratio": ratio}
+            row |= {"reference_step": step, "ratio": None}
+            if step is not None and setup.preset in WHOLE_PRESETS:
+                row["ratio"] = row["seconds"] / (_FULL_RUN * step)
     return rows
 
 
@@ -222,11 +222,10 @@ def import_time(pairs: int = 15) -> Row:
 
     One pair before fills the file caches; ``over_bare_ms`` is the median of the differences.
     """
-    times = [
-        (_process_ms("pass"), _process_ms("import napari_selfdeblur")) for _ in range(pairs + 1)
-    ]
-    bare, loaded = zip(*times[1:], strict=True)
-    over = statistics.median(b - a for a, b in times[1:])
+    codes = ("pass", "import napari_selfdeblur")
+    times = [[_process_ms(code) for code in codes] for _ in range(pairs + 1)][1:]
+    bare, loaded = zip(*times, strict=True)
+    over = statistics.median(b - a for a, b in times)
     return {"bare_ms": list(bare), "import_ms": list(loaded), "over_bare_ms": over}
 
 

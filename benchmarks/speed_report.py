@@ -52,7 +52,8 @@ def sections(rows: Iterable[Row]) -> list[str]:
 
 def _cells(row: Row) -> dict[str, Any]:
     method, config = row["method"], config_of(row)
-    named = {"image": row["image"], "kernel": row["kernel"]}
+    cells: dict[str, Any]
+    named: dict[str, Any] = {"image": row["image"], "kernel": row["kernel"]}
     named |= {"network": row.get("network") or row.get("preset"), "path": row.get("path")}
     if method == "import":
         named = {}
