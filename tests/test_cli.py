@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari_selfdeblur.numerics.progress import Estimate, Progress
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,7 +26,6 @@ from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.io import samples
 from napari_selfdeblur.io.files import read_image, read_kernel, write_tiff
-from napari_selfdeblur.numerics.progress import Estimate, Progress
 from napari_selfdeblur.run import run as workflow
 from napari_selfdeblur.run.record import RunRecord
 

@@ -10,11 +10,11 @@ from napari_selfdeblur._version import __version__
 
 if TYPE_CHECKING:
     from napari_selfdeblur._napari.script import deblur_layer
+    from napari_selfdeblur.api import deblur, estimate_noise, iter_deblur, restore
     from napari_selfdeblur.config import SelfDeblurConfig
-    from napari_selfdeblur.numerics.progress import Progress
-    from napari_selfdeblur.restoration import estimate_noise, restore
+    from napari_selfdeblur.run.events import Progress
     from napari_selfdeblur.run.record import RunRecord
-    from napari_selfdeblur.run.run import DeblurResult, deblur, iter_deblur
+    from napari_selfdeblur.run.result import DeblurResult
 
 __all__ = [
     "DeblurResult",
@@ -30,15 +30,15 @@ __all__ = [
 ]
 
 _HOME = {
-    "DeblurResult": "run.run",
-    "Progress": "numerics.progress",
+    "DeblurResult": "run.result",
+    "Progress": "run.events",
     "RunRecord": "run.record",
     "SelfDeblurConfig": "config",
-    "deblur": "run.run",
+    "deblur": "api",
     "deblur_layer": "_napari.script",
-    "estimate_noise": "restoration",
-    "iter_deblur": "run.run",
-    "restore": "restoration",
+    "estimate_noise": "api",
+    "iter_deblur": "api",
+    "restore": "api",
 }
 
 

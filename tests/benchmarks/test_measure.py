@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from napari_selfdeblur.restoration import restore
 
 from napari_selfdeblur.benchmarks import lai, levin
 from napari_selfdeblur.benchmarks.measure import measure
@@ -8,7 +9,6 @@ from napari_selfdeblur.compare.metrics import score
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.files import read_image
-from napari_selfdeblur.restoration import restore
 from napari_selfdeblur.run.run import deblur
 
 TINY = SelfDeblurConfig.preset("fast").replace(

@@ -3,6 +3,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from napari_selfdeblur.numerics.progress import Progress
 from typer.testing import CliRunner
 
 from napari_selfdeblur.benchmarks.cli import app
@@ -13,7 +14,6 @@ from napari_selfdeblur.compare.ground_truth import Reference
 from napari_selfdeblur.config import PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DivergedError
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.progress import Progress
 from napari_selfdeblur.run.run import deblur
 
 SMALL = {"channels": 8, "skip_channels": 4, "scales": 2}

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari_selfdeblur.numerics.progress import Progress
 from qtpy.QtWidgets import QApplication
 from superqt.utils import WorkerBase
 
 from napari_selfdeblur._napari import job as job_module
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.io import images
-from napari_selfdeblur.numerics.progress import Progress
 from napari_selfdeblur.run import run as workflow
 from napari_selfdeblur.run.record import RunRecord
 from napari_selfdeblur.run.run import DeblurResult

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Verdict", "judge", "normalised_sparsity"]
+__all__ = ["Assessment", "assess", "normalised_sparsity"]
 
 _FLAT_SPREAD = 0.1  # standard deviation of x over that of y
 _DELTA_MASS = 0.9  # mass of the kernel's heaviest 2 x 2 pixels
@@ -18,7 +18,7 @@ _SPARSITY_GAIN = 0.98  # L1/L2 of x's gradients over y's; good runs measure 0.86
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Assessment:
     """Whether a result looks like one, and why not.
 
     Attributes
@@ -31,8 +31,10 @@ class Verdict:
         The numbers looked at.
     """
 
+    score: float
     credible: bool
     reasons: tuple[str, ...]
+    advice: tuple[str, ...]
     measures: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
@@ -40,9 +42,12 @@ class Verdict:
         return {**asdict(self), "reasons": list(self.reasons)}
 
 
-def judge(
-    sharp: NDArray[np.floating], kernel: NDArray[np.floating], y: NDArray[np.floating]
-) -> Verdict:
+def assess(
+    sharp: NDArray[np.floating],
+    kernel: NDArray[np.floating],
+    y: NDArray[np.floating],
+    sigma: float,
+) -> Assessment:
     """Judge an estimate by itself, without a truth.
 
     Parameters
@@ -54,7 +59,7 @@ def judge(
 
     Returns
     -------
-    Verdict
+    Assessment
     """
     kernel = kernel.astype(np.float64)
     positive = kernel[kernel > 0]
@@ -81,7 +86,8 @@ def judge(
         > _SPARSITY_GAIN,
     }
     reasons = tuple(sentence for sentence, present in signs.items() if present)
-    return Verdict(not reasons, reasons, measures)
+    score = 1 - min(1.0, len(reasons) / len(signs) + 0.01 * measures["sparsity"])
+    return Assessment(score, not reasons, reasons, (), measures)
 
 
 def normalised_sparsity(image: NDArray[np.floating]) -> float:

@@ -1,19 +1,23 @@
-"""The forward model y = k * x (equation 1): a true convolution, its valid part only.
+"""The forward model y = k * x (equation 1) and its adjoint, the border of x unknown.
 
 The kernel is the point spread function: a point source blurs into k, not into k rotated
-by 180 degrees. No border is invented, so x is larger than y by the kernel's support.
+by 180 degrees. No border is invented: only the valid part of the convolution is observed, and
+x is larger than y by the kernel's support. `blur_valid` is differentiable in x and k, for the
+networks; `Blur` holds a fixed kernel's transfer function, for the restorations.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-__all__ = ["blur_valid", "centre", "centring_shift", "sharp_size"]
+from napari_selfdeblur.errors import ImageError
+
+__all__ = ["Blur", "blur_valid", "sharp_size"]
 
 _DIRECT_AREA = {"cpu": 3 * 3}
 """Largest kernel (in pixels) that is convolved directly, by device; larger ones go by FFT.
@@ -22,7 +26,6 @@ On one CPU, forward and backward at 128, 255 and 512 pixels, the FFT took less t
 time from 5 x 5 on. Elsewhere `_DIRECT_AREA_ELSEWHERE` is a guess, not measured.
 """
 _DIRECT_AREA_ELSEWHERE = 31 * 31
-_MAX_LOST_MASS = 0.01
 
 
 def sharp_size(blurred: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
@@ -58,54 +61,113 @@ def blur_valid(x: Tensor, k: Tensor) -> Tensor:
     return full[..., kh - 1 : x.shape[-2], kw - 1 : x.shape[-1]]
 
 
-def centring_shift(k: NDArray[np.floating]) -> tuple[int, int]:
-    """Return the whole-pixel shift (rows, columns) that moves k's centroid to its centre.
+@dataclass(frozen=True, slots=True)
+class Blur:
+    """A = M K: circular convolution K on a padded domain, then the part M where y was observed.
 
-    The shift is shortened where it would push more than 1 % of the kernel's mass off its
-    support.
-    """
-    shift = []
-    for axis in (0, 1):
-        profile = k.sum(axis=1 - axis)
-        middle = len(profile) // 2
-        wanted = middle - float(np.average(np.arange(len(profile)), weights=profile))
-        s = round(wanted)
-        while s and _lost(profile, s) > _MAX_LOST_MASS:
-            s -= int(np.sign(s))
-        shift.append(s)
-    return shift[0], shift[1]
+    The padded domain has at least the (H + kh - 1, W + kw - 1) pixels of x, rounded up to sides
+    that transform fast. On it the circular convolution by k equals the true one wherever y was
+    observed.
 
-
-def centre(
-    x: NDArray[np.float32], k: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return x where y was seen, and k with its centroid at the central pixel.
-
-    Blind deconvolution does not know where x lies against k: (k shifted by s, x shifted
-    by -s) explains y as well. The shift that centres k is taken out of both.
-
-    Parameters
+    Attributes
     ----------
-    x : ndarray, (H + kh - 1, W + kw - 1)
-        Sharp image on its full support.
-    k : ndarray, (kh, kw)
-        Kernel, summing to 1.
-
-    Returns
-    -------
-    sharp : ndarray, (H, W)
-    kernel : ndarray, (kh, kw)
-        Summing to 1.
+    K : Tensor of complex, (Hp, Wp // 2 + 1)
+        Transfer function: `rfft2` of the kernel on the padded domain.
+    padded : (int, int)
+        Shape (Hp, Wp) of the padded domain.
+    needed : (int, int)
+        Shape (H + kh - 1, W + kw - 1) of the corner of the padded domain that y
+        depends on.
+    shape : (int, int)
+        Shape (H, W) of y.
     """
-    kh, kw = k.shape
-    height, width = x.shape[0] - kh + 1, x.shape[1] - kw + 1
-    dy, dx = centring_shift(k)
-    sharp = x[kh // 2 + dy :, kw // 2 + dx :][:height, :width]
-    padded = np.pad(k, ((max(dy, 0), max(-dy, 0)), (max(dx, 0), max(-dx, 0))))
-    kernel = padded[max(-dy, 0) :, max(-dx, 0) :][:kh, :kw]
-    return np.ascontiguousarray(sharp), (kernel / kernel.sum()).astype(k.dtype)
 
+    K: Tensor
+    padded: tuple[int, int]
+    needed: tuple[int, int]
+    shape: tuple[int, int]
 
-def _lost(profile: NDArray[np.floating], shift: int) -> float:
-    lost = profile[len(profile) - shift :] if shift > 0 else profile[:-shift]
-    return float(lost.sum() / profile.sum())
+    @classmethod
+    def of(cls, y: Tensor, k: Tensor) -> Blur:
+        """Return the blur of images observed as `y` (H, W) by `k` (kh, kw), scaled to sum 1.
+
+        Raises
+        ------
+        ImageError
+            If `y` or `k` is not 2-D and finite, or `k` does not have a positive sum.
+        """
+        for name, value in (("image", y), ("kernel", k)):
+            if value.ndim != 2 or not value.is_floating_point():
+                raise ImageError(
+                    f"the {name} must be a 2-D floating-point tensor, got "
+                    f"shape {tuple(value.shape)}, {value.dtype}; convert it first"
+                )
+            if not torch.isfinite(value).all():
+                raise ImageError(f"the {name} has NaN or infinite pixels; crop or fill them first")
+        k = k.to(y)
+        if not k.sum() > 0:
+            raise ImageError(
+                f"the kernel must have a positive sum, got {float(k.sum()):g}; "
+                "check that it is not empty or inverted"
+            )
+        (h, w), (kh, kw) = y.shape, k.shape
+        needed = sharp_size((h, w), (kh, kw))
+        padded = (next_fast_len(needed[0], real=True), next_fast_len(needed[1], real=True))
+        return cls(torch.fft.rfft2(k / k.sum(), s=padded), padded, needed, (h, w))
+
+    @property
+    def observed(self) -> tuple[slice, slice]:
+        """Where y lies in the blurred padded domain."""
+        return (
+            slice(self.needed[0] - self.shape[0], self.needed[0]),
+            slice(self.needed[1] - self.shape[1], self.needed[1]),
+        )
+
+    def blur(self, x: Tensor) -> Tensor:
+        """Return K x, (Hp, Wp); a smaller x lies in the first rows and columns."""
+        z: Tensor = torch.fft.irfft2(self.K * torch.fft.rfft2(x, s=self.padded), s=self.padded)
+        return z
+
+    def blur_adjoint(self, z: Tensor) -> Tensor:
+        """Return K^T z, (Hp, Wp)."""
+        Z = torch.fft.rfft2(z, s=self.padded)
+        x: Tensor = torch.fft.irfft2(self.K.conj() * Z, s=self.padded)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return A x: (Hp, Wp) to (H, W)."""
+        return self.blur(x)[self.observed]
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Return A^T y: (H, W) to (Hp, Wp)."""
+        return self.blur_adjoint(self.embed(y))
+
+    def embed(self, y: Tensor) -> Tensor:
+        """Return M^T y: `y` in its place in an otherwise zero padded domain."""
+        z = y.new_zeros(self.padded)
+        z[self.observed] = y
+        return z
+
+    def start(self, y: Tensor) -> Tensor:
+        """Return a padded domain with `y` in its centre and y's outermost pixels repeated around."""
+        top, left = ((n - s) // 2 for n, s in zip(self.needed, self.shape, strict=True))
+        rows = torch.arange(self.padded[0], device=y.device) - top
+        columns = torch.arange(self.padded[1], device=y.device) - left
+        h, w = self.shape
+        return y[rows.clamp(0, h - 1)[:, None], columns.clamp(0, w - 1)]
+
+    def centre(self, x: Tensor) -> Tensor:
+        """Return the central (H, W) of the padded domain: x where y was observed."""
+        top, left = ((n - s) // 2 for n, s in zip(self.needed, self.shape, strict=True))
+        return x[top : top + self.shape[0], left : left + self.shape[1]].contiguous()
+
+    def inside(self, device: torch.device) -> Tensor:
+        """Return where `differences` stay on the part that y depends on, bool (2, Hp, Wp).
+
+        A prior looks at these alone: the others cross an edge that is not there.
+        """
+        rows, columns = self.needed
+        inside = torch.zeros((2, *self.padded), dtype=torch.bool, device=device)
+        inside[0, :rows, : columns - 1] = True
+        inside[1, : rows - 1, :columns] = True
+        return inside

@@ -1,4 +1,4 @@
-"""A classical first kernel, in a fraction of a second: a draft, and a start for the networks.
+"""A blur kernel estimated from the strongest edges of an image, without networks.
 
 Coarse to fine, a sharp image of few strong edges and the kernel that blurs those edges into
 the image are estimated in turn, after Xu and Jia, "Two-phase kernel estimation for robust
@@ -13,16 +13,18 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.fft import irfft2, next_fast_len, rfft2
+import torch
+from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from scipy.ndimage import label, sum_labels
 from skimage.transform import resize
+from torch import Tensor
 
 from napari_selfdeblur.errors import ConfigError, ImageError
-from napari_selfdeblur.numerics.blur import centring_shift
+from napari_selfdeblur.numerics.centring import centring_shift
 from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
 
-__all__ = ["STRENGTHS", "first_guess", "fit_kernel"]
+__all__ = ["STRENGTHS", "edge_kernel", "fit_kernel"]
 
 STRENGTHS = (1.0, 0.5, 0.7, 2.0)
 """Strengths worth trying, the one that is right most often first."""
@@ -39,7 +41,7 @@ _WEAK = 0.05  # entries of the kernel below this part of its maximum are noise
 _ISLAND = 0.1  # so are separate pieces of less than this mass
 
 
-def first_guess(y: ArrayLike, kernel_size: tuple[int, int], *, strength: float = 1.0) -> Plane:
+def edge_kernel(y: Tensor, kernel_size: tuple[int, int], *, strength: float = 1.0) -> Tensor:
     """Estimate the blur kernel of an image by its strongest edges.
 
     A pyramid by sqrt(2), from a kernel of 3 pixels up to `kernel_size`. On each scale, five
@@ -47,9 +49,12 @@ def first_guess(y: ArrayLike, kernel_size: tuple[int, int], *, strength: float =
     entries and stray islands, centred. lambda is 0.08 `strength` times the squared contrast
     (99 % quantile of the gradient where the kernel is 3 pixels wide) and falls by 1.1 a round.
 
+    The images are on the device of `y`. The pyramid is made, and the kernel itself is solved
+    for and cleaned, on the CPU: a few hundred numbers, in float64, which MPS does not have.
+
     Parameters
     ----------
-    y : array_like of float, (H, W)
+    y : Tensor, (H, W)
         Blurred image, larger than the kernel both ways; of any offset and scale.
     kernel_size : (int, int)
         Sides of the kernel, odd and at least 3.
@@ -59,8 +64,8 @@ def first_guess(y: ArrayLike, kernel_size: tuple[int, int], *, strength: float =
 
     Returns
     -------
-    ndarray of float32, (kh, kw)
-        The PSF: >= 0, sums to 1, centroid at the central pixel.
+    Tensor of float32, (kh, kw)
+        The PSF: >= 0, sums to 1, centroid at the central pixel; on the device of `y`.
 
     Raises
     ------
@@ -74,25 +79,26 @@ def first_guess(y: ArrayLike, kernel_size: tuple[int, int], *, strength: float =
         raise ConfigError(f"strength must be a number greater than 0, got {strength!r}; try 1.0")
     k: Plane | None = None
     weight = least = 0.0
-    for plane, size in _pyramid(image, kernel_size):
+    for scaled, size in _pyramid(image, kernel_size):
+        plane = torch.from_numpy(scaled).to(y.device)
         if k is None:
             weight = strength * _WEIGHT * _contrast(plane) ** 2
             least = _LEAST * weight
-            k = _undirected(size)
+            k = _delta_kernel(size)
         else:
             k = _clean(_resized(k, size), k)
         model = L0Gradient(plane, size)
         for _ in range(_ROUNDS):
-            x = model.sharp(k, weight)
-            k = _clean(fit_kernel(x, plane, size), k)
+            x = model.sharp(torch.from_numpy(k).to(y.device), weight)
+            k = _clean(fit_kernel(x, plane, size).numpy(), k)
             weight = max(weight / _DECAY, least)
     assert k is not None  # a pyramid has at least one scale
-    return k
+    return torch.from_numpy(k).to(y.device)
 
 
 def fit_kernel(
-    x: Plane, y: Plane, kernel_size: tuple[int, int], *, damping: float = _DAMPING
-) -> NDArray[np.float64]:
+    x: Tensor, y: Tensor, kernel_size: tuple[int, int], *, damping: float = _DAMPING
+) -> Tensor:
     """Return argmin over k >= 0 of sum_d |k * D_d x - D_d y|^2 + g |k|^2.
 
     Only edges at least half a kernel away from the border of x are taken, since the others
@@ -101,8 +107,8 @@ def fit_kernel(
 
     Parameters
     ----------
-    x, y : ndarray of float32, (H, W)
-        Sharp image and blurred image, pixel on pixel, larger than the kernel.
+    x, y : Tensor of float32, (H, W)
+        Sharp image and blurred image, pixel on pixel, larger than the kernel; on one device.
     kernel_size : (int, int)
         Sides (kh, kw) of the kernel, odd.
     damping : float
@@ -110,42 +116,48 @@ def fit_kernel(
 
     Returns
     -------
-    ndarray of float64, (kh, kw)
-        Not normalised; all zero where x has no edge.
+    Tensor of float64, (kh, kw)
+        Not normalised; all zero where x has no edge. On the CPU.
     """
     (kh, kw), (height, width) = kernel_size, x.shape
     size = (next_fast_len(height + kh, real=True), next_fast_len(width + kw, real=True))
-    inside = np.zeros_like(x)
-    inside[kh // 2 : height - kh // 2, kw // 2 : width - kw // 2] = 1
-    X = rfft2(inside * np.stack(gradients(x)), s=size)
-    Y = rfft2(np.stack(gradients(y)), s=size)
-    power, cross = (X.conj() * X).sum(axis=0), (X.conj() * Y).sum(axis=0)
-    r = _lags(power, size, (kh - 1, kw - 1)).astype(np.float64)
-    b = _lags(cross, size, (kh // 2, kw // 2)).astype(np.float64)
-    g = damping * r[kh - 1, kw - 1]
+    edges = torch.zeros_like(gradients(y))
+    inside = slice(kh // 2, height - kh // 2), slice(kw // 2, width - kw // 2)
+    edges[:, *inside] = gradients(x)[:, *inside]
+    X, Y = torch.fft.rfft2(edges, s=size), torch.fft.rfft2(gradients(y), s=size)
+    r = _lags((X.conj() * X).sum(0), size, (kh - 1, kw - 1))
+    b = _lags((X.conj() * Y).sum(0), size, (kh // 2, kw // 2))
+    return _nonnegative_solution(r, b, damping * float(r[kh - 1, kw - 1]))
 
-    small = (next_fast_len(3 * kh - 2, real=True), next_fast_len(3 * kw - 2, real=True))
-    R = rfft2(r, s=small)
-    lipschitz = float(np.abs(R).max()) + g
-    k = momentum = np.full(kernel_size, 1 / (kh * kw))
-    if lipschitz <= np.finfo(np.float32).tiny:
-        return np.zeros(kernel_size)
+
+def _nonnegative_solution(r: Tensor, b: Tensor, g: float) -> Tensor:
+    """Return argmin over k >= 0 of k^T (R + g) k / 2 - b^T k, R the Toeplitz matrix of `r`.
+
+    Beck and Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse
+    problems", SIAM J. Imaging Sciences 2009 (FISTA).
+    """
+    kh, kw = b.shape
+    size = (next_fast_len(3 * kh - 2, real=True), next_fast_len(3 * kw - 2, real=True))
+    R = torch.fft.rfft2(r, s=size)
+    lipschitz = float(R.abs().max()) + g
+    if lipschitz <= torch.finfo(torch.float32).tiny:
+        return torch.zeros_like(b)
+    k = momentum = torch.full_like(b, 1 / (kh * kw))
     t = 1.0
-    for _ in range(_STEPS):  # Beck and Teboulle's FISTA
-        Rk = irfft2(R * rfft2(momentum, s=small), s=small)[kh - 1 :, kw - 1 :][:kh, :kw]
-        previous, k = k, np.maximum(momentum - (Rk + g * momentum - b) / lipschitz, 0)
+    for _ in range(_STEPS):
+        Rk = torch.fft.irfft2(R * torch.fft.rfft2(momentum, s=size), s=size)
+        gradient = Rk[kh - 1 : 2 * kh - 1, kw - 1 : 2 * kw - 1] + g * momentum - b
+        previous, k = k, (momentum - gradient / lipschitz).clamp_min(0)
         t, last = (1 + math.sqrt(1 + 4 * t * t)) / 2, t
         momentum = k + (last - 1) / t * (k - previous)
     return k
 
 
-def _lags(
-    spectrum: NDArray[np.complexfloating], size: tuple[int, int], reach: tuple[int, int]
-) -> NDArray[np.floating]:
-    """Return a correlation at the lags of -reach to reach, (2 rh + 1, 2 rw + 1)."""
+def _lags(spectrum: Tensor, size: tuple[int, int], reach: tuple[int, int]) -> Tensor:
+    """Return a correlation at the lags of -reach to reach, (2 rh + 1, 2 rw + 1) of float64."""
     rh, rw = reach
-    correlation = np.roll(irfft2(spectrum, s=size), reach, axis=(0, 1))
-    return np.asarray(correlation[: 2 * rh + 1, : 2 * rw + 1])
+    correlation = torch.roll(torch.fft.irfft2(spectrum, s=size), reach, dims=(0, 1))
+    return correlation[: 2 * rh + 1, : 2 * rw + 1].cpu().double()
 
 
 def _pyramid(image: Plane, kernel_size: tuple[int, int]) -> Iterator[tuple[Plane, tuple[int, int]]]:
@@ -164,13 +176,16 @@ def _resized(image: Plane, shape: tuple[int, int]) -> Plane:
     return np.asarray(resize(image, shape, order=1, anti_aliasing=smaller), dtype=np.float32)
 
 
-def _contrast(plane: Plane) -> float:
+def _contrast(plane: Tensor) -> float:
     """Return the 99 % quantile of the gradient's magnitude."""
     gy, gx = gradients(plane)
-    return float(np.quantile(np.hypot(gy, gx)[:-1, :-1], 0.99))
+    magnitude = torch.hypot(gy, gx)[:-1, :-1]
+    # torch.quantile is limited to 16 million numbers.
+    return float(np.quantile(magnitude.cpu().numpy(), 0.99))
 
 
-def _undirected(size: tuple[int, int]) -> Plane:
+def _delta_kernel(size: tuple[int, int]) -> Plane:
+    """Return the kernel that does not blur."""
     k = np.zeros(size, np.float32)
     k[size[0] // 2, size[1] // 2] = 1
     return k
@@ -195,12 +210,12 @@ def _clean(k: NDArray[np.floating], previous: Plane) -> Plane:
     return np.asarray(centred / centred.sum(), dtype=np.float32)
 
 
-def _image(y: ArrayLike, kernel_size: tuple[int, int]) -> Plane:
+def _image(y: Tensor, kernel_size: tuple[int, int]) -> Plane:
     if len(kernel_size) != 2 or any(s < _SMALLEST or s % 2 == 0 for s in kernel_size):
         raise ConfigError(
             f"kernel_size must be two odd numbers of at least 3, got {kernel_size}; try (21, 21)"
         )
-    image = np.asarray(y, dtype=np.float64)
+    image = y.detach().cpu().double().numpy()
     if image.ndim != 2 or not np.isfinite(image).all():
         raise ImageError(
             f"the image must be 2-D with finite pixels, got shape {image.shape}; "

@@ -7,13 +7,13 @@ kernel can be estimated from.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.fft import irfft2, next_fast_len, rfft2
+import math
+
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor
 
 __all__ = ["L0Gradient", "gradients"]
-
-Plane = NDArray[np.float32]
 
 _BETA_FIRST, _BETA_LAST = 2.0**-7, 8.0
 
@@ -26,25 +26,26 @@ class L0Gradient:
 
     Parameters
     ----------
-    y : ndarray of float32, (H, W)
+    y : Tensor of float32, (H, W)
         Blurred image.
     kernel_size : (int, int)
         Sides of the kernels to come, odd.
     """
 
-    def __init__(self, y: Plane, kernel_size: tuple[int, int]) -> None:
+    def __init__(self, y: Tensor, kernel_size: tuple[int, int]) -> None:
         self.shape = y.shape
         rows, columns = (
             next_fast_len(n + s - 1, real=True) for n, s in zip(y.shape, kernel_size, strict=True)
         )
-        self.canvas = (rows, columns)
-        self.Y = rfft2(_continued(_continued(y, rows).T, columns).T)
-        u, v = np.arange(rows) / rows, np.arange(columns // 2 + 1) / columns
+        self.padded = (rows, columns)
+        self.y = _continued(_continued(y, rows).T, columns).T.contiguous()
+        self.Y = torch.fft.rfft2(self.y)
         # |D_x|^2 + |D_y|^2 of circular forward differences.
-        laplacian = 4 - 2 * np.cos(2 * np.pi * u)[:, None] - 2 * np.cos(2 * np.pi * v)
-        self.DD = laplacian.astype(np.float32)
+        laplacian = _difference_power(rows, rows)[:, None]
+        laplacian = laplacian + _difference_power(columns, columns // 2 + 1)
+        self.DD = laplacian.float().to(y.device)
 
-    def sharp(self, k: Plane, weight: float) -> Plane:
+    def sharp(self, k: Tensor, weight: float) -> Tensor:
         """Return x for the kernel `k` and lambda = `weight`.
 
         Half-quadratic splitting: g takes the place of grad x at the price
@@ -54,51 +55,59 @@ class L0Gradient:
 
         Parameters
         ----------
-        k : ndarray, (kh, kw)
-            Kernel summing to 1, no larger than the canvas was made for.
+        k : Tensor of float32, (kh, kw)
+            Kernel summing to 1, no larger than the padded domain was made for; on y's device.
         weight : float
             lambda > 0, in squared units of y.
 
         Returns
         -------
-        ndarray of float32, (H, W)
+        Tensor of float32, (H, W)
         """
-        K = _transfer(k, self.canvas)
-        KY, KK = K.conj() * self.Y, (K * K.conj()).real
-        x = irfft2(self.Y, s=self.canvas)
+        K = _transfer(k, self.padded)
+        KY, KK = K.conj() * self.Y, K.real.square() + K.imag.square()
+        x = self.y
         beta = _BETA_FIRST
         while beta <= _BETA_LAST:
-            gy, gx = (np.roll(x, -1, axis) - x for axis in (0, 1))
-            kept = gy * gy + gx * gx >= np.float32(weight / beta)
+            gy, gx = torch.roll(x, -1, 0) - x, torch.roll(x, -1, 1) - x
+            kept = gy * gy + gx * gx >= weight / beta
             gy, gx = gy * kept, gx * kept
-            divergence = np.roll(gy, 1, 0) - gy + np.roll(gx, 1, 1) - gx
-            x = irfft2(
-                (KY + np.float32(beta) * rfft2(divergence)) / (KK + np.float32(beta) * self.DD),
-                s=self.canvas,
-            )
+            divergence = torch.roll(gy, 1, 0) - gy + torch.roll(gx, 1, 1) - gx
+            X = torch.view_as_real(KY + beta * torch.fft.rfft2(divergence))
+            # A real divisor: torch would divide by it as by a complex number.
+            X = torch.view_as_complex(X / (KK + beta * self.DD)[..., None])
+            x = torch.fft.irfft2(X, s=self.padded)
             beta *= 2
-        return np.asarray(x[: self.shape[0], : self.shape[1]])
+        return x[: self.shape[0], : self.shape[1]]
 
 
-def gradients(x: Plane) -> tuple[Plane, Plane]:
-    """Return the forward differences of x (H, W) down rows and along columns, (H, W) each.
+def gradients(x: Tensor) -> Tensor:
+    """Return the forward differences of x (H, W) down rows and along columns, (2, H, W).
 
     The last row or column, which has no neighbour, is zero.
     """
-    return np.diff(x, axis=0, append=x[-1:]), np.diff(x, axis=1, append=x[:, -1:])
+    return torch.stack(
+        (torch.diff(x, dim=0, append=x[-1:]), torch.diff(x, dim=1, append=x[:, -1:]))
+    )
 
 
-def _continued(y: Plane, rows: int) -> Plane:
+def _difference_power(period: int, count: int) -> Tensor:
+    """Return |D|^2 of the circular forward difference at the first `count` frequencies."""
+    return 2 - 2 * torch.cos(2 * math.pi / period * torch.arange(count, dtype=torch.float64))
+
+
+def _continued(y: Tensor, rows: int) -> Tensor:
     """Return y followed by rows that lead smoothly from its last row back to its first."""
     missing = rows - len(y)
-    t = np.arange(1, missing + 1, dtype=np.float32)[:, None] / (missing + 1)
+    t = torch.arange(1, missing + 1, device=y.device).to(y)[:, None] / (missing + 1)
     t = t * t * (3 - 2 * t)
-    return np.concatenate([y, (1 - t) * y[-1] + t * y[0]])
+    return torch.cat([y, (1 - t) * y[-1] + t * y[0]])
 
 
-def _transfer(k: Plane, canvas: tuple[int, int]) -> NDArray[np.complex64]:
+def _transfer(k: Tensor, shape: tuple[int, int]) -> Tensor:
     """Return the transfer function of `k` with its central pixel as the origin."""
     kh, kw = k.shape
-    padded = np.zeros(canvas, np.float32)
+    padded = k.new_zeros(shape)
     padded[:kh, :kw] = k
-    return np.asarray(rfft2(np.roll(padded, (-(kh // 2), -(kw // 2)), axis=(0, 1))))
+    K: Tensor = torch.fft.rfft2(torch.roll(padded, (-(kh // 2), -(kw // 2)), dims=(0, 1)))
+    return K

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import psutil
@@ -18,10 +19,14 @@ from napari_selfdeblur.numerics.blur import sharp_size
 __all__ = [
     "Runtime",
     "available_devices",
+    "check_memory",
     "device_label",
     "estimate_memory",
     "is_out_of_memory",
+    "memory_checked",
     "out_of_memory",
+    "out_of_memory_restoring",
+    "own_torch_state",
     "resolve_device",
 ]
 
@@ -62,6 +67,11 @@ class Runtime:
                 raise DeviceError("runtime='reference' is float32; choose runtime='optimised'")
             return cls(device, torch.float32, channels_last=False, fused=False)
         return cls(device, _trunk(config.precision, device), channels_last=True, fused=True)
+
+    @property
+    def precision(self) -> str:
+        """Name of the trunk's arithmetic, as a configuration has it."""
+        return "bfloat16" if self.trunk == torch.bfloat16 else "float32"
 
     def place(self, value: Tensor) -> Tensor:
         """Return an image-like tensor (1, C, H, W) on the device, in the memory format."""
@@ -127,12 +137,12 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
         If the device or the precision is not available.
     """
     pixels = math.prod(sharp_size(shape, config.kernel_size))
+    if not set(config.solvers) & {"joint", "alternating"}:
+        return int(pixels * _BYTES_PER_PIXEL + _BASELINE)  # no networks
     device, reference = resolve_device(config.device), config.runtime == "reference"
     tensors = _KEPT if reference or device.type != "cpu" else _KEPT_FILTERED_FIRST
     float32 = reference or _trunk(config.precision, device) == torch.float32
     kept = tensors * config.channels * (4 if float32 else 2)
-    if config.optimiser == "classical":  # no networks
-        kept = 0
     return int(pixels * (kept + _BYTES_PER_PIXEL) + _BASELINE)
 
 
@@ -165,6 +175,48 @@ def out_of_memory(
         f"{config.kernel_size[0]} x {config.kernel_size[1]} needs about {need:.1f} GiB, of which "
         f"{_free(device) / 2**30:.1f} GiB are free; {cure}"
     )
+
+
+def out_of_memory_restoring(shape: tuple[int, int], device: torch.device) -> OutOfMemoryError:
+    """Return the error for a restoration of y of `shape` that does not fit into `device`."""
+    return OutOfMemoryError(
+        f"out of memory on {device} while restoring an image of {shape[0]} x {shape[1]} pixels; "
+        "crop the image" + ("" if device.type == "cpu" else ", or choose device='cpu'")
+    )
+
+
+@contextmanager
+def own_torch_state(device: torch.device) -> Iterator[None]:
+    """Compute with gradients, outside inference mode and autocast, whatever the caller is in.
+
+    The caller's state is back afterwards. No generator may yield inside.
+    """
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+    ):
+        yield
+
+
+@contextmanager
+def memory_checked(
+    config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device
+) -> Iterator[None]:
+    """Compute as in `own_torch_state`; out of memory is our own error, with what is needed.
+
+    Raises
+    ------
+    OutOfMemoryError
+        Where torch or NumPy have no memory left.
+    """
+    try:
+        with own_torch_state(device):
+            yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(config, shape, device) from error
 
 
 def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device) -> None:

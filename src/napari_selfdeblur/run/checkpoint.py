@@ -1,8 +1,9 @@
-"""A run put aside and taken up again: tensors and numbers in one file, nothing pickled."""
+"""A run saved and resumed: tensors and numbers in one file, nothing pickled."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import torch
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.files import replacing
-from napari_selfdeblur.numerics.solvers.networks import Steps
 
 __all__ = ["Checkpoint"]
+
+_FORMAT = 2
+_REMEDY = "choose another file, or delete it to start anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Checkpoint:
     path : Path
         The file; it need not exist.
     config : SelfDeblurConfig
-        The run's settings.
+        The settings that run, with nothing "auto".
     sha256 : str
         Fingerprint of the run's image.
     """
@@ -37,49 +40,74 @@ class Checkpoint:
 
     @classmethod
     def of(
-        cls, path: str | os.PathLike[str], config: SelfDeblurConfig, image: dict[str, Any]
+        cls, path: str | os.PathLike[str], config: SelfDeblurConfig, image: Mapping[str, Any]
     ) -> Checkpoint:
         """Return the checkpoint at `path` of a run of the image that `image` describes."""
         return cls(Path(path), config, image["sha256"])
 
-    def save(self, optimiser: Steps) -> None:
-        """Write the state of `optimiser`; a file already there is replaced in one piece."""
+    def save(self, states: list[dict[str, Any]]) -> None:
+        """Write the state of each solver begun; a file already there is replaced in one piece."""
+        content = {
+            "format": _FORMAT,
+            "config": self.config.to_dict(),
+            "sha256": self.sha256,
+            "solvers": states,
+        }
         with replacing(self.path) as partial:
-            torch.save(
-                {
-                    "config": self.config.to_dict(),
-                    "sha256": self.sha256,
-                    "state": optimiser.state(),
-                },
-                partial,
-            )
+            torch.save(content, partial)
 
-    def resume(self, optimiser: Steps) -> None:
-        """Put `optimiser` where the file says, if there is one.
+    def load(self) -> list[dict[str, Any]]:
+        """Return the state of each solver begun; none where there is no file.
 
         Raises
         ------
         ConfigError
-            If the file is no checkpoint, or that of another image or configuration.
+            If the file is no checkpoint, or that of another image, configuration or version.
         """
         if not self.path.exists():
-            return
-        cure = "choose another file, or delete it to start anew"
+            return []
         try:
             kept = torch.load(self.path, map_location="cpu", weights_only=True)
-            config, sha256, state = (kept[key] for key in ("config", "sha256", "state"))
         # What torch raises depends on what the file holds instead.
         except Exception as error:
-            raise ConfigError(f"{self.path} is not a checkpoint; {cure}") from error
-        if sha256 != self.sha256:
-            raise ConfigError(f"{self.path} is the checkpoint of another image; {cure}")
-        mine = self.config.to_dict()
-        if changed := [name for name in mine if config.get(name) != mine[name]]:
+            raise ConfigError(f"{self.path} is not a checkpoint; {_REMEDY}") from error
+        if not isinstance(kept, dict) or "sha256" not in kept or "config" not in kept:
+            raise ConfigError(f"{self.path} is not a checkpoint; {_REMEDY}")
+        if kept.get("format") != _FORMAT:
+            raise ConfigError(
+                f"{self.path} was written by another version of napari-selfdeblur, whose runs "
+                f"cannot be resumed here; {_REMEDY}"
+            )
+        if kept["sha256"] != self.sha256:
+            raise ConfigError(f"{self.path} is the checkpoint of another image; {_REMEDY}")
+        # Settings that a later version has added have their defaults: an old file stays good.
+        theirs, mine = SelfDeblurConfig.from_dict(kept["config"]).to_dict(), self.config.to_dict()
+        if changed := [name for name in mine if theirs[name] != mine[name]]:
             raise ConfigError(
                 f"{self.path} is the checkpoint of a run with other settings "
-                f"({', '.join(changed)}); {cure}"
+                f"({', '.join(changed)}); {_REMEDY}"
             )
-        optimiser.restore_state(state)
+        states = kept.get("solvers")
+        if not isinstance(states, list) or len(states) > len(self.config.solvers):
+            raise ConfigError(f"{self.path} is not a checkpoint; {_REMEDY}")
+        return states
+
+    def resume(self, solver: Any, state: dict[str, Any]) -> None:
+        """Put `solver` where `state` says.
+
+        Raises
+        ------
+        ConfigError
+            If the state is not that of such a solver.
+        """
+        try:
+            solver.restore_state(state)
+            sound = 0 <= solver.t <= solver.total and len(solver.losses) == solver.t
+        # A damaged file holds anything, and torch raises what it likes.
+        except Exception as error:
+            raise ConfigError(f"{self.path} is damaged; {_REMEDY}") from error
+        if not sound:
+            raise ConfigError(f"{self.path} is damaged; {_REMEDY}")
 
     def discard(self) -> None:
         """Delete the file, if there is one."""

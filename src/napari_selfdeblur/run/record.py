@@ -10,30 +10,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from napari_selfdeblur._version import __version__
-from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
 
 __all__ = [
     "STATUSES",
     "Evaluation",
+    "RestoreRecord",
     "RunRecord",
     "TracePoint",
     "json_ready",
+    "now",
     "package_version",
     "software_versions",
 ]
 
-STATUSES = ("finished", "stopped", "diverged")
+STATUSES = ("finished", "stopped", "diverged", "failed")
 _LOSS_DIGITS = 7  # float32 has no more than this
 _PACKAGES = ("numpy", "scipy", "torch", "napari")
 
 
+def now() -> str:
+    """Return the present time, ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def package_version() -> str:
+    """Return this package's version."""
+    return __version__
+
+
+def software_versions() -> dict[str, str]:
+    """Return the versions of Python and of the installed libraries, importing none of them."""
+    found = {name: _installed(name) for name in _PACKAGES}
+    return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracePoint:
-    """Quality of the estimate after one step.
+    """Quality of the iterate after one step.
 
     Attributes
     ----------
@@ -73,80 +91,64 @@ class Evaluation:
     trace: tuple[TracePoint, ...] = ()
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
-    """Provenance of one result. Every value is JSON-ready from the start.
+class _Record:
+    """Provenance of one result. Every value is JSON-ready.
 
     Attributes
     ----------
-    config : SelfDeblurConfig
-        The settings that ran, seed included.
+    device : str
+        What it ran on, as a person would name it.
+    seconds : float
+        Duration in seconds.
+    status : {"finished", "stopped", "diverged", "failed"}
+        Whether all was done, the user ended it early, the loss left the finite numbers, or
+        another error ended it; in the last two cases the result is the best estimate before.
+    image : dict
+        The blurred image: shape, dtype, range, checksum, and where it came from.
     version : str
         Version of this package.
     versions : dict of str
         Versions of Python and of the libraries; see `software_versions`.
-    device : str
-        What it ran on, as a person would name it.
-    seconds : float
-        Duration of the run, > 0.
-    iterations : int
-        Steps done.
-    status : {"finished", "stopped", "diverged"}
-        Whether all steps were done, the user ended it early, or the loss left the finite
-        numbers (the result is then the last good estimate).
-    losses : tuple of float
-        The loss of every step, to 7 significant digits.
-    image : dict
-        The blurred image: shape, dtype, range, checksum, and where it came from.
-    verdict : dict or None
-        Whether the result is credible, and why not; None where it was not judged.
-    evaluation : Evaluation or None
-        Comparison with the truth, where one was given.
     command : str or None
         The command line, without folders, of a run that had one.
     created : str
-        When, ISO 8601 in UTC.
+        When it began, ISO 8601 in UTC.
     """
 
-    config: SelfDeblurConfig
-    version: str
-    versions: dict[str, str]
     device: str
     seconds: float
-    iterations: int
-    status: Literal["finished", "stopped", "diverged"]
-    losses: tuple[float, ...]
+    status: Literal["finished", "stopped", "diverged", "failed"]
     image: dict[str, Any]
-    verdict: dict[str, Any] | None = None
-    evaluation: Evaluation | None = None
+    version: str = __version__
+    versions: dict[str, str] = field(default_factory=software_versions)
     command: str | None = None
-    created: str = field(default_factory=_now)
+    created: str = field(default_factory=now)
+
+    _what: ClassVar[str] = "record"
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
             raise DeblurError(
                 f"a record's status must be one of {', '.join(STATUSES)}, got {self.status!r}"
             )
-        rounded = tuple(float(f"{loss:.{_LOSS_DIGITS}g}") for loss in self.losses)
-        object.__setattr__(self, "losses", rounded)
-        object.__setattr__(self, "image", json_ready(self.image))
-        object.__setattr__(self, "verdict", json_ready(self.verdict))
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, dict):
+                object.__setattr__(self, each.name, json_ready(value))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON-ready values; a number that is not finite becomes None."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        values["config"] = self.config.to_dict()
-        if self.evaluation is not None:
-            values["evaluation"] = dataclasses.asdict(self.evaluation)
-        plain: dict[str, Any] = json_ready(values)
-        return plain
+        values: dict[str, Any] = {}
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, Evaluation):
+                value = dataclasses.asdict(value)
+            values[each.name] = json_ready(value.to_dict() if hasattr(value, "to_dict") else value)
+        return values
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RunRecord:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the record that `to_dict` described.
 
         Raises
@@ -156,36 +158,38 @@ class RunRecord:
         ConfigError
             If the settings inside are not valid.
         """
-        names = {f.name for f in dataclasses.fields(cls)}
-        optional = {"verdict", "evaluation", "command", "created"}
-        if missing := names - optional - set(values):
-            raise DeblurError(f"not a run record: {', '.join(sorted(missing))} missing")
-        if unknown := set(values) - names:
-            raise DeblurError(
-                f"not a run record of this version: unknown field {', '.join(sorted(unknown))}"
-            )
-        read = dict(values)
+        if not isinstance(values, Mapping):
+            raise DeblurError(f"not a {cls._what}: a JSON object is expected")
+        fields = dataclasses.fields(cls)
+        required = {f.name for f in fields if _required(f)}
+        if missing := required - set(values):
+            raise DeblurError(f"not a {cls._what}: {', '.join(sorted(missing))} missing")
+        if unknown := set(values) - {f.name for f in fields}:
+            names = ", ".join(sorted(map(str, unknown)))
+            raise DeblurError(f"not a {cls._what} of this version: unknown field {names}")
         try:
-            read["config"] = SelfDeblurConfig.from_dict(read["config"])
-            read["losses"] = tuple(math.nan if loss is None else loss for loss in read["losses"])
-            if read.get("evaluation") is not None:
-                evaluation = _measured(read["evaluation"])
-                trace = tuple(TracePoint(**_measured(p)) for p in evaluation.pop("trace", ()))
-                read["evaluation"] = Evaluation(**evaluation, trace=trace)
-            return cls(**read)
-        except (TypeError, AttributeError) as error:
-            raise DeblurError(f"not a run record: a field has the wrong type ({error})") from error
+            return cls(**cls._read(dict(values)))
+        except (TypeError, AttributeError, KeyError) as error:
+            raise DeblurError(f"not a {cls._what}: a field has the wrong type ({error})") from error
+
+    @classmethod
+    def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Return JSON values as the fields' own types."""
+        for name in ("image", "versions"):
+            if name in values and not isinstance(values[name], Mapping):
+                raise TypeError(f"{name} is no object")
+        return values
 
     def to_json(self) -> str:
         """Return the record as strict JSON (no NaN, no infinity), UTF-8, ending in a newline."""
         values = self.to_dict()
         text = json.dumps(values | {"losses": 0}, allow_nan=False, ensure_ascii=False, indent=2)
         # One line for the thousands of losses keeps the rest readable.
-        losses = json.dumps(values["losses"], allow_nan=False)
+        losses = json.dumps(values.get("losses", []), allow_nan=False)
         return text.replace('\n  "losses": 0', f'\n  "losses": {losses}', 1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> RunRecord:
+    def from_json(cls, text: str) -> Self:
         """Return the record that `to_json` wrote.
 
         Raises
@@ -195,22 +199,100 @@ class RunRecord:
         """
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DeblurError(f"not a run record: {error}") from error
-        if not isinstance(values, dict):
-            raise DeblurError("not a run record: a JSON object is expected")
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DeblurError(f"not a {cls._what}: {error}") from error
         return cls.from_dict(values)
 
 
-def package_version() -> str:
-    """Return this package's version."""
-    return __version__
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord(_Record):
+    """Provenance of a blind run; further attributes are those of every record.
+
+    Attributes
+    ----------
+    config : SelfDeblurConfig
+        The settings as asked.
+    used : SelfDeblurConfig
+        The settings that ran: nothing is "auto" in them.
+    iterations : int
+        Steps done by the last solver.
+    losses : tuple of float
+        The loss of each of them, to 7 significant digits.
+    estimates : tuple of dict
+        Each solver's estimate: source, iterations, seconds, loss, score, credible, and its
+        weight in the result.
+    verdict : dict or None
+        Whether the result is credible: credible, score in [0, 1], reasons, advice, measures;
+        None where there is no estimate.
+    evaluation : Evaluation or None
+        Comparison with the truth, where one was given.
+    """
+
+    config: SelfDeblurConfig
+    used: SelfDeblurConfig
+    iterations: int
+    losses: tuple[float, ...]
+    estimates: tuple[dict[str, Any], ...] = ()
+    verdict: dict[str, Any] | None = None
+    evaluation: Evaluation | None = None
+
+    _what: ClassVar[str] = "run record"
+
+    def __post_init__(self) -> None:
+        _Record.__post_init__(self)
+        rounded = tuple(float(f"{loss:.{_LOSS_DIGITS}g}") for loss in self.losses)
+        object.__setattr__(self, "losses", rounded)
+        object.__setattr__(self, "estimates", tuple(json_ready(e) for e in self.estimates))
+
+    @classmethod
+    def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
+        values = _Record._read(values)
+        for name in ("config", "used"):
+            values[name] = SelfDeblurConfig.from_dict(values[name])
+        values["losses"] = tuple(math.nan if loss is None else loss for loss in values["losses"])
+        if values.get("evaluation") is not None:
+            evaluation = _measured(values["evaluation"])
+            trace = tuple(TracePoint(**_measured(p)) for p in evaluation.pop("trace", ()))
+            values["evaluation"] = Evaluation(**evaluation, trace=trace)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the record that `to_dict` of this version or of 0.1 described.
+
+        Raises
+        ------
+        DeblurError
+            If fields are missing, unknown, or of the wrong type.
+        ConfigError
+            If the settings inside are not valid.
+        """
+        if isinstance(values, Mapping) and "config" in values and "used" not in values:
+            values = {**values, "used": values["config"]}  # as 0.1 wrote them
+        return super(RunRecord, cls).from_dict(values)
 
 
-def software_versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed libraries, importing none of them."""
-    found = {name: _installed(name) for name in _PACKAGES}
-    return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRecord(_Record):
+    """Provenance of a restoration; further attributes are those of every record.
+
+    Attributes
+    ----------
+    config : RestoreConfig
+        The settings.
+    kernel : dict
+        The kernel: shape, dtype, range, checksum, and where it came from.
+    """
+
+    config: RestoreConfig
+    kernel: dict[str, Any]
+
+    _what: ClassVar[str] = "restoration record"
+
+    @classmethod
+    def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
+        values = _Record._read(values)
+        return values | {"config": RestoreConfig.from_dict(values["config"])}
 
 
 def json_ready(value: Any) -> Any:
@@ -224,6 +306,10 @@ def json_ready(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _required(each: dataclasses.Field[Any]) -> bool:
+    return each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
 
 
 def _measured(values: Mapping[str, Any]) -> dict[str, Any]:

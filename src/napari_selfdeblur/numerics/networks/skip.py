@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.networks.upsample import conv_of_doubled
+from napari_selfdeblur.numerics.networks.upsample import conv_of_upsampled
 
 __all__ = ["SkipNet", "skip_image_generator"]
 
@@ -47,7 +47,7 @@ class SkipNet(nn.Module):
     non_local : bool
         Whether the third and deeper scales have a non-local block.
     filter_first : bool
-        Whether the filter after each doubling is applied before it, which is the same to
+        Whether the filter after each x2 upsampling is applied before it, which is the same to
         rounding and faster; done on the CPU only.
     out_channels : int
         Channels of the output.
@@ -117,7 +117,7 @@ class Scale(nn.Module):
         skip = self.skip(z)
         deep = self.deeper(self.refine(self.attend(self.down(z))))
         if self.filter_first and deep.device.type == "cpu":
-            z = self.up.activate(conv_of_doubled(deep, skip, self.norm, self.up.conv))
+            z = self.up.activate(conv_of_upsampled(deep, skip, self.norm, self.up.conv))
         else:
             deep = F.interpolate(deep, scale_factor=2, mode="bilinear", align_corners=False)
             # Odd sizes come back one pixel larger.

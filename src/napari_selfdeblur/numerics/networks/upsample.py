@@ -1,33 +1,38 @@
-"""The 3 x 3 convolution of a bilinearly doubled image, done before the doubling.
+"""The 3 x 3 convolution of a x2 bilinearly upsampled image, done before the upsampling.
 
-Doubling is zero stuffing and then the filter (1, 3, 3, 1) / 4 along each axis. Filters commute,
-so the learned one can go first: on the zeros it is a transposed convolution, with a quarter of
-the multiplications, and the doubled image is never made. The batch norm between the two is a
-factor and a constant for each channel, and joins the weights. What is left is the border, where
-reflecting the doubled image is not what filtering a longer small image gives: the difference
-lives on one ring of pixels, and its share of the result is added there.
+x2 bilinear upsampling is zero stuffing and then the filter (1, 3, 3, 1) / 4 along each axis.
+Filters commute, so the learned one can go first: on the zeros it is a transposed convolution, with
+a quarter of the multiplications, and the upsampled image is never made. The batch norm between the
+two is a factor and a constant for each channel, and joins the weights. What is left is the border,
+where reflecting the upsampled image is not what filtering a longer small image gives: the
+difference is one ring of pixels, and its share of the result is added there.
+
+Along one axis the upsampling D maps n pixels to N = 2n or, cropped, 2n - 1. D has two taps for
+each pixel and D^T D three diagonals, so nothing here is larger than an image.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-__all__ = ["conv_of_doubled"]
+__all__ = ["conv_of_upsampled"]
+
+_UPSAMPLING = (0.25, 0.75, 0.75, 0.25)
+_SQUARE = (0.375, 1.25, 0.375)  # a row of D^T D
 
 
-def conv_of_doubled(small: Tensor, skip: Tensor, norm: nn.BatchNorm2d, conv: nn.Conv2d) -> Tensor:
-    """Return ``conv(reflected(norm(cat[skip, doubled(small)])))``, to rounding.
+def conv_of_upsampled(small: Tensor, skip: Tensor, norm: nn.BatchNorm2d, conv: nn.Conv2d) -> Tensor:
+    """Return ``conv(reflection_pad(norm(cat[skip, upsampled(small)])))``, to rounding.
 
     Parameters
     ----------
     small : Tensor, (1, C, ceil(H / 2), ceil(W / 2))
-        What is to be doubled, and cropped to the size of `skip`.
+        Image to be upsampled, and cropped to the size of `skip`.
     skip : Tensor, (1, S, H, W)
         Channels of the full size, H and W at least 2.
     norm : BatchNorm2d
@@ -40,120 +45,201 @@ def conv_of_doubled(small: Tensor, skip: Tensor, norm: nn.BatchNorm2d, conv: nn.
     Tensor, (1, out, H, W)
     """
     s = skip.shape[1]
-    rows = _axis(small.shape[-2], skip.shape[-2], small.dtype, small.device)
-    columns = _axis(small.shape[-1], skip.shape[-1], small.dtype, small.device)
-    mean, square = _Moments.apply(small, rows, columns)  # type: ignore[no-untyped-call]
+    size = (skip.shape[-2], skip.shape[-1])
+    mean, square, rows, columns = _Statistics.apply(small, size)  # type: ignore[no-untyped-call]
     scale = norm.weight[s:] * torch.rsqrt(square - mean.square() + norm.eps)
     shift = norm.bias[s:] - mean * scale
     weight = conv.weight[:, s:] * scale[:, None, None]
     bias = conv.bias + conv.weight[:, s:].sum((2, 3)) @ shift
-    y = _upwards(small, weight, rows.odd, columns.odd)
+    y = _filter_and_upsample(small, weight, size)
     skip = F.batch_norm(
         skip, None, None, norm.weight[:s], norm.bias[:s], training=True, eps=norm.eps
     )
     # In place: at this size a tensor more is time lost.
     y.add_(F.conv2d(F.pad(skip, [1] * 4, mode="reflect"), conv.weight[:, :s], bias))
-    whole: Tensor = _AddBorder.apply(y, *_border(small, weight, rows, columns))  # type: ignore[no-untyped-call]
+    whole: Tensor = _AddBorder.apply(y, *_border(rows, columns, weight, size))  # type: ignore[no-untyped-call]
     return whole
 
 
-class _Axis(NamedTuple):
-    """Doubling along one axis of n pixels, to N = 2n or 2n - 1.
+def _filter_and_upsample(small: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the filtered, upsampled image, its border as if `small` repeated its last pixel.
 
-    The matrices (N + 2, n) have the pixel before and the one after as first and last row.
+    An odd size ends half a pixel earlier, where `small` needs no repeating.
     """
-
-    reflected: Tensor
-    virtual: Tensor  # what `_upwards` takes for it
-    spread: Tensor  # (n, n), D^T D of the doubling D: three diagonals
-    counts: Tensor  # (n,), the sum of each column of D
-    odd: bool
-
-    @property
-    def doubled(self) -> Tensor:
-        """The matrix (N, n) without what is before and after."""
-        return self.reflected[1:-1]
-
-
-@lru_cache(maxsize=64)
-def _axis(small: int, size: int, dtype: torch.dtype, device: torch.device) -> _Axis:
-    full = F.interpolate(torch.eye(small)[None], scale_factor=2.0, mode="linear")[0].T
-    doubled, odd = full[:size], size < 2 * small
-    reflected = torch.cat([doubled[1:2], doubled, doubled[-2:-1]])
-    virtual = torch.cat([full[:1], doubled, full[-1:] * (0.75 if odd else 1.0)])
-
-    def placed(matrix: Tensor) -> Tensor:  # few binary digits: exact in bfloat16, too
-        return matrix.to(device, dtype)
-
-    spread, counts = placed(doubled.T @ doubled), placed(doubled.sum(0))
-    return _Axis(placed(reflected), placed(virtual), spread, counts, odd)
-
-
-def _upwards(small: Tensor, weight: Tensor, odd_rows: bool, odd_columns: bool) -> Tensor:
-    """Return the filtered, doubled image, its border as if `small` went on with its last pixel.
-
-    An odd size ends half a pixel earlier, where `small` needs no going on.
-    """
-    longer = F.pad(small, [1, 1 - odd_columns, 1, 1 - odd_rows], mode="replicate")
+    odd = [length % 2 for length in size]
+    longer = F.pad(small, [1, 1 - odd[1], 1, 1 - odd[0]], mode="replicate")
     # A transposed convolution is the mirrored filter's.
     filtered = F.conv_transpose2d(
-        longer,
-        weight.transpose(0, 1).flip(2, 3),
-        stride=2,
-        padding=1,
-        output_padding=(int(odd_rows), int(odd_columns)),
+        longer, weight.transpose(0, 1).flip(2, 3), stride=2, padding=1, output_padding=odd
     )
-    taps = torch.tensor([0.25, 0.75, 0.75, 0.25])
-    filters = torch.outer(taps, taps).to(filtered).expand(filtered.shape[1], 1, 4, 4)
-    return F.conv2d(filtered, filters, groups=filtered.shape[1])
+    upsampled: Tensor = _Interpolate.apply(filtered)  # type: ignore[no-untyped-call]
+    return upsampled
 
 
-def _border(small: Tensor, weight: Tensor, rows: _Axis, columns: _Axis) -> list[Tensor]:
-    """Return what is missing in the first and last row and column of `_upwards`, (out, length)."""
-    pixels = small.squeeze(0).permute(1, 2, 0)  # (m, n, C): as channels-last memory has it
+def _border(
+    rows: Tensor, columns: Tensor, weight: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, ...]:
+    """Return what the first and last row and column of `_filter_and_upsample` lack.
 
-    def side(
-        strip: Tensor, end: int, along: _Axis, across: tuple[Tensor, Tensor], taps: Tensor, pad: int
-    ) -> Tensor:
-        near = slice(2) if end == 0 else slice(-2, None)
-        reflected = across[0] @ torch.tensordot(along.reflected[end, near], strip, 1)
-        virtual = across[1] @ torch.tensordot(along.virtual[end, near], strip, 1)
-        return F.conv1d((reflected - virtual).T, taps, padding=pad)
+    Parameters
+    ----------
+    rows, columns : Tensor, (4, C, n)
+        As `_Statistics` returns them.
+    weight : Tensor, (out, C, 3, 3)
+    size : (int, int)
+        H, W.
 
-    # The corners belong to the rows.
-    width, height = (columns.reflected, columns.virtual), (rows.doubled, rows.doubled)
-    left, right = pixels[:, :2].transpose(0, 1), pixels[:, -2:].transpose(0, 1)
-    return [
-        side(pixels[:2], 0, rows, width, weight[:, :, 0], 0),
-        side(pixels[-2:], -1, rows, width, weight[:, :, 2], 0),
-        side(left, 0, columns, height, weight[..., 0], 1),
-        side(right, -1, columns, height, weight[..., 2], 1),
-    ]
+    Returns
+    -------
+    top, bottom : Tensor, (out, W)
+    left, right : Tensor, (out, H)
+    """
+    height, width = size
+
+    def row(end: Tensor, beside: Tensor, taps: Tensor, odd: int) -> Tensor:
+        reflected, repeated = _outside(end, beside, odd)
+        up = _upsampled(reflected, width)
+        last = repeated[:, -1:] * (0.75 if width % 2 else 1.0)
+        lacking = [
+            up[:, 1:2] - repeated[:, :1],
+            up - _upsampled(repeated, width),
+            up[:, -2:-1] - last,
+        ]
+        return F.conv1d(torch.cat(lacking, 1), taps)
+
+    def column(end: Tensor, beside: Tensor, taps: Tensor, odd: int) -> Tensor:
+        reflected, repeated = _outside(end, beside, odd)
+        # The corners belong to the rows.
+        return F.conv1d(_upsampled(reflected - repeated, height), taps, padding=1)
+
+    return (
+        row(rows[0], rows[1], weight[:, :, 0], 0),
+        row(rows[3], rows[2], weight[:, :, 2], height % 2),
+        column(columns[0], columns[1], weight[..., 0], 0),
+        column(columns[3], columns[2], weight[..., 2], width % 2),
+    )
 
 
-class _Moments(Function):
-    """Mean and mean square, (C,), of the doubled image, without making it."""
+def _outside(end: Tensor, beside: Tensor, odd: int) -> tuple[Tensor, Tensor]:
+    """Return the line outside the upsampled image: reflected, and as `small` repeated gives it.
+
+    `end` and `beside` (C, n) are the last line of the small image and the one before;
+    `odd` says whether the upsampled image is cropped at this end.
+    """
+    if odd:
+        return 0.25 * end + 0.75 * beside, 0.75 * end
+    return 0.75 * end + 0.25 * beside, end
+
+
+def _upsampled(line: Tensor, size: int) -> Tensor:
+    """Return D `line`: (C, n) to (C, `size`)."""
+    return F.interpolate(line[None], scale_factor=2.0, mode="linear")[0, :, :size]
+
+
+def _separable(z: Tensor, taps: tuple[float, ...], padding: int = 0) -> Tensor:
+    """Return `z` (1, C, H, W), each channel filtered with the symmetric `taps` along each axis."""
+    along = torch.tensor(taps)
+    filters = torch.outer(along, along).to(z).expand(z.shape[1], 1, -1, -1)
+    return F.conv2d(z, filters, padding=padding, groups=z.shape[1])
+
+
+def _square_of_upsampling(z: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return D^T D `z` along both axes, `z` (1, C, h, w) being upsampled to `size`.
+
+    Repeating the last pixel gives both ends of D^T D where N = 2n; cropping to 2n - 1 takes
+    the last pixel of D z away, which is the last pixel of z.
+    """
+    result = _separable(F.pad(z, [1] * 4, mode="replicate"), _SQUARE)
+    if size[0] % 2:
+        row = z[:, :, -1]
+        result[:, :, -1] -= _square_of_line(row)
+    if size[1] % 2:
+        column = z[..., -1]
+        along = _square_of_line(column)
+        if size[0] % 2:
+            along[..., -1] -= column[..., -1]
+        result[..., -1] -= along
+    return result
+
+
+def _square_of_line(line: Tensor) -> Tensor:
+    """Return D^T D `line` (1, C, n) for N = 2n."""
+    longer = F.pad(line, [1, 1], mode="replicate")
+    end, middle = _SQUARE[:2]
+    return end * (longer[..., :-2] + longer[..., 2:]) + middle * line
+
+
+class _Statistics(Function):
+    """Mean and mean square, (C,), of the upsampled image, and the border of the small one.
+
+    Returns also the rows and the columns (4, C, n) of `small`: the first two, the last two.
+    Together, as their gradients are then one tensor of the size of `small`.
+    """
 
     @staticmethod
-    def forward(ctx: Any, small: Tensor, rows: _Axis, columns: _Axis) -> tuple[Tensor, Tensor]:
-        pixels = small[0].permute(1, 2, 0)
-        n = len(rows.doubled) * len(columns.doubled)
+    def forward(ctx: Any, small: Tensor, size: tuple[int, int]) -> tuple[Tensor, ...]:
         # sum (D x)^2 = sum x (D^T D x).
-        spread = (rows.spread @ pixels.flatten(1)).unflatten(1, pixels.shape[1:])
-        spread = columns.spread @ spread
-        counts = rows.counts[:, None] * columns.counts
-        ctx.save_for_backward(spread, counts)
-        ctx.n = n  # bfloat16 could not count so far
-        exact = torch.promote_types(small.dtype, torch.float32)
-        mean = (counts[..., None] * pixels).sum((0, 1), dtype=exact) / n
-        return mean, (pixels * spread).sum((0, 1), dtype=exact) / n
+        squared = _square_of_upsampling(small, size)
+        ctx.save_for_backward(squared)
+        ctx.size = size
+        n = size[0] * size[1]
+        exact = torch.promote_types(small.dtype, torch.float32)  # bfloat16 cannot count so far
+        mean = _sum_of_upsampled(small[0], size, exact) / n
+        square = (small * squared).sum((0, 2, 3), dtype=exact) / n
+        rows = small[0, :, _border_lines(small.shape[2])].permute(1, 0, 2)
+        columns = small[0, :, :, _border_lines(small.shape[3])].permute(2, 0, 1)
+        return mean, square, rows, columns
 
     @staticmethod
-    def backward(ctx: Any, of_mean: Tensor, of_square: Tensor) -> tuple[Tensor, None, None]:
-        spread, counts = ctx.saved_tensors
-        by_square, by_mean = (2 * of_square / ctx.n).to(spread), (of_mean / ctx.n).to(spread)
-        grad = spread * by_square + counts[..., None] * by_mean
-        return grad.permute(2, 0, 1)[None], None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (squared,) = ctx.saved_tensors
+        n = ctx.size[0] * ctx.size[1]
+        of_mean, of_square = (
+            g[:, None, None].to(squared.dtype) for g in (grads[0] / n, grads[1] * 2 / n)
+        )
+        grad = squared * of_square
+        counts = [_counts(*pair, squared) for pair in zip(squared.shape[2:], ctx.size, strict=True)]
+        grad.addcmul_(counts[0][:, None] * counts[1], of_mean)
+        for i, line in enumerate(_border_lines(grad.shape[2])):
+            grad[0, :, line] += grads[2][i]
+        for i, line in enumerate(_border_lines(grad.shape[3])):
+            grad[0, :, :, line] += grads[3][i]
+        return grad, None
+
+
+def _border_lines(n: int) -> list[int]:
+    """Return the first two and the last two of `n` indices; one index is also its neighbour."""
+    return [0, min(1, n - 1), max(n - 2, 0), n - 1]
+
+
+def _counts(n: int, size: int, like: Tensor) -> Tensor:
+    """Return the sum of each column of D, (n,)."""
+    counts = like.new_full((n,), 2.0)
+    counts[-1] -= size % 2
+    return counts
+
+
+def _sum_of_upsampled(small: Tensor, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    """Return the sum (C,) of the upsampled image."""
+    total = 2 * small.sum(1, dtype=dtype)
+    if size[0] % 2:
+        total -= small[:, -1]
+    return 2 * total.sum(1) - (size[1] % 2) * total[:, -1]
+
+
+class _Interpolate(Function):
+    """The upsampling's fixed filter, 4 x 4, 'valid'; its own adjoint but for the padding.
+
+    As a plain convolution it would keep its input until the backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        return _separable(z, _UPSAMPLING)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return _separable(grad, _UPSAMPLING, padding=3)
 
 
 class _AddBorder(Function):

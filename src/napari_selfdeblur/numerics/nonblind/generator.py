@@ -1,4 +1,4 @@
-"""SelfDeblur with the kernel held: the image generator alone fitted to y = k * x + n."""
+"""SelfDeblur with a fixed kernel: the image generator alone fitted to y = k * x + n."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 from torch import Tensor, from_numpy
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.numerics.solvers.networks import JointOptimiser, Stop, iterate
+from napari_selfdeblur.numerics.runtime import Runtime
+from napari_selfdeblur.numerics.solvers.base import Problem, estimate_of
+from napari_selfdeblur.numerics.solvers.networks import JointSolver
+from napari_selfdeblur.numerics.stop import Stop, stopped
 
 __all__ = ["KNOWN_KERNEL", "generator"]
 
-KNOWN_KERNEL = SelfDeblurConfig(
-    name="known_kernel", iterations=1000, loss="ssim", lr_milestones=(0.7, 0.8, 0.9)
-)
+KNOWN_KERNEL = SelfDeblurConfig(iterations=1000, loss="ssim", lr_milestones=(0.7, 0.8, 0.9))
 """The public code's schedule for a known kernel."""
 
 
@@ -21,13 +21,13 @@ def generator(
     y: Tensor,
     k: Tensor,
     *,
-    weight: float | None = None,
-    sigma: float | None = None,
     iterations: int | None = None,
     config: SelfDeblurConfig = KNOWN_KERNEL,
     stop: Stop | None = None,
 ) -> Tensor:
     """Restore y with the deep image prior and the known kernel.
+
+    The structure of the network is the prior: there is no weight, and no noise to give.
 
     Parameters
     ----------
@@ -35,16 +35,12 @@ def generator(
         Blurred image in [0, 1].
     k : Tensor, (kh, kw)
         Kernel of odd size, summing to 1.
-    weight : None
-        This restoration has no weight; anything else is an error.
-    sigma : float, optional
-        Not used: the network's structure is the prior.
     iterations : int, optional
-        Steps, 1000 unless told.
+        Steps, at least 1; by default those of `config`.
     config : SelfDeblurConfig, optional
-        Networks and schedule; size and device follow the tensors.
-    stop : threading.Event, optional
-        Ends the fit early, with the image it has.
+        Networks and schedule; kernel size and device are those of the tensors.
+    stop : Stop, optional
+        Ends the fit after the present step, with the image it has by then.
 
     Returns
     -------
@@ -53,20 +49,20 @@ def generator(
     Raises
     ------
     ConfigError
-        If a weight is given.
+        If `iterations` is out of range.
     DivergedError, OutOfMemoryError
-        As for `optimise.iterate`.
+        As for `JointSolver`.
     """
-    if weight is not None:
-        raise ConfigError("restoration 'generator' has no weight; leave weight unset")
     config = config.replace(
         kernel_size=tuple(k.shape),
-        iterations=iterations or config.iterations,
+        iterations=config.iterations if iterations is None else iterations,
         device=str(y.device),
     )
     plane = np.ascontiguousarray(y.cpu().numpy(), dtype=np.float32)
-    optimiser = JointOptimiser(plane, config, kernel=k.float())
-    for progress in iterate(optimiser, stop=stop):
-        sharp = progress.sharp
-    assert sharp is not None  # the last progress always has it
-    return from_numpy(sharp).to(y)
+    problem = Problem(plane, sigma=0.0, config=config, runtime=Runtime.of(config), kernel=k.float())
+    solver = JointSolver(problem)
+    while solver.t < solver.total:
+        step = solver.step()
+        if stopped(stop):
+            break
+    return from_numpy(estimate_of(step, "joint").sharp).to(y)

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.numerics.blur import Blur
 from napari_selfdeblur.numerics.nonblind.operators import (
-    Blur,
     checked_weight,
     differences,
     differences_adjoint,
     noise_scale,
 )
+from napari_selfdeblur.numerics.stop import Stop, stopped
 
 __all__ = ["hyper_laplacian", "shrink"]
 
@@ -30,6 +31,7 @@ def hyper_laplacian(
     sigma: float | None = None,
     exponent: float = 0.8,
     iterations: int = 100,
+    stop: Stop | None = None,
 ) -> Tensor:
     """Minimise 1/2 |M(k * x) - y|^2 + w (sum |D_x x|^a + sum |D_y x|^a) over x.
 
@@ -51,11 +53,13 @@ def hyper_laplacian(
         a in (0, 1], or 2 for the quadratic prior.
     iterations : int
         ADMM steps.
+    stop : Stop, optional
+        Ends the iteration early, with the image it has by then.
 
     Returns
     -------
     Tensor, (H, W)
-        The sharp image where y was seen, dtype and device of `y`, not clipped.
+        The sharp image where y was observed, dtype and device of `y`, not clipped.
 
     Raises
     ------
@@ -73,22 +77,24 @@ def hyper_laplacian(
     w = checked_weight(weight, positive=True)
     rho = gamma = 0.1
 
-    delta = y.new_zeros(A.canvas)
+    delta = y.new_zeros(A.padded)
     delta[0, 0] = 1
     M, My = A.embed(torch.ones_like(y)), A.embed(y)
     inside = A.inside(y.device)
     DtD = torch.fft.rfft2(differences_adjoint(differences(delta))).real
     inverse = 1 / (rho * A.K.abs() ** 2 + gamma * DtD)
     x = A.start(y)
-    u, s = torch.zeros_like(x), x.new_zeros((2, *A.canvas))
+    u, s = torch.zeros_like(x), x.new_zeros((2, *A.padded))
     for _ in range(iterations):
+        if stopped(stop):
+            break
         Kx, Dx = A.blur(x) + u, differences(x) + s
         z = (My + rho * Kx) / (M + rho)
         v = torch.where(inside, shrink(Dx, w / gamma, exponent), Dx)
         u, s = Kx - z, Dx - v
         right = rho * A.K.conj() * torch.fft.rfft2(z - u)
         right += gamma * torch.fft.rfft2(differences_adjoint(v - s))
-        x = torch.fft.irfft2(inverse * right, s=A.canvas)
+        x = torch.fft.irfft2(inverse * right, s=A.padded)
     return A.centre(x)
 
 

@@ -17,13 +17,14 @@ from torch import Tensor
 from torch.nn.functional import conv2d, sigmoid, softplus
 
 from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.numerics.blur import Blur
 from napari_selfdeblur.numerics.nonblind.operators import (
-    Blur,
     checked_weight,
     differences,
     differences_adjoint,
     noise_scale,
 )
+from napari_selfdeblur.numerics.stop import Stop, stopped
 
 __all__ = ["richardson_lucy", "saturated"]
 
@@ -43,6 +44,7 @@ def saturated(
     iterations: int = 50,
     bend: float = 50.0,
     threshold: float = 2.0,
+    stop: Stop | None = None,
 ) -> Tensor:
     """Restore an image that is clipped at 1.
 
@@ -62,11 +64,13 @@ def saturated(
         a > 0 of the response R(t) = t - log(1 + exp(a (t - 1))) / a.
     threshold : float
         Parts of x above it count as saturated; infinite for none.
+    stop : Stop, optional
+        Ends the iteration early, with the image it has by then.
 
     Returns
     -------
     Tensor, (H, W)
-        The sharp image where y was seen, >= 0 and above 1 in the highlights;
+        The sharp image where y was observed, >= 0 and above 1 in the highlights;
         dtype and device of `y`.
 
     Raises
@@ -83,16 +87,23 @@ def saturated(
         weight = 3.5 * noise_scale(y, sigma)
     weight = checked_weight(weight, positive=False)
     y = y.clamp(0, 1)
-    x = richardson_lucy(A, y, A.start(y), weight, iterations, bend, threshold)
+    x = richardson_lucy(A, y, A.start(y), weight, iterations, bend, threshold, stop)
     return A.centre(x)
 
 
 def richardson_lucy(
-    A: Blur, y: Tensor, x: Tensor, weight: float, iterations: int, bend: float, threshold: float
+    A: Blur,
+    y: Tensor,
+    x: Tensor,
+    weight: float,
+    iterations: int,
+    bend: float,
+    threshold: float,
+    stop: Stop | None = None,
 ) -> Tensor:
     """Iterate x <- x (1 + K^T(m R'(y / R - 1)) / K^T M) / (1 - w div(grad x / |grad x|)).
 
-    R and R' are the response at K x and its slope. m is 1 where y was seen (M); for the parts
+    R and R' are the response at K x and its slope. m is 1 where y was observed (M); for the parts
     of x that are not saturated, only where moreover little light comes from saturated parts.
     With no clipping and m = 1 this is Richardson and Lucy's step; the divisor is the total
     variation's of Dey et al., "Richardson-Lucy algorithm with total variation
@@ -104,24 +115,26 @@ def richardson_lucy(
         The blur of `y`.
     y : Tensor, (H, W)
         Blurred image in [0, 1].
-    x : Tensor, (Hc, Wc)
-        First estimate on the canvas, >= 0.
-    weight, iterations, bend, threshold
+    x : Tensor, (Hp, Wp)
+        First estimate on the padded domain, >= 0.
+    weight, iterations, bend, threshold, stop
         As `saturated` has them.
 
     Returns
     -------
-    Tensor, (Hc, Wc)
-        The estimate on the canvas.
+    Tensor, (Hp, Wp)
+        The estimate on the padded domain.
     """
-    seen, y = A.embed(torch.ones_like(y)), A.embed(y)
-    reach = A.blur_adjoint(seen).clamp_min(_LEAST_REACH)
+    observed, y = A.embed(torch.ones_like(y)), A.embed(y)
+    reach = A.blur_adjoint(observed).clamp_min(_LEAST_REACH)
     inside = A.inside(y.device)
     x = x.clamp_min(_TINY)
     for _ in range(iterations):
+        if stopped(stop):
+            break
         Kx = A.blur(x).clamp_min(_TINY)
         R = (Kx - softplus(bend * (Kx - 1)) / bend).clamp_min(_TINY)
-        pull = seen * sigmoid(bend * (1 - Kx)) * (y / R - 1)
+        pull = observed * sigmoid(bend * (1 - Kx)) * (y / R - 1)
         S = _dilate(x > threshold)
         factor = 1 + A.blur_adjoint(pull) / reach
         if S.any():

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from napari_selfdeblur.numerics.nonblind.operators import Blur, checked_weight, noise_scale
+from napari_selfdeblur.numerics.blur import Blur
+from napari_selfdeblur.numerics.nonblind.operators import checked_weight, noise_scale
+from napari_selfdeblur.numerics.stop import Stop, stopped
 
 __all__ = ["derivatives", "derivatives_adjoint", "sparse"]
 
@@ -30,6 +32,7 @@ def sparse(
     sigma: float | None = None,
     rounds: int = 2,
     cg_iterations: int = 70,
+    stop: Stop | None = None,
 ) -> Tensor:
     """Minimise |M(k * x) - y|^2 + we sum_d w_d (D_d x)^2 by iteratively reweighted least squares.
 
@@ -51,11 +54,13 @@ def sparse(
         Reweightings; 0 leaves the quadratic solution.
     cg_iterations : int
         Conjugate gradient iterations of each solution.
+    stop : Stop, optional
+        Ends the iteration early, with the image it has by then.
 
     Returns
     -------
     Tensor, (H, W)
-        The sharp image where y was seen, dtype and device of `y`, not clipped.
+        The sharp image where y was observed, dtype and device of `y`, not clipped.
 
     Raises
     ------
@@ -75,7 +80,7 @@ def sparse(
             penalty = [wd * g for wd, g in zip(w, derivatives(p), strict=True)]
             return A.adjoint(A.forward(p))[:rows, :columns] + derivatives_adjoint(penalty)
 
-        return _conjugate_gradient(normal, A.adjoint(y)[:rows, :columns], x, cg_iterations)
+        return _conjugate_gradient(normal, A.adjoint(y)[:rows, :columns], x, cg_iterations, stop)
 
     x = A.start(y)[:rows, :columns]
     x = solve(x, [we * order * torch.ones_like(g) for order, g in _by_order(x)])
@@ -111,13 +116,13 @@ def _diff_adjoint(g: Tensor, dim: int) -> Tensor:
 
 
 def _conjugate_gradient(
-    normal: Callable[[Tensor], Tensor], b: Tensor, x: Tensor, iterations: int
+    normal: Callable[[Tensor], Tensor], b: Tensor, x: Tensor, iterations: int, stop: Stop | None
 ) -> Tensor:
     """Solve normal(x) = b for a symmetric positive semidefinite `normal`, from `x`."""
     r = b - normal(x)
     p, rr = r, (r * r).sum()
     for _ in range(iterations):
-        if rr <= torch.finfo(b.dtype).eps ** 2 * (b * b).sum():
+        if stopped(stop) or rr <= torch.finfo(b.dtype).eps ** 2 * (b * b).sum():
             break
         Ap = normal(p)
         step = rr / (p * Ap).sum()

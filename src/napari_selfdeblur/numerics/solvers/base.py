@@ -11,18 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.blur import centre
+from napari_selfdeblur.numerics.centring import centre
 from napari_selfdeblur.numerics.runtime import Runtime
+from napari_selfdeblur.numerics.stop import Stop
 
 __all__ = ["Estimate", "Problem", "Solver", "Step", "Stop", "estimate_of"]
-
-
-class Stop(Protocol):
-    """What ends a run early: a `threading.Event`, or anything with its `is_set`."""
-
-    def is_set(self) -> bool:
-        """Whether the run is to end after the present step."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,11 +90,14 @@ class Solver(Protocol):
         Steps done.
     losses : list of float
         Objective of every step done.
+    last : Step or None
+        What the last step returned.
     """
 
     total: int
     t: int
     losses: list[float]
+    last: Step | None
 
     def step(self) -> Step:
         """Do step t and return the estimate after it: the best one, or the present iterate."""

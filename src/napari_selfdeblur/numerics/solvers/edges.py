@@ -1,93 +1,113 @@
-"""A draft without networks: classical kernels of several strengths, and the most credible one."""
+"""Image and kernel without networks: edge-based kernels, and the one with the sparsest image."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
-from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics import runtime as rt
 from napari_selfdeblur.numerics.assess import normalised_sparsity
-from napari_selfdeblur.numerics.edge_kernel import STRENGTHS, first_guess
+from napari_selfdeblur.numerics.edge_kernel import STRENGTHS, edge_kernel
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
-from napari_selfdeblur.numerics.progress import Step
+from napari_selfdeblur.numerics.solvers.base import Problem, Step
 
-__all__ = ["ClassicalOptimiser", "restored"]
+__all__ = ["EdgeSolver", "restored"]
 
 _ITERATIONS = 40  # of a restoration that is only to be compared
 
 
-class ClassicalOptimiser:
-    """Try one classical kernel a step and keep the one whose image has the sparsest gradients.
+class EdgeSolver:
+    """Estimate one edge-based kernel a step; keep the one whose image has the sparsest gradients.
 
-    Neither the re-blur residual nor the loss of a fit tells a wrong kernel; the normalised
-    sparsity L1 / L2 of Krishnan, Tay and Fergus 2011 does. It is this run's objective.
+    Neither the re-blur residual nor the loss of a fit identifies a wrong kernel; the normalised
+    sparsity L1 / L2 of Krishnan, Tay and Fergus 2011 does. It is this solver's objective.
 
     Parameters
     ----------
-    y : ndarray of float32, (H, W)
-        Blurred image in [0, 1].
-    config : SelfDeblurConfig
-        `kernel_size`, `device` and `iterations`, the number of kernels to try, are used.
-    tv_weight : float
-        Not used: there is no total variation here.
+    problem : Problem
+        Of its settings only the kernel size is used, and of its runtime only the device.
+
+    Attributes
+    ----------
+    total, t, losses, last
+        As `Solver` has them; `last` is the best so far. The objective is that of the best kernel so far: it never rises.
+    kernels : list of Tensor of float32, (kh, kw)
+        Every kernel estimated, in the order of `STRENGTHS`.
 
     Raises
     ------
-    DeviceError
-        If the device is not available.
+    ConfigError, ImageError
+        By `step`, if kernel size or image is unusable; see `edge_kernel`.
     """
 
-    def __init__(
-        self, y: NDArray[np.float32], config: SelfDeblurConfig, tv_weight: float = 0.0
-    ) -> None:
-        self.config, self.shape = config, (y.shape[0], y.shape[1])
-        self.runtime = rt.Runtime.of(config)
-        self.y = y
+    total = len(STRENGTHS)
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
         self.t = 0
         self.losses: list[float] = []
-        self.best: Step | None = None
+        self.kernels: list[Tensor] = []
+        self.last: Step | None = None
 
     def step(self) -> Step:
-        """Try kernel t and return the best so far."""
-        k = torch.from_numpy(
-            first_guess(self.y, self.config.kernel_size, strength=STRENGTHS[self.t])
-        )
-        place = self.runtime.device
-        x, objective = restored(torch.from_numpy(self.y).to(place), k.to(place))
-        candidate = Step(objective, _on_canvas(x, k), k)
-        if self.best is None or candidate.loss < self.best.loss:
-            self.best = candidate
+        """Estimate kernel t and return the best so far."""
+        y = self.problem.tensor()
+        k = edge_kernel(y, self.problem.config.kernel_size, strength=STRENGTHS[self.t])
+        x, objective = restored(y, k, self.problem.sigma)
+        if self.last is None or objective < self.last.loss:
+            self.last = Step(objective, _extended(x, k), k)
         self.t += 1
-        return self.best
+        self.kernels.append(k)
+        self.losses.append(self.last.loss)
+        return self.last
 
     def state(self) -> dict[str, Any]:
-        """Return all that `restore_state` needs to go on from here."""
-        best = None if self.best is None else tuple(self.best)
-        return {"t": self.t, "losses": list(self.losses), "best": best}
+        """Return all that `restore_state` needs to continue from here."""
+        return {
+            "t": self.t,
+            "losses": list(self.losses),
+            "kernels": list(self.kernels),
+            "last": None if self.last is None else list(self.last),
+        }
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, made by `state` of an optimiser of the same image and config."""
+        """Continue from `state`, made by `state` of a solver of the same problem."""
+        device = self.problem.runtime.device
         self.t, self.losses = state["t"], list(state["losses"])
-        self.best = None if state["best"] is None else Step(*state["best"])
+        self.kernels = [k.to(device) for k in state["kernels"]]
+        last = state["last"]
+        self.last = None if last is None else Step(last[0], last[1].to(device), last[2].to(device))
 
 
-def restored(y: Tensor, k: Tensor) -> tuple[Tensor, float]:
+def restored(y: Tensor, k: Tensor, sigma: float) -> tuple[Tensor, float]:
     """Return y restored with k, and the normalised sparsity of that image's gradients.
 
     The sparsity is taken without the border, where a restoration is least certain.
+
+    Parameters
+    ----------
+    y : Tensor of float, (H, W)
+        Blurred image in [0, 1].
+    k : Tensor of float, (kh, kw)
+        Kernel.
+    sigma : float
+        Noise standard deviation of `y`.
+
+    Returns
+    -------
+    x : Tensor, (H, W)
+        In [0, 1].
+    objective : float
+        In [0, 1].
     """
-    x = hyper_laplacian(y, k, iterations=_ITERATIONS).clamp(0, 1)
-    rim, side = (min(s // 2, (n - 2) // 2) for s, n in zip(k.shape, x.shape, strict=True))
-    inner = x[rim : x.shape[0] - rim, side : x.shape[1] - side]
+    x = hyper_laplacian(y, k, sigma=sigma, iterations=_ITERATIONS).clamp(0, 1)
+    top, left = (min(s // 2, (n - 2) // 2) for s, n in zip(k.shape, x.shape, strict=True))
+    inner = x[top : x.shape[0] - top, left : x.shape[1] - left]
     return x, normalised_sparsity(inner.cpu().numpy())
 
 
-def _on_canvas(x: Tensor, k: Tensor) -> Tensor:
-    """Return x (H, W) on the larger support that a step's image has, its edge repeated."""
+def _extended(x: Tensor, k: Tensor) -> Tensor:
+    """Return x (H, W) as (H + kh - 1, W + kw - 1), its outermost pixels repeated."""
     rows, columns = (s // 2 for s in k.shape)
-    return torch.nn.functional.pad(x[None, None], (columns, columns, rows, rows), mode="replicate")
+    return pad(x[None], (columns, columns, rows, rows), mode="replicate")[0]

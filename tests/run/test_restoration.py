@@ -1,4 +1,5 @@
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ from skimage import data, img_as_float
 from skimage.transform import rescale
 
 import napari_selfdeblur as sd
-from napari_selfdeblur import registry, restoration
-from napari_selfdeblur.errors import ConfigError, ImageError, OutOfMemoryError
+from napari_selfdeblur import registry
+from napari_selfdeblur.api import NOISE_METHODS
+from napari_selfdeblur.config import RestoreConfig
+from napari_selfdeblur.errors import ConfigError, DeblurError, ImageError, OutOfMemoryError
 from napari_selfdeblur.io.kernels import prepare_kernel
 from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL, generator
+from napari_selfdeblur.run import restoration
 
-rng = np.random.default_rng(0)
 SHARP = rescale(img_as_float(data.camera())[80:330, 150:400], 0.4, anti_aliasing=True)
 KERNEL = np.zeros((7, 7))
 KERNEL[np.arange(1, 6), np.arange(1, 6)] = 0.2
@@ -37,7 +40,7 @@ def test_every_restoration_sharpens_and_keeps_the_range(method):
 
 
 def test_generator_restoration_learns_the_image_alone():
-    """SelfDeblur with the kernel held comes nearer to the truth and leaves the kernel alone."""
+    """SelfDeblur with a fixed kernel comes nearer to the truth and leaves the kernel alone."""
     y, k = torch.from_numpy(BLURRED), torch.from_numpy(KERNEL)
     before = k.clone()
     x = generator(y, k, iterations=150, config=TINY.replace(channels=16, loss="mse"))
@@ -50,7 +53,7 @@ def test_generator_restoration_learns_the_image_alone():
 
 def test_generator_restoration_has_no_weight():
     """A weight that would be ignored is refused."""
-    with pytest.raises(ConfigError, match="'generator' has no weight; leave weight unset"):
+    with pytest.raises(ConfigError, match="'generator' has no weight; leave it unset"):
         sd.restore(BLURRED, KERNEL, "generator", weight=0.1, device="cpu")
 
 
@@ -84,21 +87,23 @@ def test_final_image_can_be_a_mixture():
     seen = []
     again = sd.deblur(image, config=half.record.config, on_progress=seen.append)
     np.testing.assert_array_equal(seen[-1].sharp, again.sharp)
-    assert [p.last for p in seen] == [False, False, True]
+    assert [p.stage for p in seen] == ["joint", "joint", "joint", "restore"]
 
 
 def test_unknown_method_and_setting_list_the_known():
     """Misspelt names are errors that say what there is."""
-    with pytest.raises(ConfigError, match=r"method must be one of .*generator.*, got 'wiener'"):
+    with pytest.raises(
+        ConfigError, match=r"restoration must be one of .*generator.*, got 'wiener'"
+    ):
         sd.restore(BLURRED, KERNEL, "wiener")
-    with pytest.raises(ConfigError, match=r"'generator' has no setting wight; it has .*weight"):
+    with pytest.raises(TypeError, match="wight"):
         sd.restore(BLURRED, KERNEL, "generator", wight=1)
 
 
 def test_out_of_memory_is_our_own_error(monkeypatch):
     """Torch's out-of-memory in a restoration names the image size and a cure."""
 
-    def greedy(y, k, weight):
+    def greedy(y, k, stop):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: 99 bytes")
 
     monkeypatch.setattr(restoration.registry, "load", lambda *_: greedy)
@@ -122,6 +127,36 @@ def test_kernel_that_is_none_is_refused(kernel, message):
         prepare_kernel(kernel)
 
 
+def test_a_result_that_is_not_finite_is_an_error(monkeypatch):
+    """A restoration that leaves the finite numbers fails; nothing is returned."""
+    monkeypatch.setattr(restoration.registry, "load", lambda *_: lambda y, k, stop: y / 0)
+    with pytest.raises(DeblurError, match="infinite or NaN; choose a weight nearer"):
+        sd.restore(BLURRED, KERNEL, device="cpu")
+
+
+@pytest.mark.parametrize("method", registry.RESTORATIONS)
+def test_a_restoration_can_be_stopped(method):
+    """With a stop that is set it ends at once, with an image, and the record says so."""
+    stop = threading.Event()
+    stop.set()
+    config = RestoreConfig(restoration=method, device="cpu")
+    result = restoration.run_restoration(BLURRED, KERNEL, config, stop=stop)
+    assert result.record.status == "stopped"
+    assert np.isfinite(result.sharp).all()
+    assert result.sharp.shape == BLURRED.shape
+    assert result.record.seconds < 60
+
+
+def test_a_restoration_is_recorded():
+    """The record has settings, kernel and image, and repeats the restoration."""
+    config = RestoreConfig(restoration="sparse", weight=0.01, device="cpu")
+    first = restoration.run_restoration(BLURRED, KERNEL, config)
+    assert first.record.kernel["shape"] == [7, 7]
+    assert first.record.status == "finished"
+    again = restoration.run_restoration(BLURRED, KERNEL, first.record.config)
+    np.testing.assert_array_equal(first.sharp, again.sharp)
+
+
 def test_kernel_is_scaled_to_sum_to_one():
     """Any positive multiple of a PSF is the same PSF; negative values are cut."""
     k = prepare_kernel(np.array([[-3, 0, 0], [0, 5, 0], [0, 5, 0]]))
@@ -129,10 +164,10 @@ def test_kernel_is_scaled_to_sum_to_one():
     np.testing.assert_array_equal(k, [[0, 0, 0], [0, 0.5, 0], [0, 0.5, 0]])
 
 
-@pytest.mark.parametrize("method", restoration.NOISE_METHODS)
+@pytest.mark.parametrize("method", NOISE_METHODS)
 def test_noise_scales_with_the_image(method):
     """sigma is in the image's own values: a thousandfold image has a thousandfold sigma."""
-    noisy = TRUTH + 0.03 * rng.standard_normal(TRUTH.shape)
+    noisy = TRUTH + 0.03 * np.random.default_rng(0).standard_normal(TRUTH.shape)
     small = sd.estimate_noise(noisy, method)
     assert small == pytest.approx(0.03, rel=0.35)
     assert sd.estimate_noise(1000 * noisy, method) == pytest.approx(1000 * small, rel=0.1)
@@ -141,6 +176,6 @@ def test_noise_scales_with_the_image(method):
 def test_noise_of_a_tiny_image_is_refused():
     """Noise needs at least 8 x 8 pixels; an unknown method lists the known."""
     with pytest.raises(ImageError, match="at least 8 x 8 pixels"):
-        sd.estimate_noise(rng.random((7, 20)))
+        sd.estimate_noise(np.ones((7, 20)) * np.arange(20))
     with pytest.raises(ConfigError, match="method must be one of zoran_weiss, wavelet"):
         sd.estimate_noise(TRUTH, "guess")

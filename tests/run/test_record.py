@@ -13,20 +13,28 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
-from napari_selfdeblur.run.record import Evaluation, RunRecord, TracePoint, software_versions
+from napari_selfdeblur.run.record import (
+    Evaluation,
+    RestoreRecord,
+    RunRecord,
+    TracePoint,
+    software_versions,
+)
 
 
 def _record(**changes: object) -> RunRecord:
     values: dict[str, object] = {
         "config": SelfDeblurConfig.preset("paper").replace(kernel_size=(13, 17), seed=5),
+        "used": SelfDeblurConfig.preset("paper").replace(tv_weight=1e-6),
         "version": "0.1.0",
         "versions": {"python": "3.11.2", "numpy": "2.4.6"},
         "device": "CPU (2 threads)",
         "seconds": 12.5,
         "iterations": 3,
         "status": "finished",
+        "estimates": ({"source": "joint", "weight": np.float32(1)},),
         "losses": (0.1, 0.0123456789, 1e-7),
         "image": {"shape": (64, 48), "dtype": "uint8", "min": np.uint8(3), "max": np.float32(9)},
         "verdict": {"credible": False, "reasons": ("flat image",), "measures": {"l1_l2": 0.9}},
@@ -117,7 +125,7 @@ def test_frozen() -> None:
     [
         ("{", "not a run record"),
         ("[1]", "a JSON object is expected"),
-        ('{"config": {}}', "device, image, iterations, losses"),
+        ('{"config": {}}', "device, image, iterations, losses, seconds, status"),
     ],
 )
 def test_from_json_refuses_other_text(text: str, message: str) -> None:
@@ -133,10 +141,41 @@ def test_from_dict_refuses_wrong_fields() -> None:
         RunRecord.from_dict(values | {"colour": 1})
     with pytest.raises(DeblurError, match="wrong type"):
         RunRecord.from_dict(values | {"losses": 3})
-    with pytest.raises(DeblurError, match="finished, stopped, diverged, got 'lost'"):
+    with pytest.raises(DeblurError, match="finished, stopped, diverged, failed, got 'lost'"):
         RunRecord.from_dict(values | {"status": "lost"})
-    with pytest.raises(ConfigError, match="unknown setting colour"):
+    with pytest.raises(ConfigError, match="unknown setting 'colour'"):
         RunRecord.from_dict(values | {"config": {"colour": 1}})
+
+
+def test_records_of_version_0_1_are_read() -> None:
+    """Old names of settings become today's, and the settings used are those asked for."""
+    values = _record().to_dict()
+    del values["used"], values["estimates"]
+    old = values["config"] | {"optimiser": "joint", "draft_first": True, "name": "fast"}
+    del old["solvers"]
+    record = RunRecord.from_dict(values | {"config": old})
+    assert record.config.solvers == ("edges", "joint")
+    assert record.used == record.config
+
+
+@pytest.mark.parametrize("field", ["image", "versions", "config", "evaluation", "losses"])
+def test_a_field_of_another_type_is_refused(field: str) -> None:
+    """A number where an object belongs is our own error."""
+    with pytest.raises(DeblurError):
+        RunRecord.from_dict(_record().to_dict() | {field: 3})
+
+
+def test_restoration_record_round_trip() -> None:
+    """The record of a restoration is JSON both ways, too."""
+    record = RestoreRecord(
+        config=RestoreConfig(restoration="sparse", weight=0.1),
+        kernel={"shape": [3, 3]},
+        image={"shape": [9, 9]},
+        device="CPU",
+        seconds=1.0,
+        status="stopped",
+    )
+    assert RestoreRecord.from_json(record.to_json()) == record
 
 
 def test_software_versions() -> None:

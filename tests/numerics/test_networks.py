@@ -7,7 +7,7 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
 from napari_selfdeblur.numerics.networks.skip import BatchNorm, NonLocal, skip_image_generator
-from napari_selfdeblur.numerics.networks.upsample import conv_of_doubled
+from napari_selfdeblur.numerics.networks.upsample import conv_of_upsampled
 
 OFFICIAL = SelfDeblurConfig.preset("official")
 SMALL = OFFICIAL.replace(channels=8, skip_channels=4)
@@ -112,8 +112,8 @@ def test_code_is_uniform_up_to_a_tenth():
 @pytest.mark.parametrize(
     ("small", "size"), [((8, 7), (16, 13)), ((5, 4), (9, 8)), ((2, 1), (3, 2))]
 )
-def test_filtering_before_doubling_is_the_same(small, size):
-    """Value and every gradient equal those of: double, crop, join, normalise, reflect, filter."""
+def test_filtering_before_upsampling_is_the_same(small, size):
+    """Value and every gradient equal those of: upsample, crop, join, normalise, reflect, filter."""
     random = seeded()
     options = {"dtype": torch.float64, "generator": random}
     deep = torch.randn(1, 4, *small, **options).add(1).requires_grad_()
@@ -122,9 +122,9 @@ def test_filtering_before_doubling_is_the_same(small, size):
     conv = build(lambda: nn.Conv2d(6, 3, 3), random).double()
     nn.init.normal_(norm.weight, generator=random)
     nn.init.normal_(norm.bias, generator=random)
-    doubled = F.interpolate(deep, scale_factor=2, mode="bilinear")[..., : size[0], : size[1]]
-    joined = F.pad(norm(torch.cat([skip, doubled], 1)), [1] * 4, mode="reflect")
-    wanted, got = conv(joined), conv_of_doubled(deep, skip, norm, conv)
+    upsampled = F.interpolate(deep, scale_factor=2, mode="bilinear")[..., : size[0], : size[1]]
+    joined = F.pad(norm(torch.cat([skip, upsampled], 1)), [1] * 4, mode="reflect")
+    wanted, got = conv(joined), conv_of_upsampled(deep, skip, norm, conv)
     torch.testing.assert_close(got, wanted)
     weights = torch.randn(wanted.shape, **options)
     inputs = (deep, skip, *norm.parameters(), *conv.parameters())

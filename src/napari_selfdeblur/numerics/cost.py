@@ -1,0 +1,119 @@
+"""How long a run will take on this machine, by a few small steps timed once."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from napari_selfdeblur import registry
+from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.numerics.blur import sharp_size
+from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
+from napari_selfdeblur.numerics.solvers.base import Problem, Solver
+
+__all__ = ["expected_seconds", "expected_stages"]
+
+_SIDES = 64, 128  # pixels of the images timed: their difference is the cost of a pixel
+_SIGMA = 0.01
+_KERNEL = 13  # pixels
+
+
+def expected_seconds(config: SelfDeblurConfig, shape: tuple[int, int]) -> float:
+    """Return the seconds that a run on an image of `shape` is expected to take.
+
+    The first call for some networks and device takes a second or two; call it off a GUI's
+    thread. Right within a factor of about 1.5: caches and other programs differ.
+
+    Raises
+    ------
+    DeviceError
+        If the device or the precision is not available.
+    """
+    finishing = [] if config.restoration is None else ["restore"]
+    finishing += ["restore"] * len(config.solvers) if len(config.solvers) > 1 else []
+    stages = expected_stages(config, shape, config.solvers)
+    restore = expected_stages(config, shape, finishing[:1])
+    return sum(stages.values()) + len(finishing) * sum(restore.values())
+
+
+def expected_stages(
+    config: SelfDeblurConfig, shape: tuple[int, int], stages: Iterable[str]
+) -> dict[str, float]:
+    """Return the seconds that each of `stages` is expected to take.
+
+    Parameters
+    ----------
+    config : SelfDeblurConfig
+        What is to run.
+    shape : (int, int)
+        Rows and columns of the image.
+    stages : iterable of str
+        Names of solvers, ``fuse`` (a restoration of each estimate) or ``restore``.
+    """
+    pixels = math.prod(sharp_size(shape, config.kernel_size))
+    small = config.replace(
+        kernel_size=_KERNEL, iterations=2, seed=0, tv_weight=0.0, lr_milestones=()
+    )
+    expected = {}
+    for stage in stages:
+        if stage in registry.SOLVERS:
+            fixed, rate, steps = _solver_rate(small, stage)
+            expected[stage] = (fixed + rate * pixels) * (steps or config.iterations)
+        elif config.restoration is not None:
+            fixed, rate = _restoration_rate(config.restoration, str(Runtime.of(config).device))
+            times = len(config.solvers) if stage == "fuse" else 1
+            expected[stage] = (fixed + rate * pixels) * times
+    return expected
+
+
+@lru_cache(maxsize=16)
+def _solver_rate(config: SelfDeblurConfig, name: str) -> tuple[float, float, int | None]:
+    """Return seconds of a step, and of each pixel in it; and the steps if they are its own."""
+    make: Callable[[Problem], Solver] = registry.load(name, registry.SOLVERS)
+    runtime = Runtime.of(config)
+
+    def once(side: int) -> tuple[float, int]:
+        with own_torch_state(runtime.device):
+            solver = make(Problem(_picture(side), _SIGMA, config, runtime))
+            solver.step()  # the first one makes plans and buffers
+            begun = time.perf_counter()
+            solver.step()
+            return time.perf_counter() - begun, solver.total
+
+    (small, total), (large, _) = (once(side) for side in _SIDES)
+    return (*_line(small, large), None if total == config.iterations else total)
+
+
+@lru_cache(maxsize=16)
+def _restoration_rate(name: str, device: str) -> tuple[float, float]:
+    """Return seconds of a restoration, and of each pixel in it."""
+    restore = registry.load(name, registry.RESTORATIONS)
+    place = torch.device(device)
+    options = {} if name == "generator" else {"sigma": _SIGMA}
+
+    def once(side: int) -> float:
+        kernel = torch.ones((_KERNEL, _KERNEL), device=place) / _KERNEL**2
+        begun = time.perf_counter()
+        with own_torch_state(place):
+            restore(torch.from_numpy(_picture(side)).to(place), kernel, **options)
+        return time.perf_counter() - begun
+
+    return _line(*(once(side) for side in _SIDES))
+
+
+def _picture(side: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Return squares of light and shade, something to find edges in."""
+    row = (np.arange(side) // 8) % 2
+    return np.asarray(0.25 + 0.5 * (row[:, None] ^ row), dtype=np.float32)
+
+
+def _line(small: float, large: float) -> tuple[float, float]:
+    """Return what does not depend on the pixels, and seconds a pixel."""
+    few, many = (side * side for side in _SIDES)
+    rate = max(large - small, 0.0) / (many - few)
+    return max(small - rate * few, 0.0), rate

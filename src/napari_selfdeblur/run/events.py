@@ -1,0 +1,146 @@
+"""What a run reports while it goes on, and when a preview is due."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.numerics.solvers.base import Estimate
+
+__all__ = ["Clock", "Previews", "Progress"]
+
+_RECENT = 20  # steps that the present rate is taken from
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Progress:
+    """One event of a run: facts and copies, nothing that changes later.
+
+    Attributes
+    ----------
+    stage : str
+        Name of a solver, or ``fuse`` or ``restore``.
+    iteration, total : int
+        Step of the stage, from 1, and its number of steps.
+    loss : float
+        Objective of this step; NaN where the stage has none.
+    seconds : float
+        Time since the run began, or was resumed.
+    seconds_left : float or None
+        Time left for the whole run: by the rate of this stage's recent steps, and what the
+        stages to come are expected to take. None where nothing is known yet.
+    part : (int, int)
+        Part of a frame, stack or batch, from 1, and how many there are.
+    sharp : ndarray of float32 or None
+        Where a preview is due: the best estimate so far, by its assessment, in the image's
+        shape and value range. The last event of a run always has it: there it is the result.
+    kernel : ndarray of float32, (kh, kw), or None
+        The kernel of `sharp`, summing to 1.
+    iterate : Estimate or None
+        Where a preview is due: this step's own estimate, in the image's value range.
+    """
+
+    stage: str
+    iteration: int
+    total: int
+    loss: float
+    seconds: float
+    seconds_left: float | None = None
+    part: tuple[int, int] = (1, 1)
+    sharp: NDArray[np.float32] | None = None
+    kernel: NDArray[np.float32] | None = None
+    iterate: Estimate | None = None
+
+
+class Clock:
+    """Time gone and time left of a run.
+
+    Parameters
+    ----------
+    expected : mapping of str to float
+        Seconds that each stage is expected to take, in the order of the stages.
+    """
+
+    def __init__(self, expected: Mapping[str, float]) -> None:
+        self._expected = list(expected.items())
+        self._begun = time.perf_counter()
+        self._stage = ""
+        self._recent: deque[tuple[int, float]] = deque(maxlen=_RECENT + 1)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the clock was made."""
+        return time.perf_counter() - self._begun
+
+    def begin(self, stage: str, done: int) -> None:
+        """Begin a stage of which `done` steps were done before."""
+        self._stage = stage
+        self._expected = _after(self._expected, stage)
+        self._recent.clear()
+        self._recent.append((done, self.seconds))
+
+    def left(self, step: int, total: int) -> float | None:
+        """Return the time left after `step` of `total` in the present stage."""
+        self._recent.append((step, self.seconds))
+        (first, begun), (last, now) = self._recent[0], self._recent[-1]
+        if last == first:
+            return None
+        later = sum(seconds for _, seconds in self._expected)
+        return (now - begun) / (last - first) * (total - step) + later
+
+
+class Previews:
+    """When a preview is due.
+
+    Parameters
+    ----------
+    seconds : float or None
+        At most one in so many seconds, > 0.
+    steps : int or None
+        One every so many steps, >= 1.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is out of range.
+    """
+
+    def __init__(self, seconds: float | None = None, steps: int | None = None) -> None:
+        if seconds is not None and not (
+            isinstance(seconds, int | float) and 0 < seconds < math.inf
+        ):
+            raise ConfigError(
+                f"preview_seconds must be a number greater than 0, got {seconds!r}; try 0.5",
+                field="preview_seconds",
+            )
+        if steps is not None and (
+            isinstance(steps, bool) or not isinstance(steps, int) or steps < 1
+        ):
+            raise ConfigError(
+                f"preview_steps must be a whole number of at least 1, got {steps!r}; try 10",
+                field="preview_steps",
+            )
+        self._seconds, self._steps = seconds, steps
+        self._shown = time.perf_counter()
+
+    def due(self, step: int) -> bool:
+        """Whether the event of `step` is to have a preview."""
+        now = time.perf_counter()
+        due = (self._seconds is not None and now - self._shown >= self._seconds) or (
+            self._steps is not None and step % self._steps == 0
+        )
+        if due:
+            self._shown = now
+        return due
+
+
+def _after(stages: list[tuple[str, float]], name: str) -> list[tuple[str, float]]:
+    names = [stage for stage, _ in stages]
+    return stages[names.index(name) + 1 :] if name in names else stages

@@ -1,0 +1,92 @@
+"""What a run will do: every "auto" resolved once, the noise measured once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.io import images
+from napari_selfdeblur.numerics.noise import noise_sigma
+from napari_selfdeblur.numerics.runtime import Runtime, check_memory
+from napari_selfdeblur.numerics.solvers.base import Problem
+
+__all__ = ["Plan", "measured_sigma"]
+
+_TV_PER_SIGMA = 0.1
+_SMALLEST_MEASURED = 8  # pixels: the side of a DCT block
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A run before its first step.
+
+    Attributes
+    ----------
+    asked : SelfDeblurConfig
+        The settings as given.
+    config : SelfDeblurConfig
+        The settings that run: nothing is "auto" in them.
+    prepared : PreparedImage
+        The image as the numerics see it, and the way back.
+    source : dict
+        Description of the image as given, JSON-ready.
+    sigma : float
+        Noise standard deviation of ``prepared.y``.
+    runtime : Runtime
+        Device and arithmetic.
+    """
+
+    asked: SelfDeblurConfig
+    config: SelfDeblurConfig
+    prepared: images.PreparedImage
+    source: dict[str, Any]
+    sigma: float
+    runtime: Runtime
+
+    @classmethod
+    def of(cls, image: ArrayLike, config: SelfDeblurConfig, *, rgb: bool | None = None) -> Plan:
+        """Return the plan for an image and settings, or raise what stands against it.
+
+        Raises
+        ------
+        ImageError
+            If the image cannot be processed as it is.
+        DeviceError
+            If the device or precision is not available.
+        OutOfMemoryError
+            If the run cannot fit into memory.
+        """
+        runtime = Runtime.of(config)
+        prepared = images.prepare(image, config.kernel_size, rgb=rgb)
+        shape = (prepared.y.shape[0], prepared.y.shape[1])
+        check_memory(config, shape, runtime.device)
+        sigma = measured_sigma(prepared.y)
+        used = config.replace(device=str(runtime.device), precision=runtime.precision)
+        if config.tv_weight == "auto":
+            used = used.replace(tv_weight=_TV_PER_SIGMA * sigma)
+        source = images.describe(image) | {
+            "value_range": list(prepared.value_range),
+            "noise_sigma": sigma,
+        }
+        return cls(config, used, prepared, source, sigma, runtime)
+
+    @property
+    def problem(self) -> Problem:
+        """What the solvers are given."""
+        return Problem(self.prepared.y, self.sigma, self.config, self.runtime)
+
+    @property
+    def finishing(self) -> tuple[str, ...]:
+        """Names of the stages after the solvers'."""
+        if self.config.restoration is None:
+            return ()
+        return ("fuse", "restore") if len(self.config.solvers) > 1 else ("restore",)
+
+
+def measured_sigma(y: NDArray[np.float32]) -> float:
+    """Return the noise of y (H, W); 0 where it is too small to be measured."""
+    return noise_sigma(y) if min(y.shape) >= _SMALLEST_MEASURED else 0.0

@@ -1,0 +1,48 @@
+"""What runs return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_selfdeblur.run.record import RestoreRecord, RunRecord
+
+__all__ = ["DeblurResult", "RestoreResult"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeblurResult:
+    """What a blind run returns.
+
+    Attributes
+    ----------
+    sharp : ndarray of float32
+        The deblurred image, in the source's shape and value range.
+    kernel : ndarray of float32, (kh, kw)
+        The point spread function that the image was made with: >= 0, sums to 1, centroid at
+        the central pixel.
+    record : RunRecord
+        How both were made.
+    """
+
+    sharp: NDArray[np.float32]
+    kernel: NDArray[np.float32]
+    record: RunRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RestoreResult:
+    """What a restoration with a known kernel returns.
+
+    Attributes
+    ----------
+    sharp : ndarray of float32
+        The restored image, in the source's shape and value range.
+    record : RestoreRecord
+        How it was made.
+    """
+
+    sharp: NDArray[np.float32]
+    record: RestoreRecord

@@ -1,0 +1,227 @@
+"""The stages of a run: each yields events and adds its part to the state."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_selfdeblur import registry
+from napari_selfdeblur.errors import DivergedError
+from napari_selfdeblur.numerics.assess import Assessment, assess
+from napari_selfdeblur.numerics.fusion import Candidate, fuse
+from napari_selfdeblur.numerics.runtime import memory_checked
+from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Step, Stop, estimate_of
+from napari_selfdeblur.run.checkpoint import Checkpoint
+from napari_selfdeblur.run.events import Clock, Previews, Progress
+from napari_selfdeblur.run.plan import Plan
+from napari_selfdeblur.run.restoration import restore_plane
+
+__all__ = ["Made", "State", "estimate_stage", "fuse_stage", "restore_stage"]
+
+Events = Generator[Progress, None, None]
+_CHECKPOINT_STEPS = 100
+
+
+@dataclass(slots=True)
+class Made:
+    """What one solver found, and how."""
+
+    estimate: Estimate
+    assessment: Assessment
+    losses: list[float]
+    total: int
+    seconds: float
+    weight: float = 1.0
+
+    def summary(self) -> dict[str, Any]:
+        """Return this estimate's entry in the record."""
+        return {
+            "source": self.estimate.source,
+            "iterations": len(self.losses),
+            "seconds": round(self.seconds, 3),
+            "loss": self.losses[-1] if self.losses else None,
+            "score": self.assessment.score,
+            "credible": self.assessment.credible,
+            "weight": self.weight,
+        }
+
+
+@dataclass(slots=True)
+class State:
+    """A run while it goes on.
+
+    Attributes
+    ----------
+    made : list of Made
+        What the solvers have found, in their order.
+    best : Estimate or None
+        The best estimate so far by its assessment: what previews show.
+    result : Estimate or None
+        What the run returns, once there is one.
+    stopped : bool
+        Whether the user ended the run before the last step of its last solver.
+    """
+
+    plan: Plan
+    clock: Clock
+    previews: Previews
+    stop: Stop | None = None
+    checkpoint: Checkpoint | None = None
+    solver_states: list[dict[str, Any]] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
+    best: Estimate | None = None
+    best_score: float = -math.inf
+    result: Estimate | None = None
+    verdict: Assessment | None = None
+    losses: list[float] = field(default_factory=list)
+    stopped: bool = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the user has asked for the end."""
+        return self.stop is not None and self.stop.is_set()
+
+    def assess(self, estimate: Estimate) -> Assessment:
+        """Return the assessment of an estimate of this run's image."""
+        return assess(estimate.sharp, estimate.kernel, self.plan.prepared.y, self.plan.sigma)
+
+    def offer(self, estimate: Estimate) -> Assessment:
+        """Assess an estimate; it becomes the best one if none has a higher score."""
+        assessment = self.assess(estimate)
+        if self.best is None or assessment.score >= self.best_score:
+            self.best, self.best_score = estimate, assessment.score
+        return assessment
+
+    def in_range(self, estimate: Estimate) -> Estimate:
+        """Return an estimate in the image's own shape and value range."""
+        return replace(estimate, sharp=self.plan.prepared.restore_range(estimate.sharp))
+
+    def event(
+        self, stage: str, step: int, total: int, loss: float, shown: Estimate | None
+    ) -> Progress:
+        """Return an event of the present moment, with a preview where `shown` is given."""
+        left = self.clock.left(step, total)
+        event = Progress(stage, step, total, loss, self.clock.seconds, left)
+        if shown is None:
+            return event
+        seen = self.in_range(shown)
+        return replace(event, sharp=seen.sharp, kernel=seen.kernel)
+
+
+def estimate_stage(state: State, index: int) -> Events:
+    """Run the solver at `index` of the settings to its end, or to the user's."""
+    name, solver, begun = (
+        state.plan.config.solvers[index],
+        _solver(state, index),
+        time.perf_counter(),
+    )
+    state.losses = solver.losses
+    state.clock.begin(name, solver.t)
+    step, is_last = solver.last, index == len(state.plan.config.solvers) - 1
+    while solver.t < solver.total:
+        step = _checked_step(state, solver, name, step)
+        done = solver.t == solver.total or state.stopping
+        if state.checkpoint is not None and (done or solver.t % _CHECKPOINT_STEPS == 0):
+            state.solver_states[index:] = [solver.state()]
+            state.checkpoint.save(state.solver_states)
+        state.stopped = state.stopping and solver.t < solver.total
+        if done and not state.plan.finishing and (is_last or state.stopping):
+            break  # the event that carries the result follows
+        yield _solver_event(state, solver, name, step, due=state.previews.due(solver.t) or done)
+        if done:
+            break
+    assert step is not None
+    estimate = estimate_of(step, name)
+    assessment = state.offer(estimate)
+    seconds = time.perf_counter() - begun
+    state.made.append(Made(estimate, assessment, solver.losses, solver.total, seconds))
+
+
+def fuse_stage(state: State) -> Events:
+    """Combine the estimates' kernels and own images into one estimate."""
+    config, begin = state.plan.config, state.clock.begin
+    begin("fuse", 0)
+    candidates = [
+        Candidate(m.estimate.kernel, m.estimate.source, m.estimate.sharp) for m in state.made
+    ]
+    fused = fuse(
+        state.plan.prepared.y,
+        candidates,
+        state.plan.sigma,
+        restore=_restorer(state),
+        own_share=1 - config.restoration_share,
+        kernel_size=config.kernel_size,
+    )
+    for made in state.made:
+        made.weight = fused.weights[made.estimate.source]
+    state.result = Estimate(fused.sharp, fused.kernel, "fused")
+    state.verdict = fused.assessment
+    yield state.event("fuse", 1, 1, math.nan, state.result)
+
+
+def restore_stage(state: State) -> Events:
+    """Make the image from the one estimate's kernel, mixed with the estimate's own image."""
+    share, estimate = np.float32(state.plan.config.restoration_share), state.made[0].estimate
+    state.clock.begin("restore", 0)
+    restored = _restorer(state)(estimate.kernel)
+    sharp = estimate.sharp + share * (restored - estimate.sharp)
+    state.result = replace(estimate, sharp=sharp)
+    yield state.event("restore", 1, 1, math.nan, state.result)
+
+
+def _restorer(state: State) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Return the run's restoration of its image, as a function of the kernel."""
+    plan, restoration = state.plan, state.plan.config.restoration
+    assert restoration is not None
+    # Asked to stop before, the run ends with a whole restoration.
+    stop = None if state.stopping else state.stop
+
+    def restore(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+        return restore_plane(
+            plan.prepared.y, kernel, restoration, plan.runtime.device, sigma=plan.sigma, stop=stop
+        )
+
+    return restore
+
+
+def _solver(state: State, index: int) -> Solver:
+    """Return the solver at `index` of the settings, resumed where a checkpoint has it."""
+    plan = state.plan
+    make = registry.load(plan.config.solvers[index], registry.SOLVERS)
+    with memory_checked(plan.config, plan.problem.shape, plan.runtime.device):
+        solver: Solver = make(plan.problem)
+        if index < len(state.solver_states):
+            assert state.checkpoint is not None
+            state.checkpoint.resume(solver, state.solver_states[index])
+    return solver
+
+
+def _checked_step(state: State, solver: Solver, name: str, before: Step | None) -> Step:
+    """Do one step; a loss that is not finite ends the run with the step before."""
+    plan = state.plan
+    with memory_checked(plan.config, plan.problem.shape, plan.runtime.device):
+        step = solver.step()
+    if not math.isfinite(step.loss):
+        solver.losses.pop()
+        if before is not None:
+            state.offer(estimate_of(before, name))
+        raise DivergedError(
+            f"the loss became {step.loss} at step {solver.t} of {solver.total}; lower lr_image and "
+            "lr_kernel, choose precision='float32', or try another seed"
+        )
+    return step
+
+
+def _solver_event(state: State, solver: Solver, name: str, step: Step, *, due: bool) -> Progress:
+    if not due:
+        return state.event(name, solver.t, solver.total, step.loss, None)
+    iterate = estimate_of(step, name)
+    state.offer(iterate)
+    event = state.event(name, solver.t, solver.total, step.loss, state.best)
+    return replace(event, iterate=state.in_range(iterate))

@@ -1,0 +1,30 @@
+import pytest
+
+from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.numerics.cost import expected_seconds, expected_stages
+
+TINY = SelfDeblurConfig.preset("official").replace(
+    channels=4, skip_channels=2, device="cpu", precision="float32"
+)
+
+
+def test_time_expected_is_in_proportion_to_the_iterations():
+    """Twice the steps of the networks take twice as long."""
+    once, twice = (expected_seconds(TINY.replace(iterations=n), (64, 64)) for n in (100, 200))
+    assert twice == pytest.approx(2 * once)
+    assert once > 0
+
+
+def test_larger_images_take_no_less_time():
+    """The time grows with the pixels."""
+    small, large = (expected_seconds(TINY, (n, n)) for n in (64, 1024))
+    assert large > small
+
+
+def test_each_stage_has_its_time():
+    """Solvers, fuse and restore are told apart; fuse restores every estimate."""
+    config = TINY.replace(solvers=("edges", "joint"), restoration="hyper_laplacian")
+    times = expected_stages(config, (64, 64), ("edges", "joint", "fuse", "restore"))
+    assert list(times) == ["edges", "joint", "fuse", "restore"]
+    assert times["fuse"] == pytest.approx(2 * times["restore"])
+    assert expected_seconds(config, (64, 64)) > times["edges"] + times["joint"]
