@@ -8,7 +8,13 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+)
 
 from napari_selfdeblur.settings import Choice, Device, Flag, Integer, Number, Setting
 
@@ -91,10 +97,38 @@ def narrow(widget: ValueWidget[Any]) -> None:
         policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         native.setSizeAdjustPolicy(policy)
         native.setMinimumContentsLength(6)
+        native.installEventFilter(_Elided(native))
     if isinstance(native, QComboBox | QAbstractSpinBox):
         native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         native.installEventFilter(_WheelGuard(native))
     native.setMinimumWidth(_NARROWEST)
+
+
+class _Elided(QObject):
+    """Paints a combo box with an ellipsis where its text is too long; Qt cuts it."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() != QEvent.Type.Paint or not isinstance(watched, QComboBox):
+            return False
+        option = QStyleOptionComboBox()
+        option.initFrom(watched)
+        option.frame = watched.hasFrame()
+        option.subControls = QStyle.SubControl.SC_All
+        field = watched.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            watched,
+        )
+        metrics = watched.fontMetrics()
+        option.currentText = metrics.elidedText(
+            watched.currentText(), Qt.TextElideMode.ElideRight, field.width()
+        )
+        painter = QStylePainter(watched)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()
+        return True
 
 
 class _WheelGuard(QObject):
@@ -108,7 +142,8 @@ class _WheelGuard(QObject):
 
 
 def _widget(kind: Setting) -> ValueWidget[Any]:
-    options: dict[str, Any] = {"label": kind.label}
+    label = f"{kind.label} ({kind.unit})" if kind.unit else kind.label
+    options: dict[str, Any] = {"label": label}
     if isinstance(kind, Flag):
         return CheckBox(text=kind.label)
     if isinstance(kind, Device):
@@ -117,13 +152,9 @@ def _widget(kind: Setting) -> ValueWidget[Any]:
         names = [*kind.choices, *kind.words]
         return ComboBox(choices=list(zip(names, names, strict=True)), **options)
     if isinstance(kind, Integer) and not kind.words:
-        spin = SpinBox(min=kind.low, max=kind.high, step=kind.step, value=kind.low, **options)
-        spin.native.setSuffix(f" {kind.unit}" if kind.unit else "")
-        return spin
+        return SpinBox(min=kind.low, max=kind.high, step=kind.step, value=kind.low, **options)
     if isinstance(kind, Number) and not kind.words and kind.step is not None:
         return FloatSpinBox(min=kind.low, max=kind.high, step=kind.step, value=kind.low, **options)
-    if kind.unit:
-        options["label"] = f"{kind.label} ({kind.unit})"
     return LineEdit(**options)
 
 

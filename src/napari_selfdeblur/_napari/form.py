@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
-from magicgui.widgets import Container
+from magicgui.widgets import CheckBox, Container
 from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
-from qtpy.QtGui import QIcon
+from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QLabel
 from superqt import QCollapsible
 
@@ -19,6 +19,7 @@ __all__ = ["SettingsForm"]
 
 S = TypeVar("S", bound=Settings)
 _MAIN = "main"
+_HEAD = "text-align: left; border: none; background: transparent; font-weight: bold; padding: 3px;"
 
 
 class SettingsForm(Generic[S]):
@@ -60,6 +61,7 @@ class SettingsForm(Generic[S]):
         above = list(first)
         for widget in above:
             narrow(widget)
+        self._shown = [*above, *(field.widget for field in self.fields.values())]
         self.main = _rows([*above, *self._of(_MAIN)])
         self.groups: dict[str, QCollapsible] = {}
         for key, title in GROUPS.items():
@@ -117,12 +119,23 @@ class SettingsForm(Generic[S]):
         """Name of the field marked as wrong."""
         return self._marked
 
+    def align(self) -> None:
+        """Make all labels as wide as the widest is in the theme's font."""
+        labels = [label for each in self._shown if (label := _label_of(each)) is not None]
+        for label in labels:
+            label.ensurePolished()
+        widest = max(label.sizeHint().width() for label in labels)
+        for label in labels:
+            label.setFixedWidth(widest)
+
     def by_label(self, message: str, name: str | None) -> str:
         """Return the message of an error with the field's label in place of its name."""
         if name not in self.fields:
             return message
         label = self.fields[str(name)].kind.label
-        return label + message.removeprefix(str(name)) if message.startswith(f"{name} ") else message
+        return (
+            label + message.removeprefix(str(name)) if message.startswith(f"{name} ") else message
+        )
 
     def _of(self, group: str) -> list[ValueWidget[Any]]:
         return [each.widget for each in self.fields.values() if each.kind.group == group]
@@ -131,27 +144,41 @@ class SettingsForm(Generic[S]):
         self.changed.emit()
 
     def _paint(self, name: str, colour: str) -> None:
-        native = self.fields[name].widget.native
-        native.setStyleSheet(f"border: 1px solid {colour};" if colour else "")
-        label = native.parentWidget().findChild(QLabel)
+        widget = self.fields[name].widget
+        widget.native.setStyleSheet(f"border: 1px solid {colour};" if colour else "")
+        label = _label_of(widget)
         if label is not None:
             label.setStyleSheet(f"color: {colour}; font-weight: bold;" if colour else "")
 
 
+def _label_of(widget: ValueWidget[Any]) -> QLabel | None:
+    """Return the label that magicgui has put before `widget`; a check box has none."""
+    if isinstance(widget, CheckBox):
+        return None
+    label = widget.native.parentWidget().findChild(QLabel)
+    return label if isinstance(label, QLabel) else None
+
+
 def _rows(widgets: list[ValueWidget[Any]]) -> Container[ValueWidget[Any]]:
-    rows = Container(widgets=widgets, labels=True)
+    rows: Container[ValueWidget[Any]] = Container(labels=True)
+    rows.extend(widgets)  # one by one, so that magicgui makes the labels equally wide
     rows.margins = (0, 0, 0, 0)
     rows.native.layout().setSpacing(4)
     return rows
 
 
 def _folded(title: str, rows: Container[ValueWidget[Any]]) -> QCollapsible:
-    # Arrows as text and not as icons: the theme colours text.
-    group = QCollapsible(f"▸ {title}", expandedIcon=QIcon(), collapsedIcon=QIcon())
+    group = QCollapsible(title)
     group.setDuration(0)
     layout = group.layout()
     assert layout is not None
     layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
     group.addWidget(rows.native)
-    group.toggled.connect(lambda opened: group.setText(f"{'▾' if opened else '▸'} {title}"))
+
+    button = group.toggleButton()
+    button.setStyleSheet(_HEAD)
+    button.setIconSize(QSize(0, 0))  # the arrow is text, which the theme colours
+    button.setText(f"▸ {title}")
+    group.toggled.connect(lambda opened: button.setText(f"{'▾' if opened else '▸'} {title}"))
     return group

@@ -7,33 +7,32 @@ from typing import Any
 
 from napari_selfdeblur._napari.preferences import PLUGIN
 
-__all__ = ["PAPER", "page"]
+__all__ = ["PAPER", "guide"]
 
 PAPER = "https://arxiv.org/abs/1908.02197"
+_GUIDE = "user-guide.md"
 
 
-def page(name: str, path: str = "") -> str | None:
-    """Return the project's page called `name` in the metadata, such as ``Documentation``.
+def guide(section: str) -> str | None:
+    """Return the address of a section of the user guide.
 
     Parameters
     ----------
-    name : str
-        Key of the project's URLs.
-    path : str
-        What to add: a file below a folder on the page.
+    section : str
+        Anchor of the section's heading.
 
     Returns
     -------
     str or None
-        None where the package is not installed or has no such page.
+        None where the package is not installed, as in a source tree.
     """
     try:
         urls: list[Any] = metadata(PLUGIN).get_all("Project-URL") or []
     except PackageNotFoundError:
         return None
-    for entry in urls:
-        key, _, address = entry.partition(", ")
-        if key == name:
-            # On GitHub a folder is shown under 'tree', a file under 'blob'.
-            return f"{address.replace('/tree/', '/blob/')}/{path}" if path else str(address)
-    return None
+    named = dict(entry.split(", ", 1) for entry in urls)
+    folder = named.get("Documentation")
+    if folder is None:
+        return None
+    # GitHub shows a folder under 'tree' and a file under 'blob'.
+    return f"{folder.replace('/tree/', '/blob/')}/{_GUIDE}#{section}"

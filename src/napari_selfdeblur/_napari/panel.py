@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from magicgui.widgets import Container, Label, PushButton
@@ -10,7 +10,7 @@ from magicgui.widgets.bases import Widget
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 from superqt.utils import create_worker
 
 from napari_selfdeblur._napari.cost import Devices, find_devices
@@ -19,7 +19,6 @@ from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.layer_choice import LayerChoice
 from napari_selfdeblur._napari.layers import refuse_stack
-from napari_selfdeblur._napari.links import PAPER, page
 from napari_selfdeblur._napari.status import StatusView
 from napari_selfdeblur._napari.theme import colours
 from napari_selfdeblur.errors import ConfigError, DeblurError
@@ -28,7 +27,7 @@ __all__ = ["NO_IMAGE", "Panel"]
 
 NO_IMAGE = "Open a blurred image, or File > Open Sample > napari-selfdeblur"
 _CHECK_MS = 100
-_LEAST_HEIGHT = 160
+_LEAST_WIDTH, _LEAST_HEIGHT = 270, 160
 
 
 class Panel(Container[Widget]):
@@ -45,15 +44,15 @@ class Panel(Container[Widget]):
         The blurred image.
     form : SettingsForm
         The settings.
-    run_button, stop_button : PushButton
-        Begin a run; end it and keep what it has.
+    run_button, stop_button, reset_button : PushButton
+        Begin a run; end it and keep what it has; return to the preferences.
     status : StatusView
         Progress, end, and messages.
     """
 
     TITLE: ClassVar[str]
     SUBTITLE: ClassVar[str]
-    GUIDE: ClassVar[str] = "user-guide.md"
+    LINKS: ClassVar[Mapping[str, str | None]]
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__(labels=False)
@@ -71,6 +70,9 @@ class Panel(Container[Widget]):
             text="Stop and keep",
             tooltip="End the run after its present step and keep what it has found.",
             enabled=False,
+        )
+        self.reset_button = PushButton(
+            text="Reset", tooltip="Return every setting to your preferences (File > Preferences)."
         )
         self.status = StatusView(self._colours)
         self._timer = QTimer(self.native)
@@ -131,6 +133,10 @@ class Panel(Container[Widget]):
             self.status.say("Stopping after the present step")
             self._job.stop()
 
+    def reset(self) -> None:
+        """Return every setting to the user's preferences."""
+        raise NotImplementedError
+
     @property
     def _running(self) -> bool:
         return self._job is not None and self._job.running
@@ -167,6 +173,9 @@ class Panel(Container[Widget]):
         """Forget the last run: what is shown of it belongs to other choices."""
         if not self._running and self.status.occupied:
             self.status.clear()
+        self._check_soon()
+
+    def _check_soon(self) -> None:
         self._timer.start()
 
     def _on_ended(self) -> None:
@@ -186,6 +195,7 @@ class Panel(Container[Widget]):
         if dock is not None:
             # Later: napari makes the dock's title bar after it has put the widget in.
             QTimer.singleShot(0, dock, lambda: keep_title(dock, self.TITLE))
+            QTimer.singleShot(0, self.native, self.form.align)
         elif self.native.parent() is None and self._job is not None:
             self._job.stop()  # the dock was removed: end the run and keep its result
 
@@ -194,6 +204,7 @@ class Panel(Container[Widget]):
         self.status.recolour(self._colours)
         self.form.mark(self.form.marked, self._colours.error)
         self._header.value = self._links()
+        QTimer.singleShot(0, self.native, self.form.align)
 
     def _release(self) -> None:
         """Leave the viewer and the job alone: Qt has deleted this panel's widgets."""
@@ -209,6 +220,7 @@ class Panel(Container[Widget]):
         self.image.changed.connect(self._on_edit)
         self.run_button.clicked.connect(self.run)
         self.stop_button.clicked.connect(self.stop)
+        self.reset_button.clicked.connect(self.reset)
         self._viewer.events.theme.connect(self._on_theme)
         self.native_parent_changed.connect(self._on_parent)
         self.native.destroyed.connect(self._release)
@@ -216,8 +228,11 @@ class Panel(Container[Widget]):
     def _lay_out(self) -> None:
         self._header = Label(value=self._links())
         self._header.native.setOpenExternalLinks(True)
+        self._header.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         buttons = Container(
-            widgets=[self.run_button, self.stop_button], layout="horizontal", labels=False
+            widgets=[self.run_button, self.stop_button, self.reset_button],
+            layout="horizontal",
+            labels=False,
         )
         buttons.margins = (0, 0, 0, 0)
         body = Container(
@@ -235,16 +250,15 @@ class Panel(Container[Widget]):
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setMinimumHeight(_LEAST_HEIGHT)
+        self._scroll.setMinimumSize(_LEAST_WIDTH, _LEAST_HEIGHT)
         self.native.layout().addWidget(self._scroll)
 
     def _show(self, widget: QWidget | None) -> None:
-        """Scroll to `widget`, once it has been laid out."""
+        """Scroll down or up to `widget`, once it has been laid out."""
         if widget is not None:
-            QTimer.singleShot(0, widget, lambda: self._scroll.ensureWidgetVisible(widget))
+            QTimer.singleShot(0, widget, lambda: self._scroll.ensureWidgetVisible(widget, 0, 20))
 
     def _links(self) -> str:
-        targets = {"paper": PAPER, "guide": page("Documentation", self.GUIDE)}
         style = f'style="color: {self._colours.link}"'
-        linked = (f'<a href="{url}" {style}>{name}</a>' for name, url in targets.items() if url)
-        return f"<b>{self.SUBTITLE}</b> &nbsp; {' · '.join(linked)}"
+        linked = (f'<a href="{url}" {style}>{name}</a>' for name, url in self.LINKS.items() if url)
+        return " · ".join([f"<b>{self.SUBTITLE}</b>", *linked])

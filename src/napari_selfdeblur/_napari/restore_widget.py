@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from napari.components import ViewerModel
 from napari.layers import Image
@@ -12,6 +12,7 @@ from napari_selfdeblur import registry
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.kernel_choice import KernelChoice
+from napari_selfdeblur._napari.links import guide
 from napari_selfdeblur._napari.panel import Panel
 from napari_selfdeblur._napari.preferences import read_preferences
 from napari_selfdeblur._napari.status import kernel_picture
@@ -35,6 +36,7 @@ class RestoreWidget(Panel):
 
     TITLE = "Restore with a known kernel"
     SUBTITLE = "Non-blind deconvolution"
+    LINKS: ClassVar = {"guide": guide("restore-with-a-known-kernel")}
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         self.kernel_choice = KernelChoice(napari_viewer)
@@ -42,12 +44,16 @@ class RestoreWidget(Panel):
         self.kernel_choice.suggest(self.image.layer)
         self.image.changed.connect(self._on_image)
         self.kernel_choice.changed.connect(self._on_edit)
-        self.kernel_choice.edited.connect(self._timer.start)
+        self.kernel_choice.edited.connect(self._check_soon)
         self.form.fields["restoration"].widget.changed.connect(self._on_restoration)
-        preferred = RestoreConfig(device=read_preferences().device)
-        self.form.show({name: getattr(preferred, name) for name in preferred.kinds()})
+        self.reset()
         self._on_restoration()
         self.check()
+
+    def reset(self) -> None:
+        """Return every setting to the user's preferences."""
+        preferred = RestoreConfig(device=read_preferences().device)
+        self.form.show({name: getattr(preferred, name) for name in preferred.kinds()})
 
     def _make_form(self) -> SettingsForm[RestoreConfig]:
         self.picture, self.kernel_text = QLabel(), QLabel()

@@ -41,13 +41,13 @@ class StatusView(QWidget):
         self._kind = "info"
         self._job: Job | None = None
         self.bar = QProgressBar()
-        self.stage = _text()
-        self.times = _text()
+        self.stage, self.times, self.loss = (_line() for _ in range(3))
         self.kernel = QLabel()
         self.kernel.setToolTip("The kernel, enlarged: what a point of light became.")
         self.kernel.setFixedSize(_KERNEL_SIDE, _KERNEL_SIDE)
         self.kernel.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.message = _text()
+        self.message = QLabel()
+        self.message.setWordWrap(True)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._clock = QTimer(self)
         self._clock.setInterval(_TICK_MS)
@@ -68,6 +68,7 @@ class StatusView(QWidget):
         self.bar.setRange(0, 0)
         self.stage.setText("Preparing")
         self.times.setText(f"{clock(0)} elapsed")
+        self.loss.clear()
         self._numbers.show()
         job.progressed.connect(self.show_progress)
         job.previewed.connect(self.show_kernel)
@@ -103,11 +104,12 @@ class StatusView(QWidget):
         name = _STAGES.get(progress.stage, progress.stage.capitalize())
         part, parts = progress.part
         of = f", part {part} of {parts}" if parts > 1 else ""
-        loss = f", loss {progress.loss:.3g}" if math.isfinite(progress.loss) else ""
-        self.stage.setText(f"{name}{of}: {progress.iteration} of {progress.total}{loss}")
+        self.stage.setText(f"{name}{of}: {progress.iteration} of {progress.total}")
         left = progress.seconds_left
-        about = "" if left is None else f", about {clock(left)} left"
+        about = "" if left is None else f", {clock(left)} left"
         self.times.setText(f"{clock(progress.seconds)} elapsed{about}")
+        loss = f"loss {progress.loss:.3g}" if math.isfinite(progress.loss) else ""
+        self.loss.setText(loss)
 
     def show_kernel(self, kernel: NDArray[np.float32] | None) -> None:
         """Show the kernel enlarged, each of its pixels a block."""
@@ -139,14 +141,13 @@ class StatusView(QWidget):
         self.bar.setMinimumWidth(40)
         numbers = QVBoxLayout()
         numbers.setSpacing(2)
-        for widget in (self.bar, self.stage, self.times):
+        for widget in (self.bar, self.stage, self.times, self.loss):
             numbers.addWidget(widget)
-        numbers.addStretch()
         self._numbers = QWidget()
         row = QHBoxLayout(self._numbers)
         row.setContentsMargins(0, 0, 0, 0)
         row.addLayout(numbers, 1)
-        row.addWidget(self.kernel)
+        row.addWidget(self.kernel, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._numbers)
@@ -168,9 +169,8 @@ def kernel_picture(kernel: NDArray[Any], side: int) -> QPixmap:
     )
 
 
-def _text() -> QLabel:
+def _line() -> QLabel:
+    """Return a label of one line that does not keep the panel from becoming narrower."""
     label = QLabel()
-    label.setWordWrap(True)
-    label.setMinimumWidth(1)
-    label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return label

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
-from magicgui.widgets import ComboBox, Label, PushButton
+from magicgui.widgets import ComboBox, Label
 from magicgui.widgets.bases import Widget
 from napari.components import ViewerModel
 from napari.layers import Image
@@ -14,6 +14,7 @@ from qtpy.QtCore import Qt
 from napari_selfdeblur._napari.cost import Cost, CostFinder, Devices
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
+from napari_selfdeblur._napari.links import PAPER, guide
 from napari_selfdeblur._napari.panel import Panel
 from napari_selfdeblur._napari.preferences import read_preferences
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
@@ -46,6 +47,7 @@ class DeblurWidget(Panel):
 
     TITLE = "SelfDeblur"
     SUBTITLE = "Blind deconvolution"
+    LINKS: ClassVar = {"paper": PAPER, "guide": guide("a-first-run")}
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         self._cost: Cost | None = None
@@ -54,7 +56,6 @@ class DeblurWidget(Panel):
         self._costs = CostFinder(self.native)
         self._costs.found.connect(self._on_cost)
         self.preset.changed.connect(self._on_preset)
-        self.reset_button.clicked.connect(self.reset)
         self.reset()
         self.check()
 
@@ -71,9 +72,6 @@ class DeblurWidget(Panel):
             self.preset.native.setItemData(index, title, Qt.ItemDataRole.ToolTipRole)
         self.cost = Label(tooltip="Time and memory that the run is expected to need.")
         self.cost.native.setWordWrap(True)
-        self.reset_button = PushButton(
-            text="Reset", tooltip="Return every setting to your preferences (File > Preferences)."
-        )
         return SettingsForm(
             SelfDeblurConfig,
             first=[self.image.widget, self.preset],
