@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
-from magicgui.widgets.bases import ValueWidget
+from magicgui.widgets.bases import BaseValueWidget
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
@@ -35,7 +35,7 @@ class Field:
 
     Attributes
     ----------
-    widget : ValueWidget
+    widget : BaseValueWidget
         The magicgui widget; what is typed or chosen in it is a text that `kind` reads, a
         number or a truth value.
     """
@@ -78,6 +78,7 @@ class Field:
     def offer(self, choices: Iterable[tuple[str, str]]) -> None:
         """Replace the choices of a `Device` by (name, label) pairs, keeping the chosen one."""
         widget = self.widget
+        assert isinstance(widget, ComboBox)
         offered = [(label, name) for name, label in choices]
         names = [name for _, name in offered]
         chosen = str(widget.value)
@@ -90,7 +91,7 @@ class Field:
             widget.native.setItemData(index, label, Qt.ItemDataRole.ToolTipRole)
 
 
-def narrow(widget: ValueWidget[Any]) -> None:
+def narrow(widget: BaseValueWidget[Any]) -> None:
     """Let `widget` become narrow with its panel, and take the wheel only with the focus."""
     native = widget.native
     if isinstance(native, QComboBox):
@@ -141,7 +142,7 @@ class _WheelGuard(QObject):
         return False
 
 
-def _widget(kind: Setting) -> ValueWidget[Any]:
+def _widget(kind: Setting) -> BaseValueWidget[Any]:
     label = f"{kind.label} ({kind.unit})" if kind.unit else kind.label
     options: dict[str, Any] = {"label": label}
     if isinstance(kind, Flag):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from magicgui.widgets import CheckBox, Container
-from magicgui.widgets.bases import ValueWidget
+from magicgui.widgets.bases import BaseValueWidget
 from psygnal import Signal
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QLabel
@@ -29,7 +29,7 @@ class SettingsForm(Generic[S]):
     ----------
     settings : type of Settings
         Whose `kinds` are shown.
-    first : iterable of ValueWidget
+    first : iterable of BaseValueWidget
         Widgets above the fields, of no concern to `read`.
     extra : dict of str to Setting
         Further fields that are not part of the settings.
@@ -52,7 +52,7 @@ class SettingsForm(Generic[S]):
         self,
         settings: type[S],
         *,
-        first: Iterable[ValueWidget[Any]] = (),
+        first: Iterable[BaseValueWidget[Any]] = (),
         extra: Mapping[str, Setting] | None = None,
     ) -> None:
         self._settings = settings
@@ -130,14 +130,11 @@ class SettingsForm(Generic[S]):
 
     def by_label(self, message: str, name: str | None) -> str:
         """Return the message of an error with the field's label in place of its name."""
-        if name not in self.fields:
+        if name not in self.fields or not message.startswith(f"{name} "):
             return message
-        label = self.fields[str(name)].kind.label
-        return (
-            label + message.removeprefix(str(name)) if message.startswith(f"{name} ") else message
-        )
+        return self.fields[str(name)].kind.label + message.removeprefix(str(name))
 
-    def _of(self, group: str) -> list[ValueWidget[Any]]:
+    def _of(self, group: str) -> list[BaseValueWidget[Any]]:
         return [each.widget for each in self.fields.values() if each.kind.group == group]
 
     def _on_change(self) -> None:
@@ -151,7 +148,7 @@ class SettingsForm(Generic[S]):
             label.setStyleSheet(f"color: {colour}; font-weight: bold;" if colour else "")
 
 
-def _label_of(widget: ValueWidget[Any]) -> QLabel | None:
+def _label_of(widget: BaseValueWidget[Any]) -> QLabel | None:
     """Return the label that magicgui has put before `widget`; a check box has none."""
     if isinstance(widget, CheckBox):
         return None
@@ -159,15 +156,15 @@ def _label_of(widget: ValueWidget[Any]) -> QLabel | None:
     return label if isinstance(label, QLabel) else None
 
 
-def _rows(widgets: list[ValueWidget[Any]]) -> Container[ValueWidget[Any]]:
-    rows: Container[ValueWidget[Any]] = Container(labels=True)
+def _rows(widgets: list[BaseValueWidget[Any]]) -> Container[BaseValueWidget[Any]]:
+    rows: Container[BaseValueWidget[Any]] = Container(labels=True)
     rows.extend(widgets)  # one by one, so that magicgui makes the labels equally wide
     rows.margins = (0, 0, 0, 0)
     rows.native.layout().setSpacing(4)
     return rows
 
 
-def _folded(title: str, rows: Container[ValueWidget[Any]]) -> QCollapsible:
+def _folded(title: str, rows: Container[BaseValueWidget[Any]]) -> QCollapsible:
     group = QCollapsible(title)
     group.setDuration(0)
     layout = group.layout()

@@ -247,17 +247,20 @@ class Job(QObject):
         if self._abandoned:
             return
         self._report()
-        self.result, self.error = outcome.result, outcome.error
-        self.state = "failed" if self.error is not None else outcome.result.record.status
-        if self.result is not None:
-            kernel = getattr(self.result, "kernel", None)
-            facts = self.result.record.to_dict()
-            reason = {} if self.error is None else {"reason": str(self.error)}
-            self._layers.finish(self.result.sharp, kernel, facts | reason)
+        result, error = outcome.result, outcome.error
+        self.result, self.error = result, error
+        reason = {} if error is None else {"reason": str(error)}
+        if result is not None:
+            self.state = "failed" if error is not None else result.record.status
+            kernel = getattr(result, "kernel", None)
+            facts = result.record.to_dict()
+            facts["image"]["name"] = self.source.name
+            self._layers.finish(result.sharp, kernel, facts | reason)
             self.previewed.emit(kernel)
         else:
-            facts = {"status": "failed", "reason": str(self.error)}
-            self._layers.annotate(facts | {"config": self.config.to_dict()})
+            self.state = "failed"
+            facts = {"status": "failed", "config": self.config.to_dict()}
+            self._layers.annotate(facts | reason)
 
     def _on_finished(self) -> None:
         if self.running:

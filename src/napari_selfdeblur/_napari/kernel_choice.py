@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
 from napari.components import ViewerModel
 from napari.layers import Image
@@ -72,7 +73,13 @@ class KernelChoice:
         self._chosen_by_user = False
         self._read: tuple[Path, GivenKernel | ImageError] | None = None
         self.choice = LayerChoice(viewer, "Kernel", _HELP)
-        self.file = FileEdit(mode="r", filter=_FILES, nullable=True, value=None, label="or file")
+        self.file = FileEdit(
+            mode=FileDialogMode.EXISTING_FILE,
+            filter=_FILES,
+            nullable=True,
+            value=None,
+            label="or file",
+        )
         self.file.tooltip = f"{_HELP} A file here is used in place of the layer."
         self.choice.changed.connect(self._on_layer)
         self.choice.widget.native.activated.connect(self._on_activated)

@@ -62,9 +62,9 @@ class Source:
         return {**self.placement, "translate": np.asarray(Affine(**linear)(corner))}
 
     def as_shown(self, sharp: NDArray[np.float32]) -> NDArray[Any]:
-        """Return a result as its layer holds it: colour in the source's dtype, which napari
+        """Return a result as its layer holds it: colour in the source's dtype, grey as float32.
 
-        displays by its range; grey as float32, which loses nothing and has contrast limits.
+        napari displays colour by the dtype's range; a grey layer has contrast limits.
         """
         return cast_like(sharp, self.image.dtype) if self.rgb else sharp
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from napari.components import ViewerModel
 from napari.layers import Image
 
@@ -10,6 +14,10 @@ from napari_selfdeblur._napari.kernel_choice import GivenKernel
 from napari_selfdeblur._napari.layers import read_source
 from napari_selfdeblur._napari.worker import StopFlag
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
+
+if TYPE_CHECKING:
+    from napari_selfdeblur.run.events import Progress
+    from napari_selfdeblur.run.result import DeblurResult, RestoreResult
 
 __all__ = ["MIN_PREVIEW_SECONDS", "deblur_job", "restore_job"]
 
@@ -35,7 +43,7 @@ def deblur_job(
     source = read_source(layer)
     interval = max(MIN_PREVIEW_SECONDS, preview_seconds)
 
-    def work(stop: StopFlag):  # type: ignore[no-untyped-def]
+    def work(stop: StopFlag) -> Generator[Progress, None, DeblurResult]:
         # Here and not above: this import loads torch.
         from napari_selfdeblur import api
 
@@ -63,13 +71,15 @@ def restore_job(
     """
     source = read_source(layer)
 
-    def work(stop: StopFlag):  # type: ignore[no-untyped-def]
+    def work(stop: StopFlag) -> RestoreResult:
         # Here and not above: this import loads torch.
         from napari_selfdeblur.run import restoration
 
-        return restoration.run_restoration(
+        result = restoration.run_restoration(
             source.image, kernel.pixels, config, rgb=source.rgb, stop=stop
         )
+        named = {**result.record.kernel, "name": kernel.name}
+        return replace(result, record=replace(result.record, kernel=named))
 
     name = f"{source.name} restored ({config.restoration})"
     return Job(viewer, source, config, work, name=name, notify=notify)
