@@ -99,17 +99,16 @@ def read_inputs(image: Path, roi: str | None, truth: Path | None) -> Inputs:
     from napari_selfdeblur.compare.ground_truth import GroundTruth
     from napari_selfdeblur.io.files import read_image
 
-    source, origin = read_image(image), {"name": image.name}
-    known = None if truth is None else read_image(truth).array
+    source, origin = read_image(image), dict[str, Any](name=image.name)
+    shape, region = source.array.shape, (slice(None), slice(None))
     if roi is not None:
-        region = parse_roi(roi, source.array.shape)
-        if known is not None and known.shape[:2] == source.array.shape[:2]:
-            known = known[region]
+        region = parse_roi(roi, shape)
         source = replace(source, array=source.array[region])
-        origin |= {"roi": [[part.start, part.stop] for part in region]}
+        origin["roi"] = [[part.start, part.stop] for part in region]
     if truth is None:
         return Inputs(source, origin)
-    against = GroundTruth(known, source.array)
+    known = read_image(truth).array
+    against = GroundTruth(known[region] if known.shape[:2] == shape[:2] else known, source.array)
     # Measured before the run: an image too small to be compared is refused while nothing is lost.
     return Inputs(source, origin, against, truth.name, against.psnr(source.array))
 
