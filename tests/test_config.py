@@ -14,9 +14,43 @@ from napari_selfdeblur.presets import PRESETS
 
 # What version 0.1 wrote for its preset fast; draft differed as `OLD_DRAFT` says.
 OLD_FAST: dict[str, Any] = {
-OLD_DICT
+    "name": "fast",
+    "kernel_size": [13, 17],
+    "iterations": 750,
+    "optimiser": "joint",
+    "image_generator": "skip",
+    "kernel_generator": "fcn",
+    "loss": "mse_then_ssim",
+    "loss_switch": 0.2,
+    "tv_weight": 0.0,
+    "lr_image": 0.01,
+    "lr_kernel": 0.0003,
+    "lr_milestones": [0.4, 0.6, 0.8],
+    "lr_decay": 0.5,
+    "code_noise": 0.001,
+    "channels": 64,
+    "skip_channels": 16,
+    "code_channels": 8,
+    "scales": 5,
+    "non_local": False,
+    "draft_first": True,
+    "restoration": "sparse",
+    "restoration_share": 0.75,
+    "device": "auto",
+    "precision": "auto",
+    "runtime": "optimised",
+    "seed": 5,
 }
-OLD_DRAFT = OLD_FAST | OLDD
+OLD_DRAFT = OLD_FAST | {
+    "name": "draft",
+    "iterations": 4,
+    "optimiser": "classical",
+    "lr_kernel": 0.0001,
+    "channels": 128,
+    "non_local": True,
+    "draft_first": False,
+    "restoration_share": 1.0,
+}
 
 
 @pytest.mark.parametrize("name", PRESETS)

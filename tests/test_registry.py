@@ -1,43 +1,52 @@
-import sys
-import types
+"""Names lead to code, and one line adds a name."""
 
-import numpy as np
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
-import torch
-from torch import nn
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.numerics.solvers.networks import JointOptimiser, iterate
 
 REGISTRIES = {
+    "solvers": registry.SOLVERS,
     "image_generator": registry.IMAGE_GENERATORS,
     "kernel_generator": registry.KERNEL_GENERATORS,
-    "optimiser": registry.OPTIMISERS,
-    "method": registry.RESTORATIONS,
+    "restoration": registry.RESTORATIONS,
 }
+NAMES = [(field, name) for field, entries in REGISTRIES.items() for name in entries]
 
 
-@pytest.mark.parametrize(
-    ("field", "name"), [(field, name) for field, names in REGISTRIES.items() for name in names]
-)
-def test_every_name_leads_somewhere(field, name):
-    """Each registered path names something that can be called."""
-    assert callable(registry.load(field, name, REGISTRIES[field]))
+@pytest.mark.parametrize(("field", "name"), NAMES)
+def test_every_name_leads_somewhere(field: str, name: str) -> None:
+    """Each registered path names something that can be called, and says what it is."""
+    assert callable(registry.load(name, REGISTRIES[field]))
+    assert REGISTRIES[field][name].title
 
 
-def test_unknown_name_lists_the_known():
+@pytest.mark.parametrize(("field", "name"), NAMES)
+def test_every_name_can_be_set(field: str, name: str) -> None:
+    """Each registered name is an allowed value of its setting."""
+    value = getattr(SelfDeblurConfig().replace(**{field: name}), field)
+    assert value in (name, (name,))
+
+
+def test_unknown_name_lists_the_known() -> None:
     """An unknown name is an error that lists what there is."""
-    with pytest.raises(
-        ConfigError, match=r"optimiser must be one of joint, alternating, classical, got 'x'"
-    ):
-        registry.load("optimiser", "x", registry.OPTIMISERS)
+    with pytest.raises(ConfigError, match="unknown name 'x'; known: edges, joint, alternating"):
+        registry.load("x", registry.SOLVERS)
 
+
+MODULE = """
+import torch
+from torch import nn
 
 class Gaussian(nn.Module):
-    """The example of docs/adding-a-network.md."""
-
     code_shape = (2,)
 
     def __init__(self, kernel_size):
@@ -51,17 +60,42 @@ class Gaussian(nn.Module):
         logits = -((rows[:, None] / widths[0]) ** 2) - (columns / widths[1]) ** 2
         return torch.softmax(logits.flatten(), dim=0).view(self.kernel_size)
 
+def gaussian(config):
+    return Gaussian(config.kernel_size)
 
-def test_a_network_is_added_by_one_line(monkeypatch):
-    """One registry line makes a new kernel generator valid in a configuration and run."""
-    module = types.ModuleType("somebodys_network")
-    module.gaussian = lambda config: Gaussian(config.kernel_size)
-    monkeypatch.setitem(sys.modules, "somebodys_network", module)
-    monkeypatch.setitem(registry.KERNEL_GENERATORS, "gaussian", "somebodys_network:gaussian")
-    config = SelfDeblurConfig(
-        kernel_generator="gaussian", kernel_size=7, iterations=2, channels=8, device="cpu"
+def half(y, k, **options):
+    return y / 2
+"""
+SCRIPT = """
+import numpy as np
+from napari_selfdeblur import registry
+from napari_selfdeblur.registry import Entry
+registry.KERNEL_GENERATORS["gaussian"] = Entry("somebodys_module:gaussian", "a Gaussian")
+registry.RESTORATIONS["half"] = Entry("somebodys_module:half", "half as bright")
+
+from napari_selfdeblur import SelfDeblurConfig, deblur
+config = SelfDeblurConfig(
+    kernel_generator="gaussian", restoration="half", kernel_size=7, iterations=2, channels=8,
+    non_local=False, device="cpu",
+)
+image = np.random.default_rng(0).random((30, 30), dtype=np.float32)
+result = deblur(image, config=config)
+np.testing.assert_allclose(result.kernel, result.kernel[::-1, ::-1], atol=1e-6)
+np.testing.assert_allclose(result.sharp, image / 2, atol=1e-6)
+"""
+
+
+def test_a_name_is_added_by_one_line(tmp_path: Path) -> None:
+    """A registry line makes a new kernel network or restoration valid in settings, and it runs.
+
+    In a fresh interpreter: the settings take their choices from the registry when imported.
+    """
+    (tmp_path / "somebodys_module.py").write_text(MODULE, encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
     )
-    y = np.random.default_rng(0).random((30, 30), dtype=np.float32)
-    *_, last = iterate(JointOptimiser(y, config))
-    assert last.kernel.shape == (7, 7)
-    np.testing.assert_allclose(last.kernel, last.kernel[::-1, ::-1], atol=1e-6)
+    assert done.returncode == 0, done.stderr

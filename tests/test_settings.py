@@ -183,7 +183,9 @@ def values_of(kind: Setting) -> st.SearchStrategy[Any]:
 
 
 FIELDS = [
-    (settings, field) for settings in (SelfDeblurConfig, RestoreConfig) for field in settings.kinds()
+    (settings, field)
+    for settings in (SelfDeblurConfig, RestoreConfig)
+    for field in settings.kinds()
 ]
 
 

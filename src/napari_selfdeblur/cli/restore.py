@@ -54,9 +54,7 @@ def restore(
     with stopped_by_interrupt() as stop:
         result = run_restoration(source.array, k, config, rgb=source.rgb, stop=stop)
     record = result.record
-    record = replace(
-        record, image={**record.image, **inputs.origin}, command=command_line(context)
-    )
+    record = replace(record, image={**record.image, **inputs.origin}, command=command_line(context))
     outputs.image("restored", result.sharp, inputs, dtype, rgb=source.rgb)
     outputs.text("record", record.to_json())
     values: dict[str, Any] = {**config.to_dict(), "status": record.status}
