@@ -13,22 +13,11 @@ import typer
 from napari_selfdeblur.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_selfdeblur.compare.ground_truth import GroundTruth
     from napari_selfdeblur.io.files import ImageFile
-
-__all__ = [
-    "Dtype",
-    "Image",
-    "Inputs",
-    "Json",
-    "Output",
-    "Quiet",
-    "Roi",
-    "StoredDtype",
-    "Truth",
-    "parse_roi",
-    "read_inputs",
-]
 
 
 class Dtype(StrEnum):
@@ -68,13 +57,11 @@ class Inputs:
     Attributes
     ----------
     source : ImageFile
-        Blurred image, its region where one was asked for.
+        Blurred image, cropped to the region where one was asked for.
     origin : dict
-        Where it comes from, for the record: its name and region.
+        Its name and region, for the record.
     truth : GroundTruth or None
-        Known sharp image of the same region.
-    truth_name : str
-        Name of its file.
+        Known sharp image of the same region, from the file `truth_name`.
     psnr : float or None
         PSNR in dB of the blurred image against it.
     """
@@ -84,6 +71,12 @@ class Inputs:
     truth: GroundTruth | None = None
     truth_name: str = ""
     psnr: float | None = None
+
+    def psnr_of(self, sharp: NDArray[np.float32]) -> tuple[float, float] | None:
+        """Return the PSNR in dB before and after, None without a known sharp image."""
+        if self.truth is None or self.psnr is None:
+            return None
+        return self.psnr, self.truth.psnr(sharp)
 
 
 def read_inputs(image: Path, roi: str | None, truth: Path | None) -> Inputs:
