@@ -5,7 +5,8 @@
 Each case runs once with each checkout, in a process of its own with one thread, and the arrays
 are compared: equal bit for bit, or the largest difference of kernel and image and the PSNR of
 either. The plain path (runtime "reference") has no reordered arithmetic: there the networks'
-runs should be equal whatever was changed in the fast path. Works with checkouts from before and after the settings were renamed.
+runs should be equal whatever was changed in the fast path. Works with checkouts from before and
+after the settings were renamed.
 """
 
 from __future__ import annotations
