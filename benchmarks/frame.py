@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.published import authors_psnr, method_of
-from benchmarks.results import row_key
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.presets import PRESETS
@@ -28,24 +27,20 @@ __all__ = [
 FAILURES = (2.0, 3.0)
 """Error ratios (sums of squares) above which a result counts as failed (Levin et al. 2009)."""
 RESULT = "the result"
-CONFIGURATION = ["dataset", "method", "settings", "seed", "device"]
-"""Columns that are equal for rows of one configuration."""
+CONFIGURATION = ["dataset", "method", "settings", "seed", "device", "file"]
+"""Columns that are equal for rows of one configuration, measured by one version into one file."""
 
 
 def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a line for each image that rows of blind runs and known kernels hold.
 
-    Speed is left out, and a row that is there twice is taken once. Columns: those of
+    Speed is left out. Columns: those of
     `CONFIGURATION`; ``own``, whether the configuration is the paper's; ``test``, the test image;
     ``output``, the result or a restoration with its kernel; ``psnr``, ``blurred``, ``authors``
     (dB), ``ssim``, ``squares`` and ``spectral`` (error ratios), ``seconds``: None where there
     are none; ``row``, the row itself; and more of it.
     """
-    kept: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for row in rows:
-        if row["kind"] != "speed":
-            kept.setdefault((row_key(row), str(row.get("device"))), row)
-    lines = [line for row in kept.values() for line in _lines(row)]
+    lines = [line for row in rows if row["kind"] != "speed" for line in _lines(row)]
     table = pd.DataFrame(lines)
     return table.sort_values(["image", "kernel"], kind="stable") if lines else table
 
@@ -65,6 +60,7 @@ def _lines(row: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         "kind": row["kind"],
         "seed": row.get("seed", 0),
         "device": str(row.get("device") or ""),
+        "file": row.get("file", ""),
         "test": f"{row['image']}_{row['kernel']}",
         "category": row.get("category"),
         "blurred": (row.get("blurred") or {}).get("psnr"),
