@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+
+from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -58,3 +61,17 @@ def test_pictures_of_the_readme_are_absolute() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)", readme)
     assert [picture for picture in pictures if not picture.startswith("https://")] == []
+
+
+def test_the_page_of_settings_is_current() -> None:
+    """docs/settings.md is what its script makes of the descriptions, every field in it."""
+    page = ROOT / "docs" / "settings.md"
+    spec = spec_from_file_location("make_settings", page.with_name("make_settings.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text = page.read_text(encoding="utf-8")
+    assert text == script.page(), "run python docs/make_settings.py"
+    for field in (*SelfDeblurConfig.kinds(), *RestoreConfig.kinds()):
+        assert f"| `{field}` |" in text

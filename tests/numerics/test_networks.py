@@ -31,7 +31,7 @@ def parameters(network: nn.Module) -> int:
 def test_networks_have_the_published_number_of_weights():
     """About 2.4 M weights in G_x and 0.6 M in G_k at 21 x 21."""
     g_x = build(lambda: skip_image_generator(OFFICIAL, (275, 275)), seeded())
-    g_k = build(lambda: registry.load("k", "fcn", registry.KERNEL_GENERATORS)(OFFICIAL), seeded())
+    g_k = build(lambda: registry.load("fcn", registry.KERNEL_GENERATORS)(OFFICIAL), seeded())
     assert parameters(g_x) == pytest.approx(2.4e6, rel=0.03)
     # 200 x 1000 + 1000 and 1000 x 441 + 441.
     assert parameters(g_k) == 201_000 + 441_441
@@ -63,7 +63,7 @@ def test_image_generator_keeps_any_size_and_range(size):
 def test_kernels_are_non_negative_and_sum_to_one(name, kernel_size):
     """Every kernel generator's output is a kernel: k >= 0, sum k = 1, of the asked size."""
     config = SMALL.replace(kernel_generator=name, kernel_size=kernel_size)
-    make = registry.load("kernel_generator", name, registry.KERNEL_GENERATORS)
+    make = registry.load(name, registry.KERNEL_GENERATORS)
     network = build(lambda: make(config), seeded())
     k = network(uniform_code(network.code_shape, seeded()))
     assert k.shape == kernel_size
