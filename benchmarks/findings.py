@@ -10,8 +10,6 @@ import pandas as pd
 from benchmarks.frame import CONFIGURATION, RESULT, figures, markdown, number, settings_of
 from napari_selfdeblur.run.record import RunRecord
 
-__all__ = ["TITLES", "findings"]
-
 TITLES = {"levin": "Levin et al. 2009", "lai": "Lai et al. 2016"}
 
 Line = dict[str, Any]

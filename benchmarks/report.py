@@ -25,8 +25,6 @@ from benchmarks.published import PUBLISHED, authors_psnr, method_of
 from benchmarks.results import Results, read_json
 from napari_selfdeblur.run.record import RunRecord
 
-__all__ = ["render"]
-
 _NOTES = """\
 PSNR in dB and SSIM are taken as the data sets' protocol has it: the sharp image without 15 pixels
 on each side, the result at the best of all shifts within 10 pixels in steps of 1/4. Error ratios
@@ -47,16 +45,10 @@ def render(
     home: Path = Path(),
     command: str = "python -m benchmarks report",
 ) -> str:
-    """Return the report on some results files, Markdown ending in a newline.
+    """Return the report (Markdown) on results of benchmarks and records of single runs.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Results of benchmarks, and records of single runs (STEM_record.json).
-    figure : sequence of str
-        Pictures put at the end, found from `home`, the folder of the report.
-    command : str
-        What made the report.
+    Pictures of `figure` are put at the end, found from `home`, the folder of the report;
+    `command` is what made it.
 
     Raises
     ------
@@ -97,7 +89,8 @@ def _dataset(dataset: str, table: pd.DataFrame) -> list[str]:
             parts += [f"### {title}", markdown(map(_wide, lines))]
     if blind.category.notna().any():
         lines = figures(blind, [*CONFIGURATION, "output", "category"]).to_dict("records")
-        parts += ["### By category", markdown(_by_category(lines))]
+        cells = ({"category": line["category"]} | _wide(line) for line in lines)
+        parts += ["### By category", markdown(cells)]
     for (_, method, *words), group in blind.groupby(CONFIGURATION, sort=False):
         words[1] = f"seed {words[1]}"
         title = f"### {method}: {', '.join(filter(None, words))}"
@@ -148,16 +141,6 @@ def _beside_cells(method: str, source: str, images: int, line: Mapping[str, Any]
         "SSIM": number(line.get("ssim"), 4),
         "ratio, spectral": number(line.get("spectral"), 4),
     }
-
-
-def _by_category(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for line in lines:
-        key = tuple(line[name] for name in (*CONFIGURATION, "output"))
-        named = {name: line[name] for name in ("method", "settings", "seed", "output")}
-        cell = f"{number(line['psnr'], 2) or '-'} / {number(line['ssim'], 4) or '-'}"
-        found.setdefault(key, named)[f"{line['category']}, PSNR / SSIM"] = cell
-    return list(found.values())
 
 
 def _tests(group: pd.DataFrame) -> Iterable[dict[str, Any]]:

@@ -7,8 +7,6 @@ from typing import Any
 
 from benchmarks.frame import config_of, markdown, number
 
-__all__ = ["sections"]
-
 _NOTES = """\
 Each measurement has a process of its own. Steps of all paths on one image size are timed in
 turn, over and over, each after one of its own kind that is not timed; a ratio is the median of the

@@ -183,8 +183,9 @@ def test_lai_has_its_categories(tmp_path):
         for name, psnr in (("manmade", 20.0), ("text", 24.0))
     ]
     text = render([written(tmp_path, rows)])
-    found = cells(section(text, "By category"), "SelfDeblur (joint)")
-    assert found[-2:] == ["20.00 / 0.9000", "24.00 / 0.9000"]
+    table = section(text, "By category")
+    assert cells(table, "manmade", "SelfDeblur (joint)")[6] == "20.00"
+    assert cells(table, "text", "SelfDeblur (joint)")[6] == "24.00"
     assert cells(text, "SelfDeblur (joint)", "Ren et al. 2020")[3] == "20.97"
 
 
