@@ -4,7 +4,9 @@
 
 Each case runs once with each checkout, in a process of its own with one thread, and the arrays
 are compared: equal bit for bit, or the largest difference of kernel and image and the PSNR of
-either. Works with checkouts from before and after the settings were renamed.
+either. The plain path (runtime "reference") has no reordered arithmetic: there the networks'
+runs should be equal whatever was changed in the fast path. Works with checkouts from before and
+after the settings were renamed.
 """
 
 from __future__ import annotations
@@ -25,9 +27,27 @@ CASES = {
     "draft": {"preset": "draft"},
     "networks of fast, 60 steps": {"preset": "fast", "iterations": 60, "networks_only": True},
     "fast, 60 steps": {"preset": "fast", "iterations": 60},
+    "networks of fast, plain path, 60 steps": {
+        "preset": "fast",
+        "iterations": 60,
+        "networks_only": True,
+        "runtime": "reference",
+    },
     "official, 60 steps": {"preset": "official", "iterations": 60},
+    "official, plain path, 60 steps": {
+        "preset": "official",
+        "iterations": 60,
+        "runtime": "reference",
+    },
     "paper, 60 steps": {"preset": "paper", "iterations": 60},
+    "paper, plain path, 60 steps": {"preset": "paper", "iterations": 60, "runtime": "reference"},
     "alternating, 40 steps": {"preset": "official", "iterations": 40, "alternating": True},
+    "alternating, plain path, 40 steps": {
+        "preset": "official",
+        "iterations": 40,
+        "alternating": True,
+        "runtime": "reference",
+    },
     "restoration sparse": {"restoration": "sparse"},
     "restoration hyper_laplacian": {"restoration": "hyper_laplacian"},
     "restoration saturated": {"restoration": "saturated"},
@@ -53,8 +73,7 @@ else:
     config = sd.SelfDeblurConfig.preset(case["preset"])
     renamed = "solvers" in {f.name for f in dataclasses.fields(config)}
     changes = {"kernel_size": sample.kernel.shape, "device": "cpu"}
-    if "iterations" in case:
-        changes["iterations"] = case["iterations"]
+    changes |= {name: case[name] for name in ("iterations", "runtime") if name in case}
     if case.get("alternating"):
         changes |= {"solvers": ("alternating",)} if renamed else {"optimiser": "alternating"}
     if case.get("networks_only"):
