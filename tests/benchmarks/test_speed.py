@@ -246,3 +246,14 @@ def test_wrong_values_say_what_is_right(options, message):
         tasks("step", **options)
     with pytest.raises(ConfigError, match="measure must be some of import, step, memory"):
         tasks("luck")
+
+
+def test_a_whole_run_ends_with_its_result():
+    """The last preview is the result, at a time inside the run."""
+    config = SelfDeblurConfig.preset("official").replace(
+        **SMALL, iterations=3, kernel_size=5, restoration="sparse", device="cpu"
+    )
+    row = speed.watched_run(motion_blurred_photograph(64), config)
+    seconds, psnr = row["trace"][-1]
+    assert psnr == row["psnr"]
+    assert 0 < seconds <= row["seconds"]
