@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from napari.settings import get_plugin_settings
 from napari.viewer import Viewer
+from napari_selfdeblur._napari.devices import FoundDevices, find_devices
 from npe2 import PluginManager, PluginManifest
 from superqt.utils import WorkerBase
 
 import napari_selfdeblur
 from napari_selfdeblur._napari import preferences, widget
-from napari_selfdeblur._napari.devices import FoundDevices, find_devices
 from napari_selfdeblur._napari.job import DeblurJob
 from napari_selfdeblur._napari.menu import open_with_active_layer
 from napari_selfdeblur._napari.preferences import PLUGIN, Preferences, read_preferences
