@@ -239,7 +239,7 @@ def test_a_busy_viewer_piles_up_nothing(fake_run, job: Job) -> None:
     seen = []
     job.progressed.connect(seen.append)
     job.start()
-    while fake_run.steps < 50:
+    while fake_run.steps < 51:
         time.sleep(0.01)
     fake_run.finish.set()
     job.wait(5)
