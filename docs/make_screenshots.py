@@ -7,50 +7,98 @@ with ``QT_QPA_PLATFORM=xcb``.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import napari
 from qtpy.QtTest import QTest
 
+from napari_selfdeblur.io.files import write_tiff
+from napari_selfdeblur.io.samples import motion_blurred_photograph
+
 PLUGIN = "napari-selfdeblur"
+DEBLUR, RESTORE = "SelfDeblur", "Restore with a known kernel"
 KERNEL_SIZE = 17
 
 
 def main() -> None:
-    """Run, and take one picture during the run and one of its result."""
+    """Take one picture during a blind run, one of its result, and one of a restoration."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "images")
+    parser.add_argument("--preset", default="fast")
     parser.add_argument("--iterations", type=int, default=750)
     parser.add_argument("--early", type=int, default=60, help="step of the first picture")
+    parser.add_argument("--theme", default="dark", choices=["dark", "light"])
+    parser.add_argument("--size", type=int, nargs=2, default=(1300, 800))
+    parser.add_argument("--only", choices=["deblur", "restore"])
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    if options.only != "restore":
+        blind(options)
+    if options.only != "deblur":
+        known(options)
 
-    viewer = napari.Viewer(show=True)
-    viewer.open_sample(PLUGIN, "motion_blurred_photograph")
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "SelfDeblur")
-    viewer.window.resize(1300, 800)
-    widget.form.fields["kernel_size"].setValue(KERNEL_SIZE)
-    widget.form.fields["iterations"].setValue(options.iterations)
-    while widget.form.fields["device"].count() < 2 or not widget.run_button.isEnabled():
-        QTest.qWait(100)
-    widget.run_button.click()
 
-    while widget.job.running and widget.panel.bar.value() < options.early:
-        QTest.qWait(50)
+def blind(options: argparse.Namespace) -> None:
+    """Deblur the sample: running.png and finished.png."""
+    viewer, panel = opened(options, DEBLUR)
+    panel.form.show({"kernel_size": (KERNEL_SIZE, KERNEL_SIZE)})
+    panel.preset.value = options.preset
+    panel.form.show({"iterations": options.iterations})
+    wait(lambda: panel.run_button.enabled and "GiB" in panel.cost.value)
+    panel.run_button.native.click()
+    job = panel.job
+    wait(lambda: not job.running or panel.status.stage.text().startswith("Networks"))
+    wait(lambda: not job.running or panel.status.bar.value() >= options.early)
     take(viewer, options.folder / "running.png")
-    while widget.job.running:
-        QTest.qWait(200)
+    wait(lambda: not job.running)
     QTest.qWait(8000)  # until the notification of the end is gone
     take(viewer, options.folder / "finished.png")
-    print(widget.message.text())
+    print(panel.status.message.text())
     viewer.close()
 
 
-def take(viewer: napari.Viewer, path: Path) -> None:
-    """Save the whole window; the waits let Qt lay it out and the canvas draw."""
+def known(options: argparse.Namespace) -> None:
+    """Restore the sample with its true kernel: restore.png."""
+    viewer, panel = opened(options, RESTORE)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "camera-shake.tif"
+        write_tiff(path, motion_blurred_photograph().kernel)
+        panel.kernel_choice.file.value = path
+        wait(lambda: panel.run_button.enabled)
+        panel.run_button.native.click()
+        wait(lambda: not panel.job.running)
+    QTest.qWait(8000)
+    viewer.canvas.grid.enabled = True
+    viewer.canvas.grid.stride = 1
+    viewer.reset_view()
+    take(viewer, options.folder / "restore.png")
+    print(panel.status.message.text())
+    viewer.close()
+
+
+def opened(options: argparse.Namespace, name: str) -> tuple[napari.Viewer, object]:
+    """Return a window with the sample, and the panel called `name` in it."""
+    viewer = napari.Viewer(show=True)
+    viewer.theme = options.theme
+    viewer.open_sample(PLUGIN, "motion_blurred_photograph")
+    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+    viewer.window.resize(*options.size)
     QTest.qWait(500)
     viewer.reset_view()
-    QTest.qWait(300)
+    return viewer, panel
+
+
+def wait(until: Callable[[], bool]) -> None:
+    """Let Qt work until something is so."""
+    while not until():
+        QTest.qWait(50)
+
+
+def take(viewer: napari.Viewer, path: Path) -> None:
+    """Save the whole window; the wait lets Qt lay it out and the canvas draw."""
+    QTest.qWait(800)
     viewer.screenshot(str(path), canvas_only=False, flash=False)
 
 

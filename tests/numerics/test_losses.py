@@ -83,3 +83,13 @@ def test_paper_objective_is_squared_error_plus_weighted_tv():
     for t in (0, 9):
         expected = mse(blurred, y) + 0.25 * total_variation(x)
         assert term(t, blurred, x).item() == pytest.approx(expected.item())
+
+
+def test_ssim_is_built_only_where_it_is_used():
+    """The objective of a run on the squared error alone holds no SSIM; others do."""
+    config = SelfDeblurConfig.preset("official").replace(iterations=10)
+    built = {
+        loss: DataTerm(image(), config.replace(loss=loss), 0.0).ssim is not None
+        for loss in ("mse", "ssim", "mse_then_ssim")
+    }
+    assert built == {"mse": False, "ssim": True, "mse_then_ssim": True}

@@ -2,11 +2,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
-from napari_selfdeblur.numerics.networks.skip import BatchNorm, NonLocal, skip_image_generator
+from napari_selfdeblur.numerics.networks.skip import (
+    BatchNorm,
+    NonLocal,
+    conv_1x1,
+    skip_image_generator,
+)
 from napari_selfdeblur.numerics.networks.upsample import conv_of_upsampled
 
 OFFICIAL = SelfDeblurConfig.preset("official")
@@ -24,7 +31,7 @@ def parameters(network: nn.Module) -> int:
 def test_networks_have_the_published_number_of_weights():
     """About 2.4 M weights in G_x and 0.6 M in G_k at 21 x 21."""
     g_x = build(lambda: skip_image_generator(OFFICIAL, (275, 275)), seeded())
-    g_k = build(lambda: registry.load("k", "fcn", registry.KERNEL_GENERATORS)(OFFICIAL), seeded())
+    g_k = build(lambda: registry.load("fcn", registry.KERNEL_GENERATORS)(OFFICIAL), seeded())
     assert parameters(g_x) == pytest.approx(2.4e6, rel=0.03)
     # 200 x 1000 + 1000 and 1000 x 441 + 441.
     assert parameters(g_k) == 201_000 + 441_441
@@ -56,7 +63,7 @@ def test_image_generator_keeps_any_size_and_range(size):
 def test_kernels_are_non_negative_and_sum_to_one(name, kernel_size):
     """Every kernel generator's output is a kernel: k >= 0, sum k = 1, of the asked size."""
     config = SMALL.replace(kernel_generator=name, kernel_size=kernel_size)
-    make = registry.load("kernel_generator", name, registry.KERNEL_GENERATORS)
+    make = registry.load(name, registry.KERNEL_GENERATORS)
     network = build(lambda: make(config), seeded())
     k = network(uniform_code(network.code_shape, seeded()))
     assert k.shape == kernel_size
@@ -110,7 +117,15 @@ def test_code_is_uniform_up_to_a_tenth():
 
 
 @pytest.mark.parametrize(
-    ("small", "size"), [((8, 7), (16, 13)), ((5, 4), (9, 8)), ((2, 1), (3, 2))]
+    ("small", "size"),
+    [
+        ((8, 7), (16, 13)),
+        ((5, 4), (9, 8)),
+        ((4, 5), (7, 9)),
+        ((2, 1), (3, 2)),
+        ((2, 2), (3, 3)),
+        ((1, 1), (2, 2)),
+    ],
 )
 def test_filtering_before_upsampling_is_the_same(small, size):
     """Value and every gradient equal those of: upsample, crop, join, normalise, reflect, filter."""
@@ -128,6 +143,50 @@ def test_filtering_before_upsampling_is_the_same(small, size):
     torch.testing.assert_close(got, wanted)
     weights = torch.randn(wanted.shape, **options)
     inputs = (deep, skip, *norm.parameters(), *conv.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad((got * weights).sum(), inputs),
+        torch.autograd.grad((wanted * weights).sum(), inputs),
+    )
+
+
+class LargestTensor(TorchDispatchMode):
+    """Records the elements of the largest tensor that any operation returns."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, torch.Tensor):
+                self.elements = max(self.elements, value.numel())
+        return result
+
+
+def test_upsampling_needs_no_matrix_of_an_axis():
+    """Forward and backward, no tensor has more elements than twice the upsampled image.
+
+    A matrix over the pixels of the long axis would have 256 times as many.
+    """
+    n, random = 2048, seeded()
+    deep = torch.rand(1, 2, 2, n, generator=random, requires_grad=True)
+    skip = torch.rand(1, 2, 4, 2 * n, generator=random, requires_grad=True)
+    norm, conv = build(lambda: BatchNorm(4), random), build(lambda: nn.Conv2d(4, 2, 3), random)
+    with LargestTensor() as largest:
+        conv_of_upsampled(deep, skip, norm, conv).sum().backward()
+    assert largest.elements >= skip.numel()
+    assert largest.elements <= 2 * skip.numel()
+
+
+@pytest.mark.parametrize("out_channels", [1, 3])
+def test_pointwise_convolution_is_the_same_with_channels_last(out_channels):
+    """Value and every gradient equal those of the convolution, and the layout is kept."""
+    options = {"dtype": torch.float64, "generator": seeded()}
+    conv = build(lambda: nn.Conv2d(4, out_channels, 1), seeded()).double()
+    z = torch.randn(1, 4, 5, 6, **options).to(memory_format=torch.channels_last).requires_grad_()
+    wanted, got = conv(z), conv_1x1(z, conv)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(got, wanted)
+    inputs, weights = (z, *conv.parameters()), torch.randn(wanted.shape, **options)
     torch.testing.assert_close(
         torch.autograd.grad((got * weights).sum(), inputs),
         torch.autograd.grad((wanted * weights).sum(), inputs),

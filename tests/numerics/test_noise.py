@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -95,15 +96,31 @@ def test_float32_and_integers_are_taken():
     assert noise_sigma(y.astype(np.uint8)) == pytest.approx(expected)
 
 
-def test_bands_are_those_of_the_dct():
-    """The variances are those of the 63 two-dimensional DCT-II bands computed by scipy."""
-    y = np.random.default_rng(0).random((13, 12))
+@pytest.mark.parametrize("shape", [(13, 12), (8, 9), (2 * noise._STRIP + 12, 10)])
+def test_bands_are_those_of_the_dct(shape):
+    """The moments are those of the 63 two-dimensional DCT-II bands of all windows by scipy.
+
+    However many strips the image has.
+    """
+    y = np.random.default_rng(0).random(shape)
     patches = np.lib.stride_tricks.sliding_window_view(y, (8, 8))
     bands = dctn(patches, axes=(2, 3), norm="ortho").swapaxes(2, 3).reshape(-1, 64)[:, 1:]
     v, kurtosis = noise._band_moments(y)
     np.testing.assert_allclose(v, bands.var(0), rtol=1e-10)
     fourth = ((bands - bands.mean(0)) ** 4).mean(0)
     np.testing.assert_allclose(kurtosis, fourth / bands.var(0) ** 2, rtol=1e-10)
+
+
+def test_the_memory_taken_is_less_than_three_images():
+    """However tall an image is, its bands are never all in memory."""
+    y = np.random.default_rng(0).random((8192, 16))
+    tracemalloc.start()
+    try:
+        noise._band_moments(y)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * y.nbytes
 
 
 def test_the_fit_recovers_its_model_despite_outliers():

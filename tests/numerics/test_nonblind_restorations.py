@@ -17,7 +17,7 @@ NAMES = ("hyper_laplacian", "sparse", "saturated")
 
 @pytest.fixture(params=NAMES)
 def restoration(request):
-    return registry.load("method", request.param, registry.RESTORATIONS)
+    return registry.load(request.param, registry.RESTORATIONS)
 
 
 def motion(size: int = 9) -> np.ndarray:
@@ -29,7 +29,7 @@ def motion(size: int = 9) -> np.ndarray:
 
 
 def scene(kernel: np.ndarray, sigma: float = 0.0, size: int = 72) -> tuple[np.ndarray, ...]:
-    """Return x where y is seen, and y: a valid blur of a photograph, nothing known beyond it."""
+    """Return x where y is observed, and y: the valid part of a blurred photograph."""
     (kh, kw), rng = kernel.shape, np.random.default_rng(0)
     x = data.camera()[60 : 60 + size + kh - 1, 190 : 190 + size + kw - 1] / 255
     y = convolve2d(x, kernel, mode="valid") + sigma * rng.standard_normal((size, size))
@@ -61,7 +61,7 @@ def test_the_border_is_unknown_not_invented(restoration):
 
 
 def test_the_opposite_side_does_not_reach_over(restoration):
-    """What is seen at the right edge has under 1 % of its influence at the left one."""
+    """What is observed at the right edge has under 1 % of its influence at the left one."""
     k = motion()
     _, y = scene(k)
     other = y.copy()
@@ -146,11 +146,11 @@ def test_the_default_weight_suits_the_noise(restoration, sigma):
 
 
 def test_measured_noise_does_as_well_as_known(restoration):
-    """Without sigma the noise is measured: within 0.3 dB of being told it."""
+    """Without sigma the noise is measured: within 0.3 dB of the given sigma."""
     k = motion()
     x, y = scene(k, sigma=0.03)
-    measured, told = restoration(*tensors(y, k)), restoration(*tensors(y, k), sigma=0.03)
-    assert psnr(measured, x) == pytest.approx(psnr(told, x), abs=0.3)
+    measured, given = restoration(*tensors(y, k)), restoration(*tensors(y, k), sigma=0.03)
+    assert psnr(measured, x) == pytest.approx(psnr(given, x), abs=0.3)
 
 
 def test_bad_settings_are_refused(restoration):
@@ -168,3 +168,32 @@ def test_an_image_too_small_to_measure_says_so(restoration):
     with pytest.raises(ImageError, match="at least 8 x 8 pixels"):
         restoration(y, k)
     assert restoration(y, k, sigma=0.01).shape == (6, 6)
+
+
+class StopAfter:
+    """Becomes set when it has been asked so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+SETTING = {
+    "hyper_laplacian": "iterations",
+    "saturated": "iterations",
+    "sparse": "cg_iterations",
+}
+
+
+@pytest.mark.parametrize("done", [0, 3])
+def test_stopped_is_as_far_as_it_got(restoration, done):
+    """Stopped after some iterations, it returns what so many iterations give."""
+    y, k = tensors(scene(motion(), size=40)[1], motion())
+    options = {SETTING[restoration.__name__]: done}
+    if restoration.__name__ == "sparse":
+        options["rounds"] = 0
+    stopped = restoration(y, k, sigma=0.01, stop=StopAfter(done))
+    assert torch.equal(stopped, restoration(y, k, sigma=0.01, **options))

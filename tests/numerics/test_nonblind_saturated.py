@@ -10,8 +10,8 @@ from skimage.morphology import disk
 from skimage.restoration import richardson_lucy as skimage_richardson_lucy
 
 from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.numerics.blur import Blur
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
-from napari_selfdeblur.numerics.nonblind.operators import Blur
 from napari_selfdeblur.numerics.nonblind.saturated import (
     _curvature,
     _dilate,
@@ -35,7 +35,7 @@ def test_without_clipping_it_is_richardson_lucy():
     """Far from the border and from 1, steps with no prior are scikit-image's."""
     y = convolve2d(0.5 * photograph(), K, mode="valid")
     A = Blur.of(*(torch.from_numpy(a) for a in (y, K)))
-    start = torch.full(A.canvas, 0.5, dtype=torch.float64)
+    start = torch.full(A.padded, 0.5, dtype=torch.float64)
     x = richardson_lucy(A, torch.from_numpy(y), start, 0, 5, 1000, np.inf)
     expected = skimage_richardson_lucy(y, K, num_iter=5, clip=False)
     inner = (slice(22, -22), slice(22, -22))
@@ -47,7 +47,7 @@ def test_the_truth_is_a_fixed_point():
     rng = np.random.default_rng(0)
     y = torch.from_numpy(rng.random((20, 20)))
     A = Blur.of(y, torch.from_numpy(K))
-    x = torch.from_numpy(0.1 + 1.5 * rng.random(A.canvas))
+    x = torch.from_numpy(0.1 + 1.5 * rng.random(A.padded))
     t = A.forward(x)
     response = t - torch.log1p(torch.exp(50 * (t - 1))) / 50
     found = richardson_lucy(A, response, x, 0, 1, 50, np.inf)
@@ -118,7 +118,7 @@ def test_the_curvature_of_a_ramp_is_that_of_its_ends():
     """div(grad x / |grad x|) is 0 inside a ramp, +1 at its foot and -1 at its top."""
     y = torch.zeros(5, 6, dtype=torch.float64)
     A = Blur.of(y, torch.ones(1, 1))
-    x = torch.arange(6.0, dtype=torch.float64).expand(A.canvas[0], 6)
+    x = torch.arange(6.0, dtype=torch.float64).expand(A.padded[0], 6)
     expected = torch.tensor([1.0, 0, 0, 0, 0, -1], dtype=torch.float64).expand(5, 6)
     np.testing.assert_allclose(_curvature(x, A.inside(y.device))[:5], expected, atol=1e-5)
 

@@ -102,7 +102,7 @@ def test_infinite_psnr_survives() -> None:
 def test_losses_stay_on_one_line() -> None:
     """Thousands of losses do not make a record of thousands of lines."""
     text = _record(losses=tuple(0.5 for _ in range(5000))).to_json()
-    assert text.count("\n") < 100
+    assert text.count("\n") < 200
     assert text.endswith("}\n")
     assert len(json.loads(text)["losses"]) == 5000
 

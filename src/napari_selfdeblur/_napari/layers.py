@@ -1,4 +1,4 @@
-"""From a napari image layer to an array, and from arrays back to two result layers."""
+"""From a napari image layer to an array, and from arrays back to result layers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.io.images import cast_like
 
-__all__ = ["METADATA_KEY", "ResultLayers", "Source", "read_source"]
+__all__ = ["METADATA_KEY", "ResultLayers", "Source", "read_source", "refuse_stack"]
 
 METADATA_KEY = "selfdeblur"
 _KERNEL_COLORMAP = "inferno"
 _MARGIN = 0.04
+_PLACEMENT = ("scale", "rotate", "shear", "translate", "units", "axis_labels")
+_SHOWN = ("blending", "opacity", "gamma")
+_SHOWN_GREY = ("colormap", "contrast_limits")
+_SHOWN_IMAGE = ("interpolation2d", "interpolation3d")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +41,10 @@ class Source:
         Scale, rotation, shear, translation, affine, units and axis labels: the keywords
         that put an image where the layer is.
     appearance : dict
-        Colormap, and of a grey layer the contrast limits.
+        Keywords of blending, opacity and gamma.
+    image_appearance : dict
+        Keywords of the display that only an image of the same values can share: interpolation,
+        and of a grey layer colormap and contrast limits.
     """
 
     name: str
@@ -44,18 +52,39 @@ class Source:
     rgb: bool
     placement: dict[str, Any]
     appearance: dict[str, Any]
+    image_appearance: dict[str, Any]
 
     def beside(self) -> dict[str, Any]:
         """Return the placement of a layer to the right of this one, at the same pixel size."""
         height, width = self.image.shape[:2]
-        to_world = Affine(
-            scale=self.placement["scale"],
-            rotate=self.placement["rotate"],
-            shear=self.placement["shear"],
-            translate=self.placement["translate"],
-        )
+        linear = {name: self.placement[name] for name in ("scale", "rotate", "shear", "translate")}
         corner = (0.0, width + max(2.0, _MARGIN * max(height, width)))
-        return {**self.placement, "translate": np.asarray(to_world(corner))}
+        return {**self.placement, "translate": np.asarray(Affine(**linear)(corner))}
+
+    def as_shown(self, sharp: NDArray[np.float32]) -> NDArray[Any]:
+        """Return a result as its layer holds it: colour in the source's dtype, grey as float32.
+
+        napari displays colour by the dtype's range; a grey layer has contrast limits.
+        """
+        return cast_like(sharp, self.image.dtype) if self.rgb else sharp
+
+
+def refuse_stack(layer: Image) -> None:
+    """Raise unless `layer` is a 2-D image layer.
+
+    Raises
+    ------
+    ImageError
+        The message says how to get at one plane.
+    """
+    # Widgets are handed proxies of napari's objects, whose isinstance() answers all the same.
+    if not isinstance(layer, Image):
+        raise ImageError(f"{layer!r} is not an image layer; choose an image layer")
+    if layer.ndim != 2:
+        raise ImageError(
+            f"layer '{layer.name}' has {layer.ndim} dimensions, an image of 2 is needed; "
+            "split it with 'Split Stack' in the layer's context menu and choose one plane"
+        )
 
 
 def read_source(layer: Image) -> Source:
@@ -66,38 +95,22 @@ def read_source(layer: Image) -> Source:
     ImageError
         If `layer` is no image or has more than two dimensions.
     """
-    # Widgets are handed proxies of napari's objects, whose isinstance() answers all the same.
-    if not isinstance(layer, Image):
-        raise ImageError(f"{layer!r} is not an image layer; choose an image layer")
-    if layer.ndim != 2:
-        raise ImageError(
-            f"layer '{layer.name}' has {layer.ndim} dimensions, an image of 2 is needed; "
-            "split it with 'Split Stack' in the layer's context menu and choose one plane"
-        )
+    refuse_stack(layer)
     pixels = layer.data[0] if layer.multiscale else layer.data
-    appearance: dict[str, Any] = {}
-    if not layer.rgb:
-        appearance["colormap"] = layer.colormap.name
-        appearance["contrast_limits"] = tuple(layer.contrast_limits)
+    shown = _SHOWN_IMAGE if layer.rgb else (*_SHOWN_GREY, *_SHOWN_IMAGE)
+    placement = {name: _copied(getattr(layer, name)) for name in _PLACEMENT}
     return Source(
         name=layer.name,
         image=np.array(pixels),
         rgb=bool(layer.rgb),
-        placement={
-            "scale": np.array(layer.scale),
-            "rotate": np.array(layer.rotate),
-            "shear": np.array(layer.shear),
-            "translate": np.array(layer.translate),
-            "affine": np.array(layer.affine.affine_matrix),
-            "units": tuple(layer.units),
-            "axis_labels": tuple(layer.axis_labels),
-        },
-        appearance=appearance,
+        placement={**placement, "affine": np.array(layer.affine.affine_matrix)},
+        appearance={name: getattr(layer, name) for name in _SHOWN},
+        image_appearance={name: getattr(layer, name) for name in shown},
     )
 
 
 class ResultLayers:
-    """The layers ``NAME deblurred`` and ``NAME kernel`` of one run.
+    """The layers of one run: its image, and beside it the kernel where the run finds one.
 
     A layer that the user deletes during the run is left alone until `finish`, which puts it back:
     a finished result is never lost.
@@ -108,51 +121,54 @@ class ResultLayers:
         Where the layers go.
     source : Source
         The image they come from.
+    name : str
+        Name of the layer of the image.
     """
 
-    def __init__(self, viewer: ViewerModel, source: Source) -> None:
+    def __init__(self, viewer: ViewerModel, source: Source, name: str) -> None:
         self._viewer = viewer
         self._source = source
+        self._name = name
+        self._camera = _camera(viewer)
         self.sharp: Image | None = None
         self.kernel: Image | None = None
 
-    def show(self, sharp: NDArray[np.float32], kernel: NDArray[np.float32]) -> None:
-        """Show an estimate: make the two layers the first time, then change them in place.
+    def show(self, sharp: NDArray[np.float32], kernel: NDArray[np.float32] | None) -> None:
+        """Show an estimate: make the layers the first time, then change them in place.
 
         Parameters
         ----------
         sharp : ndarray of float32
             In the source's shape and value range.
-        kernel : ndarray of float32, (kh, kw)
+        kernel : ndarray of float32, (kh, kw), or None
             Its display runs from 0 to its largest value.
         """
-        if self.sharp is None or self.kernel is None:
-            self._add(sharp, kernel)
-            return
-        if self._present(self.sharp):
-            self.sharp.data = sharp
-        if self._present(self.kernel):
+        chosen = list(self._viewer.layers.selection)
+        if self.kernel is None and kernel is not None:
+            self._add_kernel(kernel)
+        elif self.kernel is not None and kernel is not None and self._present(self.kernel):
             self.kernel.data = kernel
             self.kernel.contrast_limits = _kernel_limits(kernel)
+        if self.sharp is None:
+            self._add_sharp(sharp)
+        elif self._present(self.sharp):
+            self.sharp.data = self._source.as_shown(sharp)
+        if chosen:
+            self._viewer.layers.selection = set(chosen)
 
     def finish(
         self,
         sharp: NDArray[np.float32],
-        kernel: NDArray[np.float32],
+        kernel: NDArray[np.float32] | None,
         metadata: dict[str, Any],
-    ) -> tuple[Image, Image]:
-        """Show the result with its record; put a layer that was deleted back. Return both."""
-        if self.sharp is None or not self._present(self.sharp):
+    ) -> None:
+        """Show the result with its record; put a layer that was deleted back."""
+        if self.sharp is not None and not self._present(self.sharp):
             self.sharp = None
-        if self.kernel is None or not self._present(self.kernel):
+        if self.kernel is not None and not self._present(self.kernel):
             self.kernel = None
-        if self.sharp is None or self.kernel is None:
-            self._add(sharp, kernel)
         self.show(sharp, kernel)
         self.annotate(metadata)
-        assert self.sharp is not None
-        assert self.kernel is not None
-        return self.sharp, self.kernel
 
     def annotate(self, metadata: dict[str, Any]) -> None:
         """Store `metadata` under ``layer.metadata["selfdeblur"]`` of the layers there are."""
@@ -160,32 +176,33 @@ class ResultLayers:
             if layer is not None:
                 layer.metadata[METADATA_KEY] = metadata
 
-    def _add(self, sharp: NDArray[np.float32], kernel: NDArray[np.float32]) -> None:
-        """Add those of the two layers that are None, keeping the user's selection."""
-        chosen = list(self._viewer.layers.selection)
+    def _add_sharp(self, sharp: NDArray[np.float32]) -> None:
         source = self._source
-        if self.kernel is None:
-            self.kernel = Image(
-                kernel,
-                name=f"{source.name} kernel",
-                rgb=False,
-                colormap=_KERNEL_COLORMAP,
-                contrast_limits=_kernel_limits(kernel),
-                interpolation2d="nearest",
-                **source.beside(),
-            )
-            self._viewer.add_layer(self.kernel)
-        if self.sharp is None:
-            self.sharp = Image(
-                sharp,
-                name=f"{source.name} deblurred",
-                rgb=source.rgb,
-                **source.placement,
-                **source.appearance,
-            )
-            self._viewer.add_layer(self.sharp)
-        if chosen:
-            self._viewer.layers.selection = set(chosen)
+        self.sharp = Image(
+            source.as_shown(sharp),
+            name=self._name,
+            rgb=source.rgb,
+            **source.placement,
+            **source.appearance,
+            **source.image_appearance,
+        )
+        self._viewer.add_layer(self.sharp)
+
+    def _add_kernel(self, kernel: NDArray[np.float32]) -> None:
+        self.kernel = Image(
+            kernel,
+            name=f"{self._source.name} kernel",
+            rgb=False,
+            colormap=_KERNEL_COLORMAP,
+            contrast_limits=_kernel_limits(kernel),
+            interpolation2d="nearest",
+            **self._source.beside(),
+            **{**self._source.appearance, "gamma": 1.0},
+        )
+        self._viewer.add_layer(self.kernel)
+        # A view that the user has moved during the run is the user's.
+        if _camera(self._viewer) == self._camera and not _in_view(self._viewer, self.kernel):
+            self._viewer.fit_to_view()
 
     def _present(self, layer: Image) -> bool:
         return layer in self._viewer.layers
@@ -193,3 +210,23 @@ class ResultLayers:
 
 def _kernel_limits(kernel: NDArray[np.float32]) -> tuple[float, float]:
     return 0.0, max(float(kernel.max()), float(np.finfo(np.float32).tiny))
+
+
+def _copied(value: Any) -> Any:
+    return np.array(value) if isinstance(value, np.ndarray) else tuple(value)
+
+
+def _camera(viewer: ViewerModel) -> tuple[float, ...]:
+    camera = viewer.scene.camera
+    return (*map(float, camera.center), float(camera.zoom))
+
+
+def _in_view(viewer: ViewerModel, layer: Image) -> bool:
+    """Whether the canvas shows the whole of a 2-D layer; in 3-D and in a grid that is napari's."""
+    if viewer.dims.ndisplay != 2 or viewer.canvas.grid.enabled:
+        return True
+    camera = viewer.scene.camera
+    half = np.array(viewer.canvas.size) / camera.zoom / 2
+    centre = np.array(camera.center[-2:])
+    low, high = np.asarray(layer.extent.world)[:, -2:]
+    return bool((low >= centre - half).all() and (high <= centre + half).all())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_selfdeblur.config import DEVICES, PRESETS
+from napari_selfdeblur.config import DEVICE
+from napari_selfdeblur.presets import PRESETS
 
 __all__ = ["Preferences", "read_preferences"]
 
@@ -43,6 +44,6 @@ def read_preferences() -> Preferences:
     known = Preferences()
     return Preferences(
         preset=chosen.preset if chosen.preset in PRESETS else known.preset,
-        device=chosen.device if chosen.device in DEVICES else known.device,
+        device=chosen.device if chosen.device in DEVICE.choices else known.device,
         preview_seconds=float(chosen.preview_seconds),
     )

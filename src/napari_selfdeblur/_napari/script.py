@@ -6,8 +6,10 @@ from typing import Literal, overload
 
 from napari.components import ViewerModel
 from napari.layers import Image
+from qtpy.QtCore import QCoreApplication
 
-from napari_selfdeblur._napari.job import DeblurJob
+from napari_selfdeblur._napari.job import Job
+from napari_selfdeblur._napari.work import deblur_job
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 
@@ -28,7 +30,7 @@ def deblur_layer(
     restoration: str | None = ...,
     preview_seconds: float = ...,
     blocking: Literal[False] = ...,
-) -> DeblurJob: ...
+) -> Job: ...
 
 
 @overload
@@ -61,7 +63,7 @@ def deblur_layer(
     restoration: str | None = None,
     preview_seconds: float = 0.5,
     blocking: bool = False,
-) -> DeblurJob | tuple[Image, Image]:
+) -> Job | tuple[Image, Image]:
     """Deblur an image layer of a viewer into two new layers, as the widget does.
 
     The layers ``NAME deblurred`` and ``NAME kernel`` appear with the first preview and are
@@ -74,7 +76,7 @@ def deblur_layer(
     layer : napari.layers.Image or str
         A 2-D image layer, grey or RGB(A), or its name.
     kernel_size : int or (int, int), optional
-        Odd support of the kernel in pixels; the preset's unless told.
+        Odd support of the kernel in pixels; the preset's by default.
     preset : str, optional
         Name of a preset; ``fast`` where neither it nor `config` is given.
     config : SelfDeblurConfig, optional
@@ -84,11 +86,12 @@ def deblur_layer(
     preview_seconds : float
         Seconds between two updates of the layers, at least 0.25.
     blocking : bool
-        Whether to return only when the run has ended. The viewer stays alive meanwhile.
+        Whether to return only when the run has ended. The viewer stays alive meanwhile;
+        without a Qt application the run is done in the calling thread.
 
     Returns
     -------
-    DeblurJob or (napari.layers.Image, napari.layers.Image)
+    Job or (napari.layers.Image, napari.layers.Image)
         The run's handle, with ``stop()``, ``wait()``, ``result`` and ``layers``; if `blocking`,
         the deblurred layer and the kernel layer.
 
@@ -107,7 +110,7 @@ def deblur_layer(
     >>> result = job.wait()  # doctest: +SKIP
     """
     # Here and not above: this import loads torch.
-    from napari_selfdeblur.run.run import configure
+    from napari_selfdeblur.api import configure
 
     chosen = configure(
         kernel_size,
@@ -118,14 +121,17 @@ def deblur_layer(
         seed=seed,
         restoration=restoration,
     )
-    job = DeblurJob(
+    job = deblur_job(
         viewer,
         _find(viewer, layer),
         chosen,
         preview_seconds=preview_seconds,
         notify=not blocking,
     )
-    job.start()
+    if blocking and QCoreApplication.instance() is None:
+        job.run()
+    else:
+        job.start()
     if not blocking:
         return job
     job.wait()

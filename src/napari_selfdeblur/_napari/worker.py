@@ -1,27 +1,44 @@
-"""What happens in a run's thread, and how its news reach the main thread."""
+"""What happens in a run's thread, and how its events reach the main thread."""
 
 from __future__ import annotations
 
 import threading
 import time
 import traceback
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
 
 if TYPE_CHECKING:
-    from napari_selfdeblur.numerics.progress import Progress
-    from napari_selfdeblur.run.run import DeblurResult
+    from napari_selfdeblur.run.events import Progress
+    from napari_selfdeblur.run.result import DeblurResult, RestoreResult
 
-__all__ = ["Mailbox", "Outcome", "reportable", "run_steps"]
+__all__ = ["Mailbox", "Outcome", "StopFlag", "Work", "reportable", "run_steps"]
 
 _REPORT_SECONDS = 0.1
+
+
+class StopFlag:
+    """Set by the user, by a closed window, or by napari when it quits its workers."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self.worker: Any = None
+
+    def set(self) -> None:
+        """Ask the run to end after its present step."""
+        self._asked.set()
+
+    def is_set(self) -> bool:
+        """Whether the run is to end after its present step."""
+        worker = self.worker
+        return self._asked.is_set() or bool(worker is not None and worker.abort_requested)
+
+
+Work = Callable[[StopFlag], "Generator[Progress, None, DeblurResult] | RestoreResult"]
+"""Begins a run: a generator of its events that returns the result, or the result at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +47,18 @@ class Outcome:
 
     Attributes
     ----------
-    result : DeblurResult or None
-        What a run that was finished or stopped leaves behind.
+    result : DeblurResult or RestoreResult or None
+        Result of a run that was finished or stopped, or what a failed one had reached.
     error : DeblurError or None
         Why it failed; an error of another kind is its cause.
     """
 
-    result: DeblurResult | None = None
+    result: DeblurResult | RestoreResult | None = None
     error: DeblurError | None = None
 
 
 class Mailbox:
-    """Holds the newest progress and the newest preview, so that a busy viewer piles up none."""
+    """Holds the newest event and the newest preview, so that a busy viewer piles up none."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,37 +73,24 @@ class Mailbox:
                 self._preview = progress
 
     def take(self) -> tuple[Progress | None, Progress | None]:
-        """Return newest progress and newest preview, and hold neither any more."""
+        """Return newest event and newest preview, and hold neither any more."""
         with self._lock:
             taken = self._progress, self._preview
             self._progress = self._preview = None
         return taken
 
 
-def run_steps(
-    image: NDArray[np.generic],
-    config: SelfDeblurConfig,
-    rgb: bool,
-    preview_seconds: float,
-    stop: threading.Event,
-    mailbox: Mailbox,
-) -> Generator[None, None, Outcome]:
-    """Run in the thread; a bare yield says that there is news, and lets the worker be quit.
+def run_steps(work: Work, stop: StopFlag, mailbox: Mailbox) -> Generator[None, None, Outcome]:
+    """Run in the thread; a bare yield says that the mailbox is full, and lets the worker be quit.
 
     Parameters
     ----------
-    image : ndarray, (H, W), (H, W, 3) or (H, W, 4)
-        Read, never written.
-    config : SelfDeblurConfig
-        What to run.
-    rgb : bool
-        Whether the last axis is colour.
-    preview_seconds : float
-        Seconds between two previews.
-    stop : threading.Event
+    work : callable
+        Begins the run.
+    stop : StopFlag
         Ends the run after its present step.
     mailbox : Mailbox
-        Receives every progress.
+        Receives every event.
 
     Yields
     ------
@@ -99,16 +103,13 @@ def run_steps(
         It never raises an ordinary exception.
     """
     try:
-        # Here and not above: this import loads torch.
-        from napari_selfdeblur.run.run import iter_deblur
-
-        steps = iter_deblur(
-            image, config=config, rgb=rgb, preview_seconds=preview_seconds, stop=stop
-        )
+        events = work(stop)
+        if not isinstance(events, Generator):
+            return Outcome(result=events)
         reported = -_REPORT_SECONDS
         while True:
             try:
-                progress = next(steps)
+                progress = next(events)
             except StopIteration as end:
                 return Outcome(result=end.value)
             mailbox.put(progress)
@@ -117,7 +118,8 @@ def run_steps(
                 reported = now
                 yield
     except Exception as error:
-        return Outcome(error=reportable(error))
+        wrapped = reportable(error)
+        return Outcome(result=wrapped.result, error=wrapped)
 
 
 def reportable(error: Exception) -> DeblurError:

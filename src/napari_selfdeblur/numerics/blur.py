@@ -149,7 +149,7 @@ class Blur:
         return z
 
     def start(self, y: Tensor) -> Tensor:
-        """Return a padded domain with `y` in its centre and y's outermost pixels repeated around."""
+        """Return a padded domain with `y` in its centre, its outermost pixels repeated around."""
         top, left = ((n - s) // 2 for n, s in zip(self.needed, self.shape, strict=True))
         rows = torch.arange(self.padded[0], device=y.device) - top
         columns = torch.arange(self.padded[1], device=y.device) - left

@@ -70,13 +70,12 @@ class L0Gradient:
         beta = _BETA_FIRST
         while beta <= _BETA_LAST:
             gy, gx = torch.roll(x, -1, 0) - x, torch.roll(x, -1, 1) - x
-            kept = gy * gy + gx * gx >= weight / beta
+            kept = (gy * gy + gx * gx >= weight / beta).to(x)
             gy, gx = gy * kept, gx * kept
             divergence = torch.roll(gy, 1, 0) - gy + torch.roll(gx, 1, 1) - gx
-            X = torch.view_as_real(KY + beta * torch.fft.rfft2(divergence))
-            # A real divisor: torch would divide by it as by a complex number.
-            X = torch.view_as_complex(X / (KK + beta * self.DD)[..., None])
-            x = torch.fft.irfft2(X, s=self.padded)
+            X = torch.add(KY, torch.fft.rfft2(divergence), alpha=beta)
+            # A reciprocal: to divide a complex tensor by a real one takes five times as long.
+            x = torch.fft.irfft2(X * (1 / torch.add(KK, self.DD, alpha=beta)), s=self.padded)
             beta *= 2
         return x[: self.shape[0], : self.shape[1]]
 

@@ -90,11 +90,11 @@ class DataTerm:
         }
         self.y, self.tv_weight = y, tv_weight
         self.mse_steps = switch[config.loss]
-        self.ssim = SSIM(y)
+        self.ssim = SSIM(y) if self.mse_steps < config.iterations else None
 
     def __call__(self, t: int, blurred: Tensor, x: Tensor) -> Tensor:
         """Return the objective of step `t` (from 0) for k * x = `blurred`."""
-        if t >= self.mse_steps:
+        if self.ssim is not None and t >= self.mse_steps:
             return 1 - self.ssim(blurred)
         loss = mse(blurred, self.y)
         return loss + self.tv_weight * total_variation(x) if self.tv_weight else loss

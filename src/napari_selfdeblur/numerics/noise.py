@@ -9,8 +9,8 @@ alone. The noise s is the one that explains all bands with one K.
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
+from scipy.fft import dct
 
 from napari_selfdeblur.errors import ImageError
 
@@ -18,6 +18,7 @@ __all__ = ["noise_sigma", "wavelet_sigma"]
 
 _N = 8
 _ROUNDING = 1e-12
+_STRIP = 32  # rows filtered at a time
 
 
 def noise_sigma(y: ArrayLike) -> float:
@@ -102,28 +103,49 @@ def _image(y: ArrayLike) -> NDArray[np.float64]:
     return image
 
 
+def _band_moments(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return variance and kurtosis of the 63 non-DC bands, each filtered 'valid'.
+
+    Strip by strip, so that the memory taken grows with the width of the image alone.
+    """
+    basis = _dct_basis()
+    means = basis @ _window_means(y).T @ basis.T
+    second, fourth = np.zeros((2, _N, _N))
+    for start in range(0, len(y) - _N + 1, _STRIP):
+        along_rows = _filtered(y[start : start + _STRIP + _N - 1].T, basis)
+        for i, band in enumerate(along_rows):
+            responses = _filtered(band.T, basis).reshape(_N, -1)
+            responses -= means[i][:, None]
+            squares = np.square(responses, out=responses)
+            second[i] += squares.sum(1)
+            fourth[i] += np.einsum("ij,ij->i", squares, squares)
+    samples = (y.shape[0] - _N + 1) * (y.shape[1] - _N + 1)
+    v = second / samples
+    kurtosis = fourth / samples / np.maximum(v**2, 1e-300)
+    return v.ravel()[1:], kurtosis.ravel()[1:]
+
+
 def _dct_basis() -> NDArray[np.float64]:
     """Return the orthonormal DCT-II of length 8, one basis vector a row."""
-    n = np.arange(_N)
-    basis: NDArray[np.float64] = np.sqrt(2 / _N) * np.cos(
-        np.pi * (2 * n + 1) * n[:, None] / (2 * _N)
-    )
-    basis[0] /= np.sqrt(2)
+    basis: NDArray[np.float64] = dct(np.eye(_N), axis=0, norm="ortho")
     return basis
 
 
-def _band_moments(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return variance and kurtosis of the 63 non-DC bands, each filtered 'valid'."""
-    basis = _dct_basis()
-    along_rows = np.moveaxis(sliding_window_view(y, _N, axis=1) @ basis.T, -1, 0)
-    v, kurtosis = [], []
-    for band in along_rows:
-        responses = sliding_window_view(band, _N, axis=0) @ basis.T
-        responses -= responses.mean((0, 1))
-        squares = np.square(responses, out=responses)
-        v.append(squares.mean((0, 1)))
-        kurtosis.append(np.square(squares).mean((0, 1)) / np.maximum(v[-1] ** 2, 1e-300))
-    return np.stack(v).ravel()[1:], np.stack(kurtosis).ravel()[1:]
+def _filtered(z: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `z` (n, m) filtered 'valid' down its columns by each basis vector: (8, n - 7, m)."""
+    length = len(z) - _N + 1
+    shifted = np.stack([z[i : i + length] for i in range(_N)])
+    return np.tensordot(basis, shifted, 1)
+
+
+def _window_means(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of each of the 8 x 8 pixels over all windows of `y`.
+
+    The mean of a band is the DCT of these.
+    """
+    length, width = y.shape[0] - _N + 1, y.shape[1] - _N + 1
+    columns = [y[i : i + length].mean(0) for i in range(_N)]
+    return np.array([[column[j : j + width].mean() for j in range(_N)] for column in columns])
 
 
 def _fit(v: NDArray[np.float64], kurtosis: NDArray[np.float64], samples: int) -> float:

@@ -147,7 +147,7 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
 
 
 _KEPT = 13.2  # tensors of the trunk's width, at full size
-_KEPT_FILTERED_FIRST = 10.8  # where the doubled images are not made
+_KEPT_FILTERED_FIRST = 10.8  # where the upsampled images are not made
 _BYTES_PER_PIXEL = 1280  # code, forward model, losses
 _BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
 

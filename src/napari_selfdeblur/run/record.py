@@ -183,9 +183,11 @@ class _Record:
     def to_json(self) -> str:
         """Return the record as strict JSON (no NaN, no infinity), UTF-8, ending in a newline."""
         values = self.to_dict()
+        if "losses" not in values:
+            return json.dumps(values, allow_nan=False, ensure_ascii=False, indent=2) + "\n"
         text = json.dumps(values | {"losses": 0}, allow_nan=False, ensure_ascii=False, indent=2)
         # One line for the thousands of losses keeps the rest readable.
-        losses = json.dumps(values.get("losses", []), allow_nan=False)
+        losses = json.dumps(values["losses"], allow_nan=False)
         return text.replace('\n  "losses": 0', f'\n  "losses": {losses}', 1) + "\n"
 
     @classmethod

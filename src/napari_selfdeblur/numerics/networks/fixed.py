@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-__all__ = ["HeldKernel"]
+__all__ = ["FixedKernel"]
 
 
-class HeldKernel(nn.Module):
+class FixedKernel(nn.Module):
     """Return the given kernel (kh, kw), whatever the code."""
 
     code_shape = (0,)

@@ -221,10 +221,12 @@ def _counts(n: int, size: int, like: Tensor) -> Tensor:
 
 def _sum_of_upsampled(small: Tensor, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
     """Return the sum (C,) of the upsampled image."""
-    total = 2 * small.sum(1, dtype=dtype)
+    total = 4 * small.sum((1, 2), dtype=dtype)
     if size[0] % 2:
-        total -= small[:, -1]
-    return 2 * total.sum(1) - (size[1] % 2) * total[:, -1]
+        total -= 2 * small[:, -1].sum(1, dtype=dtype)
+    if size[1] % 2:
+        total -= 2 * small[:, :, -1].sum(1, dtype=dtype)
+    return total + (size[0] % 2) * (size[1] % 2) * small[:, -1, -1]
 
 
 class _Interpolate(Function):

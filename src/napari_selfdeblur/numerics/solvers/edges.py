@@ -31,7 +31,8 @@ class EdgeSolver:
     Attributes
     ----------
     total, t, losses, last
-        As `Solver` has them; `last` is the best so far. The objective is that of the best kernel so far: it never rises.
+        As `Solver` has them; `last` is the best so far, and the objective is its: it never
+        rises.
     kernels : list of Tensor of float32, (kh, kw)
         Every kernel estimated, in the order of `STRENGTHS`.
 

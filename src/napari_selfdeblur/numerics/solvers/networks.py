@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from napari_selfdeblur import registry
 from napari_selfdeblur.numerics.blur import blur_valid, sharp_size
 from napari_selfdeblur.numerics.losses import DataTerm
-from napari_selfdeblur.numerics.networks.fixed import HeldKernel
+from napari_selfdeblur.numerics.networks.fixed import FixedKernel
 from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
 from napari_selfdeblur.numerics.solvers.base import Problem, Step
 
@@ -143,7 +143,7 @@ class AlternatingSolver(NetworkSolver):
 
 def _kernel_generator(problem: Problem, seeded: torch.Generator) -> nn.Module:
     if problem.kernel is not None:
-        return HeldKernel(problem.kernel)
+        return FixedKernel(problem.kernel)
     config = problem.config
     make = registry.load(config.kernel_generator, registry.KERNEL_GENERATORS)
     network: nn.Module = build(lambda: make(config), seeded)

@@ -1,0 +1,164 @@
+"""From a kind of setting to the magicgui widget that edits it, and back to a checked value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
+from magicgui.widgets.bases import BaseValueWidget
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+)
+
+from napari_selfdeblur.settings import Choice, Device, Flag, Integer, Number, Setting
+
+__all__ = ["Field", "narrow"]
+
+_NARROWEST = 60
+
+
+class Field:
+    """One setting in a panel.
+
+    Parameters
+    ----------
+    name : str
+        The setting's name.
+    kind : Setting
+        Its description: label, help, limits and choices come from here.
+
+    Attributes
+    ----------
+    widget : BaseValueWidget
+        The magicgui widget; what is typed or chosen in it is a text that `kind` reads, a
+        number or a truth value.
+    """
+
+    def __init__(self, name: str, kind: Setting) -> None:
+        self.name = name
+        self.kind = kind
+        self.widget = _widget(kind)
+        self.widget.tooltip = f"{kind.help}\n{name}: {kind.allowed}."
+        narrow(self.widget)
+
+    def value(self) -> Any:
+        """Return the value, checked.
+
+        Raises
+        ------
+        ConfigError
+            If what is typed is not allowed; its `field` is `name`.
+        """
+        shown = self.widget.value
+        if isinstance(shown, str):
+            return self.kind.parse(self.name, shown)
+        return self.kind.check(self.name, shown)
+
+    def show(self, value: Any) -> None:
+        """Show `value`, one that `kind` allows."""
+        widget = self.widget
+        if isinstance(widget, LineEdit):
+            widget.value = self.kind.text(value)
+        elif isinstance(widget, ComboBox):
+            text = self.kind.text(value)
+            if text not in widget.choices:
+                widget.choices = [*_listed(widget), (text, text)]
+            widget.value = text
+        else:
+            if isinstance(widget, FloatSpinBox):
+                widget.native.setDecimals(max(2, len(f"{value:g}".partition(".")[2])))
+            widget.value = value
+
+    def offer(self, choices: Iterable[tuple[str, str]]) -> None:
+        """Replace the choices of a `Device` by (name, label) pairs, keeping the chosen one."""
+        widget = self.widget
+        assert isinstance(widget, ComboBox)
+        offered = [(label, name) for name, label in choices]
+        names = [name for _, name in offered]
+        chosen = str(widget.value)
+        # A preference says 'cuda', the machine's first card is called 'cuda:0'.
+        kept = next((name for name in names if name.startswith(chosen)), names[0])
+        with widget.changed.blocked():
+            widget.choices = offered
+            widget.value = kept
+        for index, (label, _) in enumerate(offered):
+            widget.native.setItemData(index, label, Qt.ItemDataRole.ToolTipRole)
+
+
+def narrow(widget: BaseValueWidget[Any]) -> None:
+    """Let `widget` become narrow with its panel, and take the wheel only with the focus."""
+    native = widget.native
+    if isinstance(native, QComboBox):
+        policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        native.setSizeAdjustPolicy(policy)
+        native.setMinimumContentsLength(6)
+        native.installEventFilter(_Elided(native))
+    if isinstance(native, QComboBox | QAbstractSpinBox):
+        native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        native.installEventFilter(_WheelGuard(native))
+    native.setMinimumWidth(_NARROWEST)
+
+
+class _Elided(QObject):
+    """Paints a combo box with an ellipsis where its text is too long; Qt cuts it."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() != QEvent.Type.Paint or not isinstance(watched, QComboBox):
+            return False
+        option = QStyleOptionComboBox()
+        option.initFrom(watched)
+        option.frame = watched.hasFrame()
+        option.subControls = QStyle.SubControl.SC_All
+        field = watched.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            watched,
+        )
+        metrics = watched.fontMetrics()
+        option.currentText = metrics.elidedText(
+            watched.currentText(), Qt.TextElideMode.ElideRight, field.width()
+        )
+        painter = QStylePainter(watched)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()
+        return True
+
+
+class _WheelGuard(QObject):
+    """Passes the wheel on to the scrolled panel unless the field has the focus."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():  # type: ignore[attr-defined]
+            event.ignore()
+            return True
+        return False
+
+
+def _widget(kind: Setting) -> BaseValueWidget[Any]:
+    label = f"{kind.label} ({kind.unit})" if kind.unit else kind.label
+    options: dict[str, Any] = {"label": label}
+    if isinstance(kind, Flag):
+        return CheckBox(text=kind.label)
+    if isinstance(kind, Device):
+        return ComboBox(choices=[("auto", "auto")], **options)
+    if isinstance(kind, Choice):
+        names = [*kind.choices, *kind.words]
+        return ComboBox(choices=list(zip(names, names, strict=True)), **options)
+    if isinstance(kind, Integer) and not kind.words:
+        return SpinBox(min=kind.low, max=kind.high, step=kind.step, value=kind.low, **options)
+    if isinstance(kind, Number) and not kind.words and kind.step is not None:
+        return FloatSpinBox(min=kind.low, max=kind.high, step=kind.step, value=kind.low, **options)
+    return LineEdit(**options)
+
+
+def _listed(widget: ComboBox) -> list[tuple[str, Any]]:
+    native = widget.native
+    return [(native.itemText(i), native.itemData(i)) for i in range(native.count())]

@@ -1,0 +1,264 @@
+"""What both panels have: an image, settings, Run, Stop, and what is said of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from magicgui.widgets import Container, Label, PushButton
+from magicgui.widgets.bases import Widget
+from napari.components import ViewerModel
+from napari.layers import Image
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
+from superqt.utils import create_worker
+
+from napari_selfdeblur._napari.cost import Devices, find_devices
+from napari_selfdeblur._napari.dock import dock_of, keep_title
+from napari_selfdeblur._napari.form import SettingsForm
+from napari_selfdeblur._napari.job import Job
+from napari_selfdeblur._napari.layer_choice import LayerChoice
+from napari_selfdeblur._napari.layers import refuse_stack
+from napari_selfdeblur._napari.status import StatusView
+from napari_selfdeblur._napari.theme import colours
+from napari_selfdeblur.errors import ConfigError, DeblurError
+
+__all__ = ["NO_IMAGE", "Panel"]
+
+NO_IMAGE = "Open a blurred image, or File > Open Sample > napari-selfdeblur"
+_CHECK_MS = 100
+_LEAST_WIDTH, _LEAST_HEIGHT = 270, 160
+
+
+class Panel(Container[Widget]):
+    """A dock widget that runs one `Job` after another on a layer of a viewer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or napari.components.ViewerModel
+        The viewer whose layers are offered and which receives the results.
+
+    Attributes
+    ----------
+    image : LayerChoice
+        The blurred image.
+    form : SettingsForm
+        The settings.
+    run_button, stop_button, reset_button : PushButton
+        Begin a run; end it and keep what it has; return to the preferences.
+    status : StatusView
+        Progress, end, and messages.
+    """
+
+    TITLE: ClassVar[str]
+    SUBTITLE: ClassVar[str]
+    LINKS: ClassVar[Mapping[str, str | None]]
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__(labels=False)
+        self.margins = (6, 2, 2, 2)
+        self._viewer = viewer
+        self._job: Job | None = None
+        self._complaining = False
+        self._colours = colours(viewer.theme)
+        self.image = LayerChoice(
+            viewer, "Image", "The blurred image: a 2-D layer, grey or colour. It is not changed."
+        )
+        self.form = self._make_form()
+        self.run_button = PushButton(text="Run", tooltip="The viewer stays usable meanwhile.")
+        self.stop_button = PushButton(
+            text="Stop and keep",
+            tooltip="End the run after its present step and keep what it has found.",
+            enabled=False,
+        )
+        self.reset_button = PushButton(
+            text="Reset", tooltip="Return every setting to your preferences (File > Preferences)."
+        )
+        self.status = StatusView(self._colours)
+        self._timer = QTimer(self.native)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_CHECK_MS)
+        self._lay_out()
+        self._connect()
+        self._devices = create_worker(find_devices)
+        self._devices.returned.connect(self._on_devices)
+        self._devices.start()
+
+    @property
+    def job(self) -> Job | None:
+        """The last run begun here."""
+        return self._job
+
+    def choose_active_layer(self) -> None:
+        """Choose the viewer's active layer if it is an image."""
+        self.image.choose_active()
+
+    def check(self) -> bool:
+        """Say what is wrong with the present choices, if anything is, and return if nothing is."""
+        if self._running:
+            return False
+        problem, field = self._find_problem()
+        self.form.mark(field, self._colours.error)
+        self.run_button.enabled = problem is None
+        if problem is not None:
+            self.status.say(problem, "info" if problem == NO_IMAGE else "error")
+            self._show(self.form.fields[field].widget.native if field in self.form.fields else None)
+        elif self._complaining:
+            self.status.say("")
+        self._complaining = problem is not None
+        return problem is None
+
+    def run(self) -> None:
+        """Begin a run with the present choices; nothing happens while one is running."""
+        layer = self.image.layer
+        if layer is None or not self.check():
+            return
+        try:
+            job = self._make_job(layer)
+        except DeblurError as error:
+            self.status.say(str(error), "error")
+            return
+        self._job = job
+        job.ended.connect(self._on_ended)
+        self.run_button.enabled, self.stop_button.enabled = False, True
+        self.status.clear()
+        self.status.follow(job)
+        self._show(self.status)
+        job.start()
+
+    def stop(self) -> None:
+        """End the run after its present step and keep what it has."""
+        if self._job is not None and self._running:
+            self.stop_button.enabled = False
+            self.status.say("Stopping after the present step")
+            self._job.stop()
+
+    def reset(self) -> None:
+        """Return every setting to the user's preferences."""
+        raise NotImplementedError
+
+    @property
+    def _running(self) -> bool:
+        return self._job is not None and self._job.running
+
+    def _make_form(self) -> SettingsForm[Any]:
+        raise NotImplementedError
+
+    def _make_job(self, layer: Image) -> Job:
+        raise NotImplementedError
+
+    def _problem(self, layer: Image) -> None:
+        """Raise what is wrong with the choices, beyond what holds of every panel."""
+        raise NotImplementedError
+
+    def _above_run(self) -> Iterable[Widget]:
+        """Return what stands between the settings and the buttons."""
+        return ()
+
+    def _find_problem(self) -> tuple[str | None, str | None]:
+        """Return what is wrong and the field where it is."""
+        layer = self.image.layer
+        if layer is None:
+            return NO_IMAGE, None
+        try:
+            refuse_stack(layer)
+            self._problem(layer)
+        except ConfigError as error:
+            return self.form.by_label(str(error), error.field), error.field
+        except DeblurError as error:
+            return str(error), None
+        return None, None
+
+    def _on_edit(self) -> None:
+        """Forget the last run: what is shown of it belongs to other choices."""
+        if not self._running and self.status.occupied:
+            self.status.clear()
+        self._check_soon()
+
+    def _check_soon(self) -> None:
+        self._timer.start()
+
+    def _on_ended(self) -> None:
+        self.stop_button.enabled = False
+        self.check()
+        self.status.end()
+        self._show(self.status)
+
+    def _on_devices(self, devices: Devices) -> None:
+        if devices.problem is not None:
+            self.status.say(devices.problem, "error")
+            return
+        self.form.offer_devices(devices.found)
+
+    def _on_parent(self, _: Any) -> None:
+        dock = dock_of(self.native)
+        if dock is not None:
+            # Later: napari makes the dock's title bar after it has put the widget in.
+            QTimer.singleShot(0, dock, lambda: keep_title(dock, self.TITLE))
+            QTimer.singleShot(0, self.native, self.form.align)
+        elif self.native.parent() is None and self._job is not None:
+            self._job.stop()  # the dock was removed: end the run and keep its result
+
+    def _on_theme(self, event: Any = None) -> None:
+        self._colours = colours(self._viewer.theme)
+        self.status.recolour(self._colours)
+        self.form.mark(self.form.marked, self._colours.error)
+        self._header.value = self._links()
+        QTimer.singleShot(0, self.native, self.form.align)
+
+    def _release(self) -> None:
+        """Leave the viewer and the job alone: Qt has deleted this panel's widgets."""
+        self._viewer.events.theme.disconnect(self._on_theme)
+        self.image.release()
+        if self._job is not None:
+            self._job.ended.disconnect(self._on_ended)
+            self._job.stop()
+
+    def _connect(self) -> None:
+        self._timer.timeout.connect(self.check)
+        self.form.changed.connect(self._on_edit)
+        self.image.changed.connect(self._on_edit)
+        self.run_button.clicked.connect(self.run)
+        self.stop_button.clicked.connect(self.stop)
+        self.reset_button.clicked.connect(self.reset)
+        self._viewer.events.theme.connect(self._on_theme)
+        self.native_parent_changed.connect(self._on_parent)
+        self.native.destroyed.connect(self._release)
+
+    def _lay_out(self) -> None:
+        self._header = Label(value=self._links())
+        self._header.native.setOpenExternalLinks(True)
+        self._header.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        buttons = Container(
+            widgets=[self.run_button, self.stop_button, self.reset_button],
+            layout="horizontal",
+            labels=False,
+        )
+        buttons.margins = (0, 0, 0, 0)
+        body = Container(
+            widgets=[self._header, self.form.main, *self._above_run(), buttons], labels=False
+        )
+        body.margins = (0, 0, 8, 0)
+        layout = body.native.layout()
+        layout.setSpacing(4)
+        for widget in (self.status, *self.form.groups.values()):
+            layout.addWidget(widget)
+        layout.addStretch()
+        self._body = body
+        self._scroll = QScrollArea()
+        self._scroll.setWidget(body.native)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setMinimumSize(_LEAST_WIDTH, _LEAST_HEIGHT)
+        self.native.layout().addWidget(self._scroll)
+
+    def _show(self, widget: QWidget | None) -> None:
+        """Scroll down or up to `widget`, once it has been laid out."""
+        if widget is not None:
+            QTimer.singleShot(0, widget, lambda: self._scroll.ensureWidgetVisible(widget, 0, 20))
+
+    def _links(self) -> str:
+        style = f'style="color: {self._colours.link}"'
+        linked = (f'<a href="{url}" {style}>{name}</a>' for name, url in self.LINKS.items() if url)
+        return " · ".join([f"<b>{self.SUBTITLE}</b>", *linked])
