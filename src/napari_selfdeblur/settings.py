@@ -401,7 +401,7 @@ def _real(value: Any) -> float | None:
 
 def _items(value: Any) -> tuple[Any, ...] | None:
     """Return the items of a list, tuple or array; None for anything else."""
-    if isinstance(value, list | tuple) or (hasattr(value, "tolist") and getattr(value, "ndim", 0)):
+    if isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0:  # an array of NumPy's
         return tuple(value)
     return None
 

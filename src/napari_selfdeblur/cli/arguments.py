@@ -13,22 +13,11 @@ import typer
 from napari_selfdeblur.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_selfdeblur.compare.ground_truth import GroundTruth
     from napari_selfdeblur.io.files import ImageFile
-
-__all__ = [
-    "Dtype",
-    "Image",
-    "Inputs",
-    "Json",
-    "Output",
-    "Quiet",
-    "Roi",
-    "StoredDtype",
-    "Truth",
-    "parse_roi",
-    "read_inputs",
-]
 
 
 class Dtype(StrEnum):
@@ -68,13 +57,11 @@ class Inputs:
     Attributes
     ----------
     source : ImageFile
-        Blurred image, its region where one was asked for.
+        Blurred image, cropped to the region where one was asked for.
     origin : dict
-        Where it comes from, for the record: its name and region.
+        Its name and region, for the record.
     truth : GroundTruth or None
-        Known sharp image of the same region.
-    truth_name : str
-        Name of its file.
+        Known sharp image of the same region, from the file `truth_name`.
     psnr : float or None
         PSNR in dB of the blurred image against it.
     """
@@ -84,6 +71,12 @@ class Inputs:
     truth: GroundTruth | None = None
     truth_name: str = ""
     psnr: float | None = None
+
+    def psnr_of(self, sharp: NDArray[np.float32]) -> tuple[float, float] | None:
+        """Return the PSNR in dB before and after, None without a known sharp image."""
+        if self.truth is None or self.psnr is None:
+            return None
+        return self.psnr, self.truth.psnr(sharp)
 
 
 def read_inputs(image: Path, roi: str | None, truth: Path | None) -> Inputs:
@@ -99,17 +92,16 @@ def read_inputs(image: Path, roi: str | None, truth: Path | None) -> Inputs:
     from napari_selfdeblur.compare.ground_truth import GroundTruth
     from napari_selfdeblur.io.files import read_image
 
-    source, origin = read_image(image), {"name": image.name}
-    known = None if truth is None else read_image(truth).array
+    source, origin = read_image(image), dict[str, Any](name=image.name)
+    shape, region = source.array.shape, (slice(None), slice(None))
     if roi is not None:
-        region = parse_roi(roi, source.array.shape)
-        if known is not None and known.shape[:2] == source.array.shape[:2]:
-            known = known[region]
+        region = parse_roi(roi, shape)
         source = replace(source, array=source.array[region])
-        origin |= {"roi": [[part.start, part.stop] for part in region]}
+        origin["roi"] = [[part.start, part.stop] for part in region]
     if truth is None:
         return Inputs(source, origin)
-    against = GroundTruth(known, source.array)
+    known = read_image(truth).array
+    against = GroundTruth(known[region] if known.shape[:2] == shape[:2] else known, source.array)
     # Measured before the run: an image too small to be compared is refused while nothing is lost.
     return Inputs(source, origin, against, truth.name, against.psnr(source.array))
 

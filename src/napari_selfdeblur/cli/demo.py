@@ -48,9 +48,6 @@ def demo(
         truth_name=sample.name,
         psnr=truth.psnr(sample.blurred),
     )
-    Job(
-        inputs=inputs,
-        config=config.replace(kernel_size=sample.kernel.shape),
-        outputs=Outputs(output, "demo", RESULTS),
-        terminal=Terminal(quiet=quiet, as_json=as_json),
-    ).perform()
+    terminal = Terminal(quiet=quiet, as_json=as_json)
+    outputs = Outputs(output, "demo", RESULTS, inputs, terminal)
+    Job(outputs, config.replace(kernel_size=sample.kernel.shape)).perform()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import metadata, util
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.cli import arguments as a
 from napari_selfdeblur.cli.terminal import Terminal
-from napari_selfdeblur.presets import PRESETS
+from napari_selfdeblur.presets import PRESETS, Preset
+from napari_selfdeblur.registry import Entry
 from napari_selfdeblur.run.record import package_version, software_versions
 
 __all__ = ["info"]
 
 _BINDINGS = ("PySide6", "PyQt6", "PyQt5", "PySide2")
-_CHOICES = {
+_CHOICES: dict[str, Mapping[str, Preset | Entry]] = {
     "Presets": PRESETS,
     "Solvers": registry.SOLVERS,
     "Image networks": registry.IMAGE_GENERATORS,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_selfdeblur.cli.arguments import Dtype, Inputs
+from napari_selfdeblur.cli.arguments import Dtype
 from napari_selfdeblur.cli.outputs import Outputs
-from napari_selfdeblur.cli.terminal import Terminal, stopped_by_interrupt
+from napari_selfdeblur.cli.terminal import stopped_by_interrupt
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.run.record import Evaluation, RunRecord, TracePoint
@@ -34,14 +34,10 @@ class Job:
 
     Attributes
     ----------
-    inputs : Inputs
-        Blurred image, and the known sharp one where there is one.
+    outputs : Outputs
+        The image, and the files of `RESULTS`.
     config : SelfDeblurConfig
         What to run.
-    outputs : Outputs
-        Files of `RESULTS`.
-    terminal : Terminal
-        Where progress and results are printed.
     dtype : Dtype
         Data type of the written image.
     trace : int
@@ -52,10 +48,8 @@ class Job:
         The command line, for the record.
     """
 
-    inputs: Inputs
-    config: SelfDeblurConfig
     outputs: Outputs
-    terminal: Terminal
+    config: SelfDeblurConfig
     dtype: Dtype = Dtype.FLOAT32
     trace: int = 0
     checkpoint: Path | None = None
@@ -74,17 +68,18 @@ class Job:
         """
         from napari_selfdeblur.api import deblur
 
+        source, terminal = self.outputs.inputs.source, self.outputs.terminal
         try:
-            with stopped_by_interrupt() as stop, self.terminal.progress() as show:
+            with stopped_by_interrupt() as stop, terminal.progress() as show:
 
                 def on_progress(progress: Progress) -> None:
                     show(progress)
                     self._measure(progress)
 
                 result = deblur(
-                    self.inputs.source.array,
+                    source.array,
                     config=self.config,
-                    rgb=self.inputs.source.rgb,
+                    rgb=source.rgb,
                     preview_steps=self.trace or None,
                     stop=stop,
                     checkpoint=self.checkpoint,
@@ -96,16 +91,10 @@ class Job:
             self._save(error.result)
             kept = self.outputs.written["deblurred"]
             raise type(error)(f"{error}. The estimate before is saved in {kept}") from error
-        record = self._save(result)
-        if record.status == "stopped":
-            self.terminal.note(
-                f"stopped after {record.iterations} steps: the estimate so far is saved, with "
-                'status "stopped" in its record'
-            )
-        self._report(record)
+        self._report(*self._save(result))
 
     def _measure(self, progress: Progress) -> None:
-        iterate, truth = progress.iterate, self.inputs.truth
+        iterate, truth = progress.iterate, self.outputs.inputs.truth
         if not self.trace or truth is None or iterate is None:
             return
         if progress.stage == self.config.solvers[-1]:
@@ -117,71 +106,56 @@ class Job:
             )
             self._points.append(point)
 
-    def _save(self, result: DeblurResult) -> RunRecord:
-        """Write the files and return the record as written."""
-        inputs, outputs = self.inputs, self.outputs
-        record = replace(
-            result.record,
-            image={**result.record.image, **inputs.origin},
-            evaluation=self._evaluate(result),
-            command=self.command,
-        )
-        outputs.image("deblurred", result.sharp, inputs, self.dtype, rgb=inputs.source.rgb)
-        outputs.image("kernel", result.kernel, inputs, Dtype.FLOAT32, rgb=False)
+    def _save(self, result: DeblurResult) -> tuple[RunRecord, tuple[float, float] | None]:
+        """Write the files; return the record as written, and the PSNR before and after."""
+        inputs, outputs = self.outputs.inputs, self.outputs
+        psnr, evaluation = inputs.psnr_of(result.sharp), None
+        if psnr is not None:
+            before, after = (round(each, 4) for each in psnr)
+            evaluation = Evaluation(
+                truth=inputs.truth_name,
+                psnr_blurred=before,
+                psnr_sharp=after,
+                trace=tuple(self._points),
+            )
+        image = {**result.record.image, **inputs.origin}
+        record = replace(result.record, image=image, evaluation=evaluation, command=self.command)
+        outputs.image("deblurred", result.sharp, self.dtype)
+        outputs.image("kernel", result.kernel, Dtype.FLOAT32)
         outputs.text("record", record.to_json())
-        measured = record.evaluation
         outputs.panel(
             "panel",
-            inputs,
-            self.terminal,
             sharp=result.sharp,
             kernel=result.kernel,
             title=str(inputs.origin["name"]),
             subtitle=_caption(record),
-            psnr=(measured.psnr_blurred, measured.psnr_sharp) if measured else None,
+            psnr=psnr,
             losses=record.losses,
         )
-        return record
+        return record, psnr
 
-    def _evaluate(self, result: DeblurResult) -> Evaluation | None:
-        truth, before = self.inputs.truth, self.inputs.psnr
-        if truth is None or before is None:
-            return None
-        return Evaluation(
-            truth=self.inputs.truth_name,
-            psnr_blurred=round(before, 4),
-            psnr_sharp=round(truth.psnr(result.sharp), 4),
-            trace=tuple(self._points),
-        )
-
-    def _report(self, record: RunRecord) -> None:
-        verdict, measured = record.verdict or {}, record.evaluation
-        loss = record.losses[-1] if record.losses else None
-        lines = [
-            f"{record.status}: {record.iterations} steps in {record.seconds:.1f} s on "
-            f"{record.device}" + (f", loss {loss:.4g}" if loss is not None else "")
-        ]
-        values: dict[str, Any] = {
+    def _report(self, record: RunRecord, psnr: tuple[float, float] | None) -> None:
+        verdict, terminal = record.verdict or {}, self.outputs.terminal
+        if record.status == "stopped":
+            terminal.note(
+                f"stopped after {record.iterations} steps: the estimate so far is saved, with "
+                'status "stopped" in its record'
+            )
+        loss = record.losses[-1] if record.losses else float("nan")
+        steps = f"{record.iterations} steps in {record.seconds:.1f} s"
+        values = {
             "status": record.status,
             "iterations": record.iterations,
             "seconds": round(record.seconds, 3),
             "device": record.device,
             "loss": loss,
             "verdict": verdict,
-            "outputs": self.outputs.written,
         }
-        if measured is not None:
-            values |= {"psnr_blurred": measured.psnr_blurred, "psnr_sharp": measured.psnr_sharp}
-            gain = measured.psnr_sharp - measured.psnr_blurred
-            lines += [
-                f"PSNR before {measured.psnr_blurred:6.2f} dB",
-                f"PSNR after  {measured.psnr_sharp:6.2f} dB  ({gain:+.2f} dB, up to shift)",
-            ]
-        lines += [f"{name:9} {path}" for name, path in self.outputs.written.items()]
-        self.terminal.result(lines, values)
+        lines = [f"{record.status}: {steps} on {record.device}, loss {loss:.4g}"]
+        self.outputs.report(lines, values, psnr)
         if verdict and not verdict["credible"]:
             reasons = "; ".join([*verdict["reasons"], *verdict.get("advice", ())])
-            self.terminal.note(f"warning: the result may be wrong: {reasons}")
+            terminal.note(f"warning: the result may be wrong: {reasons}")
 
 
 def _caption(record: RunRecord) -> str:

@@ -47,31 +47,17 @@ def restore(
 
     inputs, k = a.read_inputs(image, roi, truth), read_kernel(kernel)
     source = inputs.source
-    outputs = Outputs(output, image.stem, _RESULTS, [image, kernel, truth])
+    outputs = Outputs(output, image.stem, _RESULTS, inputs, terminal, [image, kernel, truth])
 
     from napari_selfdeblur.run.restoration import run_restoration
 
     with stopped_by_interrupt() as stop:
         result = run_restoration(source.array, k, config, rgb=source.rgb, stop=stop)
-    record = result.record
-    record = replace(record, image={**record.image, **inputs.origin}, command=command_line(context))
-    outputs.image("restored", result.sharp, inputs, dtype, rgb=source.rgb)
+    origin = {**result.record.image, **inputs.origin}
+    record = replace(result.record, image=origin, command=command_line(context))
+    psnr = inputs.psnr_of(result.sharp)
+    outputs.image("restored", result.sharp, dtype)
     outputs.text("record", record.to_json())
-    values: dict[str, Any] = {**config.to_dict(), "status": record.status}
-    lines, psnr = [], None
-    if inputs.truth is not None and inputs.psnr is not None:
-        psnr = (inputs.psnr, inputs.truth.psnr(result.sharp))
-        values |= {"psnr_blurred": round(psnr[0], 4), "psnr_sharp": round(psnr[1], 4)}
-        lines = [f"PSNR before {psnr[0]:6.2f} dB", f"PSNR after  {psnr[1]:6.2f} dB"]
-    outputs.panel(
-        "panel",
-        inputs,
-        terminal,
-        sharp=result.sharp,
-        kernel=k,
-        title=image.name,
-        subtitle=config.restoration,
-        psnr=psnr,
-    )
-    lines += [f"{name:9} {path}" for name, path in outputs.written.items()]
-    terminal.result(lines, {**values, "outputs": outputs.written})
+    title = {"title": image.name, "subtitle": config.restoration}
+    outputs.panel("panel", sharp=result.sharp, kernel=k, psnr=psnr, **title)
+    outputs.report([], {**config.to_dict(), "status": record.status}, psnr)

@@ -78,17 +78,9 @@ def run(
         base, region = _recorded(record)
         roi = roi or region
     config = base.replace(**changes)
-    inputs = a.read_inputs(image, roi, truth)
-    Job(
-        inputs=inputs,
-        config=config,
-        outputs=Outputs(output, image.stem, RESULTS, [image, truth, record]),
-        terminal=Terminal(quiet=quiet, as_json=as_json),
-        dtype=dtype,
-        trace=trace,
-        checkpoint=checkpoint,
-        command=command_line(context),
-    ).perform()
+    inputs, terminal = a.read_inputs(image, roi, truth), Terminal(quiet=quiet, as_json=as_json)
+    outputs = Outputs(output, image.stem, RESULTS, inputs, terminal, [image, truth, record])
+    Job(outputs, config, dtype, trace, checkpoint, command_line(context)).perform()
 
 
 def _recorded(path: Path) -> tuple[SelfDeblurConfig, str | None]:

@@ -29,15 +29,7 @@ _LINES = 5  # of each stage, where nobody watches
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """How much to say, and in which form.
-
-    Attributes
-    ----------
-    quiet : bool
-        Nothing but errors and, where asked for, JSON.
-    as_json : bool
-        Results as one JSON object instead of lines.
-    """
+    """What is printed: if `quiet` errors and JSON alone; with `as_json` results as an object."""
 
     quiet: bool = False
     as_json: bool = False
@@ -63,12 +55,8 @@ class Terminal:
         elif not console.is_terminal:
             yield self._line
         else:
-            columns = (
-                TextColumn("{task.description}"),
-                MofNCompleteColumn(),
-                BarColumn(),
-                TextColumn("{task.fields[facts]}"),
-            )
+            stage, facts = TextColumn("{task.description}"), TextColumn("{task.fields[facts]}")
+            columns = (stage, MofNCompleteColumn(), BarColumn(), facts)
             with ProgressBar(*columns, console=console) as bar:
                 task = bar.add_task("starting", total=None, facts="")
 
@@ -103,18 +91,18 @@ class _Lenient:
         self.encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        with suppress(AttributeError, OSError, ValueError):
-            self._stream.write(text)
+        self._do("write", text)
         return len(text)
 
     def flush(self) -> None:
-        with suppress(AttributeError, OSError, ValueError):
-            self._stream.flush()
+        self._do("flush")
 
     def isatty(self) -> bool:
-        with suppress(AttributeError, ValueError):
-            return self._stream.isatty()
-        return False
+        return bool(self._do("isatty"))
+
+    def _do(self, name: str, *arguments: str) -> Any:
+        with suppress(AttributeError, OSError, ValueError):
+            return getattr(self._stream, name)(*arguments)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ Plane = NDArray[np.float32]
 Shift = tuple[float, float]
 
 # Weight of each quantity, and the difference at which half of it is given.
-_SCALES = {"spectrum": (1.4, 0.3), "excess": (1.0, 0.3), "whiteness": (0.1, 0.1)}
+_SCALES = {"spectrum": (1.0, 0.3), "excess": (1.0, 0.3), "whiteness": (0.1, 0.1)}
 _COST_SCALE = 0.1  # an estimate that costs this much more has 1/e of the weight
 _UNLIKE, _ALIKE = 0.6, 0.9  # correlations of kernels that disagree, and that agree
 _KEPT_MASS = 0.999  # of the kernel, in the support returned
