@@ -131,7 +131,7 @@ def _outcome(row: dict[str, Any]) -> str:
     words = [f"{row['network']} {row['path']}"] if row.get("network") else []
     words += [f"{name} {image['psnr']:.2f} dB".strip() for name, image in images.items() if image]
     figures = {"median": "s a step", "peak": "bytes", "over_bare_ms": "ms", "psnr": "dB"}
-    figures |= {"ratio": "of the plain one's", "seconds": "s"}
+    figures |= {"seconds": "s"}
     numbers = {unit: row.get(name) for name, unit in figures.items()}
     words += [f"{n:.4g} {unit}" for unit, n in numbers.items() if isinstance(n, int | float)]
     return ", ".join(words)

@@ -15,19 +15,11 @@ from benchmarks.task import Task
 from napari_selfdeblur import DeblurResult, Progress, iter_deblur
 from napari_selfdeblur.errors import DivergedError
 
-__all__ = ["Trace", "measure"]
-
 _KEPT = (1 / 64, 1 / 16, 1 / 4, 1.0)  # parts of the run: most happens early
 
 
 def measure(task: Task) -> list[dict[str, Any]]:
-    """Return the row of `task`; a run whose loss diverges has the status ``diverged``.
-
-    Raises
-    ------
-    DeblurError
-        If an image cannot be read, or the run fails otherwise.
-    """
+    """Return the row of `task`; a run whose loss diverges has the status ``diverged``."""
     truth = GroundTruth(task.image)
     trace = Trace(task.trace, truth)
     row, result = _run(task, truth, trace)
@@ -78,12 +70,8 @@ def _run(
 class Trace:
     """Error of the last solver's own estimate while it forms (Figure 3 of the paper).
 
-    Attributes
-    ----------
-    points : list of dict
-        Every so many steps: iteration, seconds, loss, PSNR of the image (dB), MSE of the kernel.
-    seconds : float
-        Time spent here, which is not the run's.
+    `points` hold, every so many steps, iteration, seconds, loss, PSNR of the image (dB) and MSE
+    of the kernel; `seconds` is the time spent here, which is not the run's.
     """
 
     def __init__(self, every: int, truth: GroundTruth) -> None:

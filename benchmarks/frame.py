@@ -8,44 +8,26 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.published import authors_psnr, method_of
-from benchmarks.results import row_key
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.presets import PRESETS
 
-__all__ = [
-    "CONFIGURATION",
-    "FAILURES",
-    "RESULT",
-    "config_of",
-    "figures",
-    "frame",
-    "markdown",
-    "number",
-    "settings_of",
-]
-
 FAILURES = (2.0, 3.0)
 """Error ratios (sums of squares) above which a result counts as failed (Levin et al. 2009)."""
 RESULT = "the result"
-CONFIGURATION = ["dataset", "method", "settings", "seed", "device"]
-"""Columns that are equal for rows of one configuration."""
+CONFIGURATION = ["dataset", "method", "settings", "seed", "device", "file"]
+"""Columns that are equal for rows of one configuration, measured by one version into one file."""
 
 
 def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a line for each image that rows of blind runs and known kernels hold.
 
-    Speed is left out, and a row that is there twice is taken once. Columns: those of
-    `CONFIGURATION`; ``own``, whether the configuration is the paper's; ``test``, the test image;
-    ``output``, the result or a restoration with its kernel; ``psnr``, ``blurred``, ``authors``
-    (dB), ``ssim``, ``squares`` and ``spectral`` (error ratios), ``seconds``: None where there
-    are none; ``row``, the row itself; and more of it.
+    Speed is left out. Columns: those of `CONFIGURATION`; ``own``, whether the configuration is
+    the paper's; ``test``, the test image; ``output``, the result or a restoration with its
+    kernel; ``psnr``, ``blurred``, ``authors`` (dB), ``ssim``, ``squares`` and ``spectral`` (error
+    ratios), ``seconds``: None where there are none; ``row``, the row itself; and more of it.
     """
-    kept: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for row in rows:
-        if row["kind"] != "speed":
-            kept.setdefault((row_key(row), str(row.get("device"))), row)
-    lines = [line for row in kept.values() for line in _lines(row)]
+    lines = [line for row in rows if row["kind"] != "speed" for line in _lines(row)]
     table = pd.DataFrame(lines)
     return table.sort_values(["image", "kernel"], kind="stable") if lines else table
 
@@ -60,19 +42,11 @@ def config_of(row: Mapping[str, Any]) -> SelfDeblurConfig | None:
 
 def _lines(row: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     config = config_of(row)
-    line = {
-        "dataset": row["dataset"],
-        "kind": row["kind"],
-        "seed": row.get("seed", 0),
-        "device": str(row.get("device") or ""),
-        "test": f"{row['image']}_{row['kernel']}",
-        "category": row.get("category"),
-        "blurred": (row.get("blurred") or {}).get("psnr"),
-        "authors": authors_psnr(row),
-        "image": row["image"],
-        "kernel": row["kernel"],
-        "row": row,
-    }
+    line: dict[str, Any] = {n: row[n] for n in ("dataset", "kind", "image", "kernel")}
+    line |= {"seed": row.get("seed", 0), "category": row.get("category"), "row": row}
+    line |= {"device": str(row.get("device") or ""), "file": row.get("file", "")}
+    line |= {"test": f"{row['image']}_{row['kernel']}", "authors": authors_psnr(row)}
+    line |= {"blurred": (row.get("blurred") or {}).get("psnr")}
     line |= _of_known(row) if row["kind"] == "known" else _of_run(row, config)
     yield line | _measures(row.get("sharp"), RESULT) | {"seconds": row.get("seconds")}
     for name, found in (row.get("restorations") or {}).items():

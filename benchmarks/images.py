@@ -10,8 +10,6 @@ from pathlib import Path
 
 from napari_selfdeblur.errors import ImageError
 
-__all__ = ["DATASETS", "TestImage", "find", "kernel_size"]
-
 DATASETS = ("levin", "lai")
 """Data sets; the module of that name describes its layout and has `found_in` and `LAYOUT`."""
 
@@ -48,9 +46,7 @@ def find(
     images: Sequence[str] | None = None,
     kernels: Sequence[str] | None = None,
 ) -> list[TestImage]:
-    """Return the test images in `folder`, in order of number.
-
-    `images` and `kernels` choose some by name (``im1``) or number (``1``).
+    """Return the test images in `folder`, some chosen by name (``im1``) or number (``1``).
 
     Raises
     ------

@@ -11,8 +11,6 @@ from benchmarks.task import Task
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.numerics.runtime import device_label, resolve_device
 
-__all__ = ["measure"]
-
 
 def measure(task: Task) -> list[dict[str, Any]]:
     """Return the row of `task`, or raise `ConfigError` if its image has no true kernel."""

@@ -20,8 +20,6 @@ from pathlib import Path
 
 from benchmarks.images import TestImage, kernel_size
 
-__all__ = ["CATEGORIES", "KERNEL_SIZES", "LAYOUT", "found_in"]
-
 CATEGORIES = ("manmade", "natural", "people", "saturated", "text")
 KERNEL_SIZES = {1: 31, 2: 51, 3: 55, 4: 75}
 """The support that the authors give for each kernel."""

@@ -15,8 +15,6 @@ from pathlib import Path
 
 from benchmarks.images import TestImage, kernel_size
 
-__all__ = ["KERNEL_SIZES", "LAYOUT", "found_in"]
-
 KERNEL_SIZES = {1: 17, 2: 15, 3: 13, 4: 27, 5: 11, 6: 19, 7: 21, 8: 21}
 """The support that the authors give for each kernel; the true ones are up to 2 pixels larger."""
 

@@ -18,8 +18,6 @@ from napari_selfdeblur.compare.metrics import Score, align, error_ratios, kernel
 from napari_selfdeblur.io.files import read_image
 from napari_selfdeblur.io.kernels import prepare_kernel
 
-__all__ = ["GroundTruth", "Made", "OrientedKernel", "grey", "kernel_mse", "orient", "read_psf"]
-
 _STUDIO_LUMA = np.array([65.481, 128.553, 24.966]) / 255  # ITU-R BT.601 with head- and footroom
 _STUDIO_BLACK = 16 / 255
 _REACH = 10

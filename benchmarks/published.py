@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 
-__all__ = ["AUTHORS_LEVIN_PSNR", "METHODS", "PUBLISHED", "Published", "authors_psnr", "method_of"]
-
 
 class Published(NamedTuple):
     """Means over a whole data set, as published by `source`; the ratio is of spectral norms."""

@@ -19,8 +19,6 @@ from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.io.files import write_text
 
-__all__ = ["FORMAT", "Results", "read_json", "rounded", "row_key"]
-
 FORMAT = "napari-selfdeblur benchmark results 1"
 _DIGITS = 6
 
@@ -35,13 +33,7 @@ class Results:
 
     @classmethod
     def read(cls, path: Path, *, missing_ok: bool = False) -> Results:
-        """Read a results file; a missing one is empty where `missing_ok`.
-
-        Raises
-        ------
-        DeblurError
-            If the file is missing, damaged, or something else.
-        """
+        """Read a results file, or raise `DeblurError` where it is missing or something else."""
         if missing_ok and not path.exists():
             return cls(path)
         values = read_json(path)

@@ -18,8 +18,6 @@ from benchmarks.worker import FAILED, limit_threads, measured, without
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.run.record import package_version, software_versions
 
-__all__ = ["pending", "run"]
-
 _KILLED = "the process ended abruptly; the machine may be out of memory, run fewer side by side"
 Rows = list[dict[str, Any]]
 
@@ -38,26 +36,13 @@ def run(
     threads: int | None = None,
     command: str = "",
 ) -> Iterator[tuple[Task, Rows]]:
-    """Measure what `results` lacks, and write the file after each measurement.
+    """Measure what `results` lacks; yield each task with its new rows once they are written.
 
-    Parameters
-    ----------
-    tasks : sequence of Task
-        One that ends in an error, or whose process ends, has rows with the status ``failed``
-        and the reason.
-    results : Results
-        Grows by the rows it lacks.
-    jobs, threads : int
-        Processes side by side, and threads of each; by default one with torch's own number, of
-        several the cores shared out among them. Tasks of speed have a fresh process each.
-    command : str
-        What was called, kept in the file.
-
-    Yields
-    ------
-    (Task, list of dict)
-        A task and its new rows, when they were written. Closing the iterator waits for what is
-        under way and discards it.
+    A task that ends in an error, or whose process ends, has rows with the status ``failed`` and
+    the reason. `jobs` processes run side by side, each with `threads` threads: by default one
+    with torch's own number, of several the cores shared out among them. Tasks of speed have a
+    fresh process each. `command` is kept in the file. Closing the iterator waits for what is
+    under way and discards it.
 
     Raises
     ------

@@ -28,8 +28,6 @@ from napari_selfdeblur.io.samples import Sample, motion_blurred_photograph
 from napari_selfdeblur.numerics import runtime
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
 
-__all__ = ["import_time", "measure", "precisions_of", "watched_run"]
-
 PREVIEW_SECONDS = 1 / 3
 """Time between two previews, as the panel asks for them."""
 _PREVIEW_SPAN, _PREVIEW_PAIRS = 2.0, 5  # seconds that each run compared lasts; runs of each kind
@@ -185,13 +183,9 @@ def _plain_seconds(config: SelfDeblurConfig, size: int) -> list[float]:
 def watched_run(sample: Sample, config: SelfDeblurConfig) -> Row:
     """Run `config` on `sample` (uint8) with a preview every 25 steps, without networks every step.
 
-    Returns
-    -------
-    dict
-        ``seconds`` of the run, without those spent on measuring it; ``psnr`` of its result in
-        dB, up to shift; ``trace``, seconds and PSNR of each preview; ``seconds_to``, the seconds
-        until the first preview of at least so many dB, None where there is none. Of a run that
-        diverges the ``reason`` only.
+    ``seconds`` are those of the run, without those spent on measuring it; ``psnr`` is that of
+    the result in dB, up to shift; ``trace`` has seconds and PSNR of each preview; ``seconds_to``
+    the seconds until the first preview of at least so many dB, None where there is none.
     """
 
     def psnr(image: NDArray[Any]) -> float:

@@ -10,8 +10,6 @@ from benchmarks.task import Setup, Task
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 
-__all__ = ["MEASUREMENTS", "NETWORKS", "WARM_UP", "WHOLE_PRESETS", "path_of", "plain", "plan"]
-
 MEASUREMENTS = ("import", "step", "memory", "preview", "run")
 NETWORKS = ("official", "fast")
 """Presets whose networks are timed; the first is the full one."""
@@ -50,22 +48,11 @@ def plan(
 ) -> list[Task]:
     """Return the tasks of a benchmark, small sizes first.
 
-    Parameters
-    ----------
-    sizes, kernels : sequence of int
-        Sides of the square images and kernels, in pixels.
-    steps, run_steps : int
-        Timed steps of each path; steps of the full network in ``run``, to which its schedule is
-        shortened.
-    device : str
-        Resolved, such as ``cuda:0``: the name a row is known by.
-    precisions : sequence of str
-        What the optimised path is timed in.
-    changes : mapping, optional
-        Settings changed in every network.
-    measurements : sequence of str
-        Some of `MEASUREMENTS`. There is one ``run`` in all: of a photograph with its kernel of
-        17 x 17, at 255 x 255 where that is among the sizes, else at the smallest from 64 to 496.
+    `sizes` and `kernels` are sides in pixels, `steps` the timed steps of each path, `run_steps`
+    those of the full network among the whole runs, `device` a resolved one (``cuda:0``),
+    `precisions` those of the optimised path and `changes` settings of every network. There is
+    one whole run in all: of a photograph with its kernel of 17 x 17, at 255 x 255 where that is
+    among the sizes, else at the smallest from 64 to 496.
 
     Raises
     ------

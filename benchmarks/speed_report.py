@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.frame import config_of, markdown, number
-from benchmarks.results import row_key
-
-__all__ = ["sections"]
 
 _NOTES = """\
 Each measurement has a process of its own. Steps of all paths on one image size are timed in
@@ -36,16 +33,16 @@ Row = Mapping[str, Any]
 
 def sections(rows: Iterable[Row]) -> list[str]:
     """Return the paragraphs of the report on speed, none where there are no rows of it."""
-    kept: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        if row["kind"] == "speed":
-            kept.setdefault((row_key(row), row.get("device", "")), row)
+    kept = [row for row in rows if row["kind"] == "speed"]
     parts = ["## Speed", _NOTES] if kept else []
     for method, heading in _HEADINGS.items():
-        found = [row for row in kept.values() if row["method"] == method]
-        for device in dict.fromkeys(row.get("device", "") for row in found):
-            own = [row for row in found if row.get("device", "") == device]
-            parts.append(f"### {heading}{', ' if device else ''}{device}")
+        found: dict[str, list[Row]] = {}
+        for row in kept:
+            if row["method"] == method:
+                made = [heading, row.get("device"), row.get("file")]
+                found.setdefault(", ".join(filter(None, made)), []).append(row)
+        for title, own in found.items():
+            parts.append(f"### {title}")
             parts += _profiles(own) if method == "profile" else [markdown(map(_cells, own))]
     return parts
 

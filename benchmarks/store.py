@@ -16,8 +16,6 @@ from benchmarks.results import Results, rounded, row_key
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.files import replacing
 
-__all__ = ["load", "rescored", "store"]
-
 _RESTORED = "restored_"
 
 
@@ -57,10 +55,7 @@ def rescored(
 ) -> Results:
     """Return `results`, to be written to `output`, with the measures of stored images anew.
 
-    Raises
-    ------
-    DeblurError
-        If a stored file in `folder` or a row's test image among `images` is missing.
+    A stored file in `folder` or a row's test image that is missing is a `DeblurError`.
     """
     known = {(test.dataset, test.image, test.kernel): test for test in images}
     rows = []

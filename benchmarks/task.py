@@ -8,8 +8,6 @@ from typing import Any
 from benchmarks.images import TestImage
 from napari_selfdeblur.config import SelfDeblurConfig
 
-__all__ = ["Setup", "Task"]
-
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -25,43 +23,19 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One measurement, made at once in one process.
+    """One measurement, made at once in one process."""
 
-    Attributes
-    ----------
-    kind : str
-        Module of `benchmarks` whose `measure` makes it: ``deblur``, ``known`` or ``speed``.
-    image : TestImage
-        On what.
-    setups : tuple of Setup
-        Settings of blind runs, a row each; empty where nothing is run blindly.
-    method, weight : str, float or None
-        Restoration with the true kernel and its weight, or what of speed is measured.
-    device : str
-        Where restorations are computed.
-    restorations : tuple of str
-        Restorations tried with the estimated kernel.
-    reference : str or None
-        Restoration with the true kernel that the error ratios refer to.
-    trace : int
-        Measure every so many steps; 0 for never.
-    store : str or None
-        Folder for the images, one file a row; None keeps none.
-    size : int
-        Side of a square image that is made on the spot, in pixels.
-    """
-
-    kind: str
+    kind: str  # module whose `measure` makes it: deblur, known or speed
     image: TestImage
-    setups: tuple[Setup, ...] = ()
-    method: str | None = None
-    weight: float | None = None
-    device: str = "auto"
-    restorations: tuple[str, ...] = ()
-    reference: str | None = None
-    trace: int = 0
-    store: str | None = None
-    size: int = 0
+    setups: tuple[Setup, ...] = ()  # of blind runs, a row each
+    method: str | None = None  # restoration with the true kernel, or what of speed is measured
+    weight: float | None = None  # of that restoration
+    device: str = "auto"  # where restorations are computed
+    restorations: tuple[str, ...] = ()  # tried with the estimated kernel
+    reference: str | None = None  # known-kernel restoration that error ratios refer to
+    trace: int = 0  # measure every so many steps; 0 for never
+    store: str | None = None  # folder for the images, one file a row
+    size: int = 0  # side in pixels of a square image that is made on the spot
 
     def identities(self) -> list[dict[str, Any]]:
         """Return the part of each row that is known before anything is measured."""

@@ -16,8 +16,6 @@ from benchmarks.store import load
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.files import replacing
 
-__all__ = ["draw", "traced_rows"]
-
 _DPI = 150
 _WIDTH, _CURVES, _TILE = 9.0, 3.2, 2.4  # inches
 _PSNR, _KERNEL = "tab:blue", "tab:red"
@@ -32,13 +30,7 @@ def traced_rows(
     kernels: Sequence[str] | None = None,
     seeds: Sequence[int] = (0,),
 ) -> list[Traced]:
-    """Return label and row of the traced runs on one test image, the first of those chosen.
-
-    Raises
-    ------
-    DeblurError
-        If no such run has a trace.
-    """
+    """Return label and row of the traced runs on one test image, the first of those chosen."""
     table = frame(row for row in rows if row.get("trace"))
     table = table[(table.output == RESULT) & table.seed.isin(seeds)] if len(table) else table
     for name, chosen in (("image", images), ("kernel", kernels)):
@@ -50,14 +42,9 @@ def traced_rows(
 
 
 def draw(path: Path, runs: Sequence[Traced], stored: str | Path | None = None) -> None:
-    """Draw the traces of some runs on one test image as a PNG.
+    """Draw the traces of some runs on one test image (PNG).
 
-    With the folder given to --store, images along the first run stand below the curves.
-
-    Raises
-    ------
-    DeblurError
-        If the folder lacks the images of the first run.
+    With `stored`, the folder given to --store, images along the first run stand below.
     """
     along = load(stored, runs[0][1]) if stored is not None else {}
     columns = len(along["iterations"]) if along else 1

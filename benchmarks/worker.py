@@ -11,8 +11,6 @@ from typing import Any
 from benchmarks.task import Task
 from napari_selfdeblur.errors import DeblurError, OutOfMemoryError
 
-__all__ = ["FAILED", "limit_threads", "measured", "without"]
-
 FAILED = "failed"
 """Status of a row whose measurement ended in an error; the next run measures it again."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

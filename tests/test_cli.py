@@ -28,9 +28,10 @@ from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError, DivergedError
 from napari_selfdeblur.io import figures, samples
 from napari_selfdeblur.io.files import read_image, read_kernel, write_tiff
+from napari_selfdeblur.run import restoration
 from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
-from napari_selfdeblur.run.result import DeblurResult
+from napari_selfdeblur.run.result import DeblurResult, RestoreResult
 
 FILES = ["photo_deblurred.tif", "photo_kernel.tif", "photo_panel.png", "photo_record.json"]
 RESTORED = ["photo_restored.json", "photo_restored.png", "photo_restored.tif"]
@@ -629,3 +630,24 @@ def test_restore_refuses(
     args = ["restore", str(blurred[0]), str(blurred[1]), "-o", str(out), *change]
     assert main(args) == status
     assert message in capsys.readouterr().err
+
+
+def test_a_stopped_restoration_says_so(
+    blurred: tuple[Path, Path, Path],
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C ends a restoration with the image so far, marked in its record and on the screen."""
+    real = restoration.run_restoration
+
+    def interrupted(*args: Any, **options: Any) -> RestoreResult:
+        signal.raise_signal(signal.SIGINT)
+        return real(*args, **options)
+
+    monkeypatch.setattr(restoration, "run_restoration", interrupted)
+    args = ["restore", str(blurred[0]), str(blurred[1]), "-o", str(out), "--device", "cpu"]
+    assert main([*args, "--method", "generator", "--iterations", "100000"]) == 0
+    assert "stopped early" in capsys.readouterr().err
+    record = RestoreRecord.from_json((out / RESTORED[0]).read_text(encoding="utf-8"))
+    assert record.status == "stopped"

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari_selfdeblur.numerics.progress import Progress
 from qtpy.QtWidgets import QApplication
 from superqt.utils import WorkerBase
 
+from napari_selfdeblur import api
+from napari_selfdeblur._napari import cost, panel
 from napari_selfdeblur._napari import job as job_module
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.io import images
-from napari_selfdeblur.run import run as workflow
+from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.record import RunRecord
-from napari_selfdeblur.run.run import DeblurResult
+from napari_selfdeblur.run.result import DeblurResult
 
 _PREVIEW_STEPS = 20
 NAPARI_WARNS = "ignore::pydantic.warnings.PydanticDeprecatedSince20"
@@ -43,7 +44,8 @@ class FakeRun:
         self.error: BaseException = ValueError("no error was chosen")
         self.calls = 0
         self.steps = 0
-        self.verdict: dict[str, Any] = {"credible": True, "reasons": []}
+        self.preview_seconds = 0.0
+        self.verdict: dict[str, Any] = {"credible": True, "reasons": [], "advice": []}
         self.in_frame: Callable[[], Any] = object
 
     def __call__(
@@ -56,10 +58,9 @@ class FakeRun:
         stop: threading.Event,
     ) -> Generator[Progress, None, DeblurResult]:
         self.calls += 1
+        self.preview_seconds = preview_seconds
         held = self.in_frame()
         start = time.perf_counter()
-        kernel = np.zeros(config.kernel_size, np.float32)
-        kernel[0, 0] = 1
         step = 0
         while True:
             step += 1
@@ -67,37 +68,52 @@ class FakeRun:
             if step == self.fail_at:
                 assert held is not None
                 raise self.error
-            sharp = np.full(image.shape, step, np.float32)
             seconds = time.perf_counter() - start
             ending = stop.is_set() or self.finish.is_set()
+            status = "stopped" if stop.is_set() else "finished"
+            result = self.result(image, config, step, status)
+            preview = {}
             if ending or step % _PREVIEW_STEPS == 1:
-                yield Progress(step, 1000, 1 / step, seconds, sharp, kernel)
-            else:
-                yield Progress(step, 1000, 1 / step, seconds)
+                preview = {"sharp": result.sharp, "kernel": result.kernel}
+            yield Progress("joint", step, 1000, 1 / step, seconds, 60.0, **preview)
             if ending:
-                break
+                return result
             time.sleep(0.004)
+
+    def result(
+        self, image: np.ndarray, config: SelfDeblurConfig, step: int, status: str
+    ) -> DeblurResult:
+        kernel = np.zeros(config.kernel_size, np.float32)
+        kernel[0, 0] = 1
         record = RunRecord(
             config=config,
-            version="0",
-            versions={},
+            used=config,
             device="fake",
             seconds=1.0,
             iterations=step,
-            status="stopped" if stop.is_set() else "finished",
+            status=status,
             losses=(1.0,),
             image=images.describe(image),
             verdict=self.verdict,
-            created="2026-01-01T00:00:00+00:00",
         )
-        return DeblurResult(sharp, kernel, record)
+        return DeblurResult(np.full(image.shape, step, np.float32), kernel, record)
 
 
 @pytest.fixture
 def fake_run(monkeypatch: pytest.MonkeyPatch) -> FakeRun:
     run = FakeRun()
-    monkeypatch.setattr(workflow, "iter_deblur", run)
+    monkeypatch.setattr(api, "iter_deblur", run)
     return run
+
+
+DEVICES = (("cuda:0", "Big card (cuda:0)"), ("cpu", "CPU (2 threads)"))
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose devices and speed are known at once."""
+    monkeypatch.setattr(panel, "find_devices", lambda: cost.Devices(DEVICES))
+    monkeypatch.setattr(cost, "find_cost", lambda *asked: cost.Cost(*asked, "about 1:30, 2.0 GiB"))
 
 
 @pytest.fixture

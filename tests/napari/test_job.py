@@ -12,11 +12,14 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_selfdeblur._napari.job import DeblurJob
-from napari_selfdeblur.config import SelfDeblurConfig
+import napari_selfdeblur
+from napari_selfdeblur._napari.job import Job
+from napari_selfdeblur._napari.kernel_choice import GivenKernel
+from napari_selfdeblur._napari.work import deblur_job, restore_job
+from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError, DivergedError, ImageError, OutOfMemoryError
-from napari_selfdeblur.numerics.progress import Estimate
-from napari_selfdeblur.run.record import RunRecord
+from napari_selfdeblur.run import restoration
+from napari_selfdeblur.run.record import RestoreRecord, RunRecord
 
 
 @pytest.fixture
@@ -25,11 +28,11 @@ def source(viewer_model: ViewerModel, blurred: np.ndarray) -> Image:
 
 
 @pytest.fixture
-def job(viewer_model: ViewerModel, source: Image, config: SelfDeblurConfig) -> DeblurJob:
-    return DeblurJob(viewer_model, source, config)
+def job(viewer_model: ViewerModel, source: Image, config: SelfDeblurConfig) -> Job:
+    return deblur_job(viewer_model, source, config)
 
 
-def previewed(job: DeblurJob) -> bool:
+def previewed(job: Job) -> bool:
     return job.layers[0] is not None
 
 
@@ -38,7 +41,7 @@ def names(viewer: ViewerModel) -> list[str]:
 
 
 def test_a_real_run_leaves_two_layers_and_its_record(
-    viewer_model: ViewerModel, source: Image, job: DeblurJob, blurred: np.ndarray
+    viewer_model: ViewerModel, source: Image, job: Job, blurred: np.ndarray
 ) -> None:
     """A run on an image of 24 x 32 ends with image, kernel and record; the source is untouched."""
     job.start()
@@ -56,13 +59,14 @@ def test_a_real_run_leaves_two_layers_and_its_record(
     for layer in (sharp, kernel):
         facts = json.loads(json.dumps(layer.metadata["selfdeblur"]))
         assert RunRecord.from_dict(facts).config == job.config
+        assert facts["image"]["name"] == "cells"
     assert job.state == "finished"
 
 
 def test_a_real_run_of_a_colour_layer(viewer_model: ViewerModel, config: SelfDeblurConfig) -> None:
     """An RGB layer gives an RGB result of its shape."""
     colour = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
-    job = DeblurJob(viewer_model, viewer_model.add_image(colour, rgb=True), config)
+    job = deblur_job(viewer_model, viewer_model.add_image(colour, rgb=True), config)
     job.start()
     job.wait(60)
     sharp = job.layers[0]
@@ -71,9 +75,7 @@ def test_a_real_run_of_a_colour_layer(viewer_model: ViewerModel, config: SelfDeb
     assert sharp.data.shape == colour.shape
 
 
-def test_previews_come_while_it_runs(
-    qtbot, fake_run, viewer_model: ViewerModel, job: DeblurJob
-) -> None:
+def test_previews_come_while_it_runs(qtbot, fake_run, viewer_model: ViewerModel, job: Job) -> None:
     """Both layers show intermediate estimates, always the same two layers."""
     job.start()
     qtbot.waitUntil(lambda: previewed(job))
@@ -87,7 +89,7 @@ def test_previews_come_while_it_runs(
     assert job.layers[0] is sharp
 
 
-def test_progress_is_reported(qtbot, fake_run, job: DeblurJob) -> None:
+def test_progress_is_reported(qtbot, fake_run, job: Job) -> None:
     """Reports carry step, total, loss and time, in the order of the steps."""
     seen = []
     job.progressed.connect(seen.append)
@@ -101,7 +103,7 @@ def test_progress_is_reported(qtbot, fake_run, job: DeblurJob) -> None:
     assert all(progress.total == 1000 for progress in seen)
 
 
-def test_stop_keeps_what_there_is(qtbot, fake_run, job: DeblurJob) -> None:
+def test_stop_keeps_what_there_is(qtbot, fake_run, job: Job) -> None:
     """A stopped run has a result, says so in its record, and shows it."""
     job.start()
     qtbot.waitUntil(lambda: previewed(job))
@@ -113,7 +115,7 @@ def test_stop_keeps_what_there_is(qtbot, fake_run, job: DeblurJob) -> None:
     assert sharp.metadata["selfdeblur"]["status"] == "stopped"
 
 
-def test_an_unforeseen_error_ends_the_run(qtbot, fake_run, job: DeblurJob) -> None:
+def test_an_unforeseen_error_ends_the_run(qtbot, fake_run, job: Job) -> None:
     """A RuntimeError of the numerics arrives as a DeblurError; the last preview stays, marked."""
     fake_run.fail_at, fake_run.error = 20, RuntimeError("shape mismatch")
     job.start()
@@ -137,7 +139,7 @@ def test_out_of_memory_ends_the_run(fake_run, viewer_model: ViewerModel, job) ->
     assert names(viewer_model) == ["cells"]
 
 
-def test_a_failed_run_lets_go_of_its_networks(fake_run, job: DeblurJob) -> None:
+def test_a_failed_run_lets_go_of_its_networks(fake_run, job: Job) -> None:
     """What the frames of a failed run held is freed, although the error is kept."""
     held = []
 
@@ -155,25 +157,23 @@ def test_a_failed_run_lets_go_of_its_networks(fake_run, job: DeblurJob) -> None:
     assert held[0]() is None
 
 
-def test_divergence_keeps_the_last_good_estimate(
-    fake_run, job: DeblurJob, blurred: np.ndarray
-) -> None:
-    """The estimate that the error brings is shown and marked as that of a failed run."""
-    kernel = np.full((5, 5), 1 / 25, np.float32)
-    good = Estimate(np.full(blurred.shape, 42, np.float32), kernel, 6, True, (1.0,))
-    fake_run.fail_at, fake_run.error = 7, DivergedError("the loss became NaN at step 7", good)
+def test_a_failed_run_keeps_its_last_good_estimate(fake_run, job: Job) -> None:
+    """The result that the error brings is shown with its record, and why the run failed."""
+    fake_run.fail_at, fake_run.error = 7, DivergedError("the loss became NaN at step 7")
+    fake_run.error.result = fake_run.result(job.source.image, job.config, 42, "diverged")
     job.start()
     with pytest.raises(DivergedError, match="NaN"):
         job.wait(5)
-    sharp, shown = job.layers
+    sharp, _ = job.layers
     assert sharp.data.min() == sharp.data.max() == 42
-    np.testing.assert_array_equal(shown.data, kernel)
-    assert sharp.metadata["selfdeblur"]["status"] == "failed"
+    facts = sharp.metadata["selfdeblur"]
+    assert (facts["status"], facts["reason"]) == ("diverged", "the loss became NaN at step 7")
+    assert (job.state, job.result) == ("failed", fake_run.error.result)
 
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_deleting_a_preview_layer_does_not_end_the_run(
-    qtbot, fake_run, viewer_model: ViewerModel, job: DeblurJob, which: int
+    qtbot, fake_run, viewer_model: ViewerModel, job: Job, which: int
 ) -> None:
     """The run goes on without the layer; the result is shown in full at the end."""
     job.start()
@@ -188,7 +188,7 @@ def test_deleting_a_preview_layer_does_not_end_the_run(
 
 
 def test_deleting_the_source_does_not_end_the_run(
-    qtbot, fake_run, viewer_model: ViewerModel, source: Image, job: DeblurJob
+    qtbot, fake_run, viewer_model: ViewerModel, source: Image, job: Job
 ) -> None:
     """The run owns a copy of the image, so the source layer may go."""
     job.start()
@@ -199,7 +199,7 @@ def test_deleting_the_source_does_not_end_the_run(
     assert names(viewer_model) == ["cells deblurred", "cells kernel"]
 
 
-def test_a_job_runs_once(fake_run, job: DeblurJob) -> None:
+def test_a_job_runs_once(fake_run, job: Job) -> None:
     """A second start is refused, while running and after."""
     job.start()
     with pytest.raises(DeblurError, match="started before"):
@@ -211,7 +211,7 @@ def test_a_job_runs_once(fake_run, job: DeblurJob) -> None:
     assert fake_run.calls == 1
 
 
-def test_waiting_has_its_limits(fake_run, job: DeblurJob) -> None:
+def test_waiting_has_its_limits(fake_run, job: Job) -> None:
     """wait() refuses a run that was not started and gives up in time on one that goes on."""
     with pytest.raises(DeblurError, match="not started"):
         job.wait()
@@ -223,7 +223,7 @@ def test_waiting_has_its_limits(fake_run, job: DeblurJob) -> None:
     assert job.wait(5) is job.result
 
 
-def test_a_quit_worker_ends_the_run(qtbot, fake_run, job: DeblurJob) -> None:
+def test_a_quit_worker_ends_the_run(qtbot, fake_run, job: Job) -> None:
     """What napari does to its workers when a window closes: the run ends, without a result."""
     job.start()
     qtbot.waitUntil(lambda: previewed(job))
@@ -234,12 +234,12 @@ def test_a_quit_worker_ends_the_run(qtbot, fake_run, job: DeblurJob) -> None:
     assert job.result is None
 
 
-def test_a_busy_viewer_piles_up_nothing(fake_run, job: DeblurJob) -> None:
+def test_a_busy_viewer_piles_up_nothing(fake_run, job: Job) -> None:
     """Of all the steps that pass while the viewer is busy, only the newest is reported."""
     seen = []
     job.progressed.connect(seen.append)
     job.start()
-    while fake_run.steps < 50:
+    while fake_run.steps < 51:
         time.sleep(0.01)
     fake_run.finish.set()
     job.wait(5)
@@ -247,19 +247,64 @@ def test_a_busy_viewer_piles_up_nothing(fake_run, job: DeblurJob) -> None:
 
 
 def test_previews_are_not_faster_than_the_viewer_bears(
-    viewer_model: ViewerModel, source: Image, config: SelfDeblurConfig
+    fake_run, viewer_model: ViewerModel, source: Image, config: SelfDeblurConfig
 ) -> None:
     """An interval below a quarter of a second is raised to it."""
-    job = DeblurJob(viewer_model, source, config, preview_seconds=0.001)
-    assert job._preview_seconds == 0.25
+    job = deblur_job(viewer_model, source, config, preview_seconds=0.001)
+    fake_run.finish.set()
+    job.start()
+    job.wait(5)
+    assert fake_run.preview_seconds == 0.25
 
 
 def test_an_image_that_cannot_be_deblurred_is_reported(
     viewer_model: ViewerModel, config: SelfDeblurConfig
 ) -> None:
     """A constant image ends the run with the message of the image check."""
-    job = DeblurJob(viewer_model, viewer_model.add_image(np.ones((24, 24))), config)
+    job = deblur_job(viewer_model, viewer_model.add_image(np.ones((24, 24))), config)
     job.start()
     with pytest.raises(ImageError, match=r"constant|contrast"):
         job.wait(60)
     assert len(viewer_model.layers) == 1
+
+
+def test_a_run_without_a_qt_loop(fake_run, viewer_model: ViewerModel, job: Job) -> None:
+    """run() does the whole run in the calling thread and leaves what a thread would."""
+    fake_run.finish.set()
+    job.run()
+    assert job.state == "finished"
+    assert names(viewer_model) == ["cells", "cells deblurred", "cells kernel"]
+    assert job.wait() is job.result
+
+
+def test_a_real_restoration(viewer_model: ViewerModel, source: Image, blurred) -> None:
+    """A restoration leaves one layer, what `restore` returns, with its record."""
+    psf = np.full((3, 5), 1 / 15, np.float32)
+    job = restore_job(viewer_model, source, GivenKernel(psf, "psf"), RestoreConfig(device="cpu"))
+    job.start()
+    job.wait(60)
+    assert names(viewer_model) == ["cells", "cells restored (hyper_laplacian)"]
+    layer, none = job.layers
+    assert none is None
+    np.testing.assert_array_equal(layer.data, napari_selfdeblur.restore(blurred, psf, device="cpu"))
+    facts = json.loads(json.dumps(layer.metadata["selfdeblur"]))
+    assert (facts["image"]["name"], facts["kernel"]["name"]) == ("cells", "psf")
+    assert RestoreRecord.from_dict(facts).config == RestoreConfig(device="cpu")
+
+
+def test_a_failed_restoration_took_some_time(
+    viewer_model: ViewerModel, source: Image, monkeypatch
+) -> None:
+    """The seconds of a job are counted from its start to its end, whatever the end."""
+
+    def fail(*_, **__) -> None:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(restoration, "run_restoration", fail)
+    kernel = GivenKernel(np.ones((1, 1), np.float32), "psf")
+    job = restore_job(viewer_model, source, kernel, RestoreConfig())
+    assert job.seconds == 0
+    job.start()
+    with pytest.raises(DeblurError, match="no luck"):
+        job.wait(5)
+    assert 0 < job.seconds < 60

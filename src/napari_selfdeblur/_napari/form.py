@@ -25,6 +25,8 @@ _HEAD = "text-align: left; border: none; background: transparent; font-weight: b
 class SettingsForm(Generic[S]):
     """Every field of a settings class: those of the group main in view, the others folded away.
 
+    It shows the defaults until `show` is called.
+
     Parameters
     ----------
     settings : type of Settings
@@ -69,7 +71,10 @@ class SettingsForm(Generic[S]):
             if key != _MAIN and rows:
                 self.groups[key] = _folded(title, _rows(rows))
         self._marked: str | None = None
-        for field in self.fields.values():
+        default = settings()
+        for name, field in self.fields.items():
+            if name in settings.kinds():
+                field.show(getattr(default, name))
             field.widget.changed.connect(self._on_change)
 
     def read(self) -> S:

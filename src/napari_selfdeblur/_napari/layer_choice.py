@@ -68,6 +68,7 @@ class LayerChoice:
         """List the layers there are, keeping the choice."""
         kept = self._layer
         with self.widget.changed.blocked():
+            self.widget.native.clear()  # magicgui adds new choices below, whatever their order
             self.widget.reset_choices()
             if kept is not None and kept in self.widget.choices:
                 self.widget.value = kept

@@ -128,10 +128,10 @@ class DeblurWidget(Panel):
 
     def _show_preset(self, name: str) -> None:
         """Show which preset the settings are; none of them is a custom one."""
-        if name == self.preset.value:
-            return
+        offered = (*PRESETS,) if name in PRESETS else (*PRESETS, name)
         with self.preset.changed.blocked():
-            self.preset.choices = list(PRESETS) if name in PRESETS else [*PRESETS, name]
+            if self.preset.choices != offered:
+                self.preset.choices = offered
             self.preset.value = name
 
 

@@ -55,6 +55,8 @@ def restore(
         result = run_restoration(source.array, k, config, rgb=source.rgb, stop=stop)
     origin = {**result.record.image, **inputs.origin}
     record = replace(result.record, image=origin, command=command_line(context))
+    if record.status == "stopped":
+        terminal.note('stopped early: the image so far is saved, with status "stopped"')
     psnr = inputs.psnr_of(result.sharp)
     outputs.image("restored", result.sharp, dtype)
     outputs.text("record", record.to_json())

@@ -70,10 +70,8 @@ def test_results_lie_where_the_source_lies(viewer_model: ViewerModel, blurred: n
         rotate=20,
         units=("um", "um"),
         axis_labels=("y", "x"),
-        colormap="green",
-        contrast_limits=(10, 200),
     )
-    layers = ResultLayers(viewer_model, read_source(layer))
+    layers = ResultLayers(viewer_model, read_source(layer), "cells deblurred")
     layers.show(blurred.astype(np.float32), KERNEL)
     assert layers.sharp is not None
     assert layers.kernel is not None
@@ -84,9 +82,31 @@ def test_results_lie_where_the_source_lies(viewer_model: ViewerModel, blurred: n
         assert result.axis_labels == layer.axis_labels
         assert result.data.dtype == np.float32
     np.testing.assert_allclose(corners(layers.sharp), corners(layer))
-    assert layers.sharp.contrast_limits == [10, 200]
-    assert layers.sharp.colormap.name == "green"
     assert (layers.sharp.name, layers.kernel.name) == ("cells deblurred", "cells kernel")
+
+
+def test_a_result_looks_like_its_source(viewer_model: ViewerModel, blurred: np.ndarray) -> None:
+    """Colormap, limits, gamma, opacity, blending and interpolation are the source's.
+
+    The kernel shares what does not depend on the values.
+    """
+    shown = {
+        "colormap": "green",
+        "contrast_limits": [10, 200],
+        "gamma": 0.7,
+        "opacity": 0.6,
+        "blending": "additive",
+        "interpolation2d": "cubic",
+        "interpolation3d": "nearest",
+    }
+    layer = viewer_model.add_image(blurred, name="cells", **shown)
+    layers = ResultLayers(viewer_model, read_source(layer), "cells deblurred")
+    layers.show(blurred.astype(np.float32), KERNEL)
+    assert layers.sharp is not None
+    assert layers.kernel is not None
+    for name in shown:
+        assert getattr(layers.sharp, name) == getattr(layer, name)
+    assert (layers.kernel.opacity, layers.kernel.blending) == (0.6, "additive")
 
 
 @pytest.mark.parametrize("rotate", [0, 30, 180])
@@ -97,7 +117,7 @@ def test_the_kernel_covers_nothing_of_the_image(
     layer = viewer_model.add_image(
         blurred, scale=(2, 3), translate=(5, 7), rotate=rotate, affine=np.diag([0.5, 2, 1])
     )
-    layers = ResultLayers(viewer_model, read_source(layer))
+    layers = ResultLayers(viewer_model, read_source(layer), "cells deblurred")
     layers.show(blurred.astype(np.float32), KERNEL)
     assert layers.kernel is not None
     in_image = np.array([layer.world_to_data(corner) for corner in corners(layers.kernel)])
@@ -109,7 +129,7 @@ def test_previews_change_the_layers_in_place(
     viewer_model: ViewerModel, blurred: np.ndarray
 ) -> None:
     """A second estimate shows in the same two layers; the kernel's display ends at its maximum."""
-    layers = ResultLayers(viewer_model, read_source(viewer_model.add_image(blurred)))
+    layers = ResultLayers(viewer_model, read_source(viewer_model.add_image(blurred)), "result")
     layers.show(blurred.astype(np.float32), KERNEL)
     first = layers.sharp, layers.kernel
     delta = np.zeros_like(KERNEL)
@@ -126,7 +146,7 @@ def test_previews_change_the_layers_in_place(
 def test_the_user_s_selection_is_kept(viewer_model: ViewerModel, blurred: np.ndarray) -> None:
     """New result layers do not take the selection away."""
     layer = viewer_model.add_image(blurred)
-    layers = ResultLayers(viewer_model, read_source(layer))
+    layers = ResultLayers(viewer_model, read_source(layer), "cells deblurred")
     layers.show(blurred.astype(np.float32), KERNEL)
     assert list(viewer_model.layers.selection) == [layer]
 
@@ -135,14 +155,15 @@ def test_a_deleted_layer_comes_back_with_the_result(
     viewer_model: ViewerModel, blurred: np.ndarray
 ) -> None:
     """A preview leaves a deleted layer away; the final result shows it again."""
-    layers = ResultLayers(viewer_model, read_source(viewer_model.add_image(blurred)))
+    layers = ResultLayers(viewer_model, read_source(viewer_model.add_image(blurred)), "result")
     sharp = blurred.astype(np.float32)
     layers.show(sharp, KERNEL)
     viewer_model.layers.remove(layers.sharp)
     layers.show(sharp, KERNEL)
     assert len(viewer_model.layers) == 2
     kept = layers.kernel
-    final = layers.finish(sharp, KERNEL, {"status": "finished"})
+    layers.finish(sharp, KERNEL, {"status": "finished"})
+    final = (layers.sharp, layers.kernel)
     assert final[1] is kept
     assert all(layer in viewer_model.layers for layer in final)
     assert all(layer.metadata["selfdeblur"] == {"status": "finished"} for layer in final)
@@ -151,9 +172,72 @@ def test_a_deleted_layer_comes_back_with_the_result(
 def test_a_colour_result_is_a_colour_layer(viewer_model: ViewerModel, blurred: np.ndarray) -> None:
     """The deblurred layer of an RGB layer is RGB, its kernel grey."""
     colour = np.stack([blurred] * 3, -1) / np.float32(255)
-    layers = ResultLayers(viewer_model, read_source(viewer_model.add_image(colour, rgb=True)))
+    source = read_source(viewer_model.add_image(colour, rgb=True))
+    layers = ResultLayers(viewer_model, source, "result")
     layers.show(colour, KERNEL)
     assert layers.sharp is not None
     assert layers.kernel is not None
     assert layers.sharp.rgb
     assert not layers.kernel.rgb
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_colour_result_has_its_source_s_dtype(viewer_model: ViewerModel, dtype: type) -> None:
+    """napari displays colour by the dtype's range, so a result keeps it, rounded and clipped."""
+    colour = np.full((6, 8, 3), 1, dtype)
+    source = read_source(viewer_model.add_image(colour, rgb=True))
+    layers = ResultLayers(viewer_model, source, "result")
+    sharp = np.full(colour.shape, 0.75, np.float32)
+    layers.show(sharp, KERNEL)
+    assert layers.sharp is not None
+    assert layers.sharp.data.dtype == dtype
+    expected = sharp if dtype is np.float32 else np.ones(colour.shape)
+    np.testing.assert_array_equal(layers.sharp.data, expected)
+
+
+def camera(viewer: ViewerModel) -> tuple[float, ...]:
+    return (*viewer.scene.camera.center, viewer.scene.camera.zoom)
+
+
+def in_view(viewer: ViewerModel, layer: Image) -> bool:
+    """Whether all four corners of a layer lie inside the canvas."""
+    half = np.array(viewer.canvas.size) / viewer.scene.camera.zoom / 2
+    away = np.abs(corners(layer) - np.array(viewer.scene.camera.center[-2:]))
+    return bool((away <= half).all())
+
+
+def test_the_kernel_is_in_view(viewer_model: ViewerModel, blurred: np.ndarray) -> None:
+    """A kernel beside an image that fills the view is seen without a reset of the view."""
+    layer = viewer_model.add_image(blurred[:, :20], scale=(2, 3))
+    viewer_model.canvas.size = (400, 400)
+    viewer_model.reset_view(margin=0)
+    layers = ResultLayers(viewer_model, read_source(layer), "result")
+    layers.show(blurred[:, :20].astype(np.float32), KERNEL)
+    assert layers.kernel is not None
+    assert in_view(viewer_model, layers.kernel)
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_the_user_s_view_is_kept(
+    viewer_model: ViewerModel, blurred: np.ndarray, moved: bool
+) -> None:
+    """The view stays where the user moved it during the run, and where the kernel lies in it."""
+    layer = viewer_model.add_image(blurred)
+    viewer_model.canvas.size = (400, 400)
+    viewer_model.scene.camera.zoom = 4
+    layers = ResultLayers(viewer_model, read_source(layer), "result")
+    if moved:
+        viewer_model.scene.camera.zoom = 40
+    before = camera(viewer_model)
+    layers.show(blurred.astype(np.float32), KERNEL)
+    assert camera(viewer_model) == before
+
+
+def test_without_a_kernel_there_is_one_layer(
+    viewer_model: ViewerModel, blurred: np.ndarray
+) -> None:
+    """A restoration has no kernel of its own to show."""
+    layer = viewer_model.add_image(blurred, name="cells")
+    layers = ResultLayers(viewer_model, read_source(layer), "cells restored")
+    layers.finish(blurred.astype(np.float32), None, {})
+    assert [each.name for each in viewer_model.layers] == ["cells", "cells restored"]
