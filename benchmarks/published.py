@@ -45,7 +45,7 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
         Published("SelfDeblur, restored with its kernel", _PAPER, 21.13, 0.7319),
     ),
 }
-"""Means of 32 captures (Levin et al. 2009) and of 100 (Lai et al. 2016)."""
+"""Means of 32 blurred images (Levin et al. 2009) and of 100 (Lai et al. 2016)."""
 
 AUTHORS_LEVIN_PSNR: dict[str, tuple[float, ...]] = {
     "im1": (32.83, 33.65, 32.78, 31.35, 32.59, 33.78, 32.56, 32.62),

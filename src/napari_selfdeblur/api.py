@@ -215,7 +215,7 @@ def restore(
     weight : float, optional
         Weight of the prior; follows the measured noise by default.
     iterations : int, optional
-        Steps of a restoration that has them; its own number by default.
+        Steps of a restoration that has them; the restoration's default otherwise.
     device : str, optional
         As for `deblur`.
     rgb : bool, optional

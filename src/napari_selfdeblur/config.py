@@ -346,7 +346,7 @@ class RestoreConfig(Settings):
             low=1,
             step=10,
             words={"auto": None},
-            help="Steps of the restoration; auto is its own number.",
+            help="Steps of the restoration; auto is its default.",
         ),
     )
     device: str = setting("auto", DEVICE)

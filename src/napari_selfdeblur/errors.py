@@ -1,7 +1,7 @@
 """Everything this package raises on purpose.
 
 None of these is a ``RuntimeError``: napari's generator workers swallow those, and the panel
-would never learn of the end.
+would wait for ever.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of everything a user can choose, what each one is, and where it lives.
+"""Names of everything a user can choose, what each one is, and where its code is.
 
 Adding a network, a solver or a restoration is one file and one entry here. The code is named
 by its import path, so that reading the names (command line, panel) does not load torch.

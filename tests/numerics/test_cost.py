@@ -22,7 +22,7 @@ def test_larger_images_take_no_less_time():
 
 
 def test_each_stage_has_its_time():
-    """Solvers, fuse and restore are told apart; fuse restores every estimate."""
+    """Solvers, fuse and restore are distinguished; fuse restores every estimate."""
     config = TINY.replace(solvers=("edges", "joint"), restoration="hyper_laplacian")
     times = expected_stages(config, (64, 64), ("edges", "joint", "fuse", "restore"))
     assert list(times) == ["edges", "joint", "fuse", "restore"]

@@ -66,7 +66,7 @@ def test_the_image_has_the_size_of_x(solved):
 
 @pytest.mark.parametrize("done", [0, 2])
 def test_resumed_equals_uninterrupted(solved, done):
-    """A solver restored from a state goes on to the same kernels, image and objectives."""
+    """A solver restored from a state continues to the same kernels, image and objectives."""
     first, again = EdgeSolver(PROBLEM), EdgeSolver(PROBLEM)
     for _ in range(done):
         first.step()

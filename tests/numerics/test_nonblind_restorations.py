@@ -1,4 +1,4 @@
-"""What every classical restoration does, whatever its prior."""
+"""What every restoration without networks does, whatever its prior."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_steps_without_prior_fit_ever_better():
 
 
 def test_clipped_lights_do_not_ruin_the_rest():
-    """Around clipped lights it beats the restoration that knows no clipping by 3 dB."""
+    """Around clipped lights it beats the restoration that does not model clipping by 3 dB."""
     x = 0.6 * photograph()
     x[15:18, 20:23], x[50:53, 45:48] = 12, 6
     y = convolve2d(x, K, mode="valid").clip(0, 1)

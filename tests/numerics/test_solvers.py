@@ -84,7 +84,7 @@ def test_a_solver_leaves_no_global_trace():
 
 @pytest.mark.parametrize("make", SOLVERS)
 def test_resumed_solver_equals_an_uninterrupted_one(make):
-    """The state after three steps, restored elsewhere, leads to the same numbers."""
+    """The state after three steps, restored in another solver, leads to the same numbers."""
     whole = finished(make(problem()))
     first, second = finished(make(problem()), 3), make(problem())
     second.restore_state(first.state())

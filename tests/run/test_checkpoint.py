@@ -30,11 +30,11 @@ def test_a_resumed_run_reaches_the_same_numbers(tmp_path, solver):
     config = TINY.replace(solvers=solver)
     whole = sd.deblur(IMAGE, config=config)
     stopped_after(4, tmp_path / "run.pt", config)
-    seen = []
+    events = []
     resumed = sd.deblur(
-        IMAGE, config=config, checkpoint=tmp_path / "run.pt", on_progress=seen.append
+        IMAGE, config=config, checkpoint=tmp_path / "run.pt", on_progress=events.append
     )
-    assert [p.iteration for p in seen] == [5, 6]
+    assert [p.iteration for p in events] == [5, 6]
     np.testing.assert_array_equal(resumed.sharp, whole.sharp)
     np.testing.assert_array_equal(resumed.kernel, whole.kernel)
     assert resumed.record.losses == whole.record.losses
@@ -54,13 +54,13 @@ def test_a_long_run_is_saved_every_hundred_steps(tmp_path):
     config = TINY.replace(iterations=150, channels=2, skip_channels=2)
     path = tmp_path / "run.pt"
     run = sd.iter_deblur(IMAGE, config=config, checkpoint=path)
-    seen = [p.iteration for p in itertools.islice(run, 99)]
+    steps = [p.iteration for p in itertools.islice(run, 99)]
     assert not path.exists()
     next(run)
     assert path.exists()
     run.close()
     rest = sd.iter_deblur(IMAGE, config=config, checkpoint=path)
-    assert next(rest).iteration == seen[-1] + 2
+    assert next(rest).iteration == steps[-1] + 2
 
 
 def test_checkpoint_of_another_run_is_refused(tmp_path):
@@ -97,10 +97,10 @@ def test_a_run_stopped_between_two_solvers_resumes_with_the_second(tmp_path):
     config, path = TINY.replace(solvers=("joint", "alternating")), tmp_path / "run.pt"
     whole = sd.deblur(IMAGE, config=config)
     stopped_after(8, path, config)
-    seen = []
-    resumed = sd.deblur(IMAGE, config=config, checkpoint=path, on_progress=seen.append)
-    assert {event.stage for event in seen} <= {"alternating", "joint"}
-    assert next(e.iteration for e in seen if e.stage == "alternating") > 2
+    events = []
+    resumed = sd.deblur(IMAGE, config=config, checkpoint=path, on_progress=events.append)
+    assert {event.stage for event in events} <= {"alternating", "joint"}
+    assert next(e.iteration for e in events if e.stage == "alternating") > 2
     np.testing.assert_array_equal(resumed.sharp, whole.sharp)
     assert resumed.record.losses == whole.record.losses
 
@@ -125,7 +125,7 @@ def test_a_setting_added_later_does_not_orphan_a_checkpoint(tmp_path):
     ],
 )
 def test_files_of_another_kind_are_refused_with_the_reason(tmp_path, change, message):
-    """Other versions, edited counters and other content are told apart."""
+    """Other versions, edited counters and other content are distinguished."""
     path = tmp_path / "run.pt"
     stopped_after(2, path)
     torch.save(torch.load(path, weights_only=True) | change, path)

@@ -84,10 +84,10 @@ def test_final_image_can_be_a_mixture():
         for method, share in ((None, 1.0), ("sparse", 0.5), ("sparse", 1.0))
     )
     np.testing.assert_allclose(half.sharp, (own.sharp + whole.sharp) / 2, rtol=1e-6)
-    seen = []
-    again = sd.deblur(image, config=half.record.config, on_progress=seen.append)
-    np.testing.assert_array_equal(seen[-1].sharp, again.sharp)
-    assert [p.stage for p in seen] == ["joint", "joint", "joint", "restore"]
+    events = []
+    again = sd.deblur(image, config=half.record.config, on_progress=events.append)
+    np.testing.assert_array_equal(events[-1].sharp, again.sharp)
+    assert [p.stage for p in events] == ["joint", "joint", "joint", "restore"]
 
 
 def test_unknown_method_and_setting_list_the_known():

@@ -26,12 +26,12 @@ COLOUR = np.random.default_rng(1).integers(0, 256, (34, 37, 4)).astype(np.uint8)
 
 
 def drive(run):
-    seen = []
+    events = []
     while True:
         try:
-            seen.append(next(run))
+            events.append(next(run))
         except StopIteration as end:
-            return seen, end.value
+            return events, end.value
 
 
 @pytest.mark.parametrize(
@@ -62,17 +62,17 @@ def test_result_has_the_images_shape_and_range(image):
 
 def test_last_progress_shows_the_result():
     """What the last progress carries is what the run returns."""
-    seen, result = drive(sd.iter_deblur(GREY, config=TINY))
-    assert [p.iteration for p in seen] == [1, 2, 3, 4]
-    np.testing.assert_array_equal(seen[-1].sharp, result.sharp)
-    np.testing.assert_array_equal(seen[-1].kernel, result.kernel)
+    events, result = drive(sd.iter_deblur(GREY, config=TINY))
+    assert [p.iteration for p in events] == [1, 2, 3, 4]
+    np.testing.assert_array_equal(events[-1].sharp, result.sharp)
+    np.testing.assert_array_equal(events[-1].kernel, result.kernel)
 
 
 def test_progress_reaches_the_caller():
     """deblur calls on_progress once a step, with the same facts."""
-    seen = []
-    result = sd.deblur(GREY, config=TINY, on_progress=seen.append)
-    assert [p.loss for p in seen] == pytest.approx(list(result.record.losses))
+    events = []
+    result = sd.deblur(GREY, config=TINY, on_progress=events.append)
+    assert [p.loss for p in events] == pytest.approx(list(result.record.losses))
 
 
 def test_run_is_reproducible_from_its_record():
@@ -114,18 +114,18 @@ def test_several_solvers_are_stages_of_one_run():
     """Each solver is a stage with its own steps; then fuse; the last event has the result."""
     sample = motion_blurred_photograph(size=64)
     config = TINY.replace(solvers=("edges", "joint"), restoration="sparse", kernel_size=17)
-    seen, result = drive(sd.iter_deblur(sample.blurred, config=config))
-    stages = [stage for stage, _ in itertools.groupby(seen, key=lambda event: event.stage)]
+    events, result = drive(sd.iter_deblur(sample.blurred, config=config))
+    stages = [stage for stage, _ in itertools.groupby(events, key=lambda event: event.stage)]
     assert stages == ["edges", "joint", "fuse"]
-    assert [e.iteration for e in seen if e.stage == "joint"] == [1, 2, 3, 4]
-    assert all(e.total == 4 for e in seen if e.stage == "joint")
+    assert [e.iteration for e in events if e.stage == "joint"] == [1, 2, 3, 4]
+    assert all(e.total == 4 for e in events if e.stage == "joint")
     assert len(result.record.losses) == result.record.iterations == 4
     assert [e["source"] for e in result.record.estimates] == ["edges", "joint"]
     assert sum(e["weight"] for e in result.record.estimates) == pytest.approx(1, abs=1e-3)
-    times = [event.seconds for event in seen]
+    times = [event.seconds for event in events]
     assert times == sorted(times)
-    np.testing.assert_array_equal(seen[-1].sharp, result.sharp)
-    np.testing.assert_array_equal(seen[-1].kernel, result.kernel)
+    np.testing.assert_array_equal(events[-1].sharp, result.sharp)
+    np.testing.assert_array_equal(events[-1].kernel, result.kernel)
 
 
 def test_the_kernel_returned_is_the_one_the_image_was_made_with():
@@ -142,8 +142,8 @@ def test_previews_never_get_worse():
     sample = motion_blurred_photograph(size=64)
     config = TINY.replace(solvers=("edges", "joint"), restoration="sparse", kernel_size=17)
     plan = Plan.of(sample.blurred, config)
-    seen, _ = drive(run(plan, Previews(steps=1)))
-    shown = [event for event in seen if event.iterate is not None]
+    events, _ = drive(run(plan, Previews(steps=1)))
+    shown = [event for event in events if event.iterate is not None]
     y, low, high = plan.prepared.y, *plan.prepared.value_range
 
     def score(event):
@@ -159,11 +159,11 @@ def test_without_a_restoration_the_best_estimate_is_the_result():
     """Of several solvers and no restoration, the estimate with the highest score is kept."""
     sample = motion_blurred_photograph(size=64)
     config = TINY.replace(solvers=("edges", "joint"), kernel_size=17)
-    seen, result = drive(sd.iter_deblur(sample.blurred, config=config))
+    events, result = drive(sd.iter_deblur(sample.blurred, config=config))
     scores = {e["source"]: e["score"] for e in result.record.estimates}
     best = max(scores, key=scores.get)
-    assert seen[-1].stage == best
-    np.testing.assert_array_equal(seen[-1].sharp, result.sharp)
+    assert events[-1].stage == best
+    np.testing.assert_array_equal(events[-1].sharp, result.sharp)
 
 
 def test_stop_keeps_what_there_is():
@@ -172,11 +172,11 @@ def test_stop_keeps_what_there_is():
     run = sd.iter_deblur(GREY, config=TINY, stop=stop)
     next(run)
     stop.set()
-    seen, result = drive(run)
-    assert len(seen) == 1
+    events, result = drive(run)
+    assert len(events) == 1
     assert result.record.status == "stopped"
     assert result.record.iterations == 2
-    np.testing.assert_array_equal(seen[-1].sharp, result.sharp)
+    np.testing.assert_array_equal(events[-1].sharp, result.sharp)
 
 
 def failing(monkeypatch, at, replace):

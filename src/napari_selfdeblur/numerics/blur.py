@@ -23,9 +23,9 @@ _DIRECT_AREA = {"cpu": 3 * 3}
 """Largest kernel (in pixels) that is convolved directly, by device; larger ones go by FFT.
 
 On one CPU, forward and backward at 128, 255 and 512 pixels, the FFT took less than half the
-time from 5 x 5 on. Elsewhere `_DIRECT_AREA_ELSEWHERE` is a guess, not measured.
+time from 5 x 5 on. On other devices `_DIRECT_AREA_UNMEASURED` is a guess.
 """
-_DIRECT_AREA_ELSEWHERE = 31 * 31
+_DIRECT_AREA_UNMEASURED = 31 * 31
 
 
 def sharp_size(blurred: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
@@ -49,7 +49,7 @@ def blur_valid(x: Tensor, k: Tensor) -> Tensor:
         The blurred image where no pixel outside `x` is needed.
     """
     kh, kw = k.shape
-    if kh * kw <= _DIRECT_AREA.get(x.device.type, _DIRECT_AREA_ELSEWHERE):
+    if kh * kw <= _DIRECT_AREA.get(x.device.type, _DIRECT_AREA_UNMEASURED):
         planes = x.reshape(-1, 1, *x.shape[-2:])
         # conv2d correlates: the flip makes it a convolution.
         y = F.conv2d(planes, k.flip(0, 1)[None, None])

@@ -33,7 +33,7 @@ def centre(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return x where y was observed, and k with its centroid at the central pixel.
 
-    Blind deconvolution does not know where x lies against k: (k shifted by s, x shifted
+    Where x lies against k is ambiguous in blind deconvolution: (k shifted by s, x shifted
     by -s) explains y as well. The shift that centres k is taken out of both.
 
     Parameters

@@ -103,7 +103,7 @@ class Checkpoint:
         try:
             solver.restore_state(state)
             sound = 0 <= solver.t <= solver.total and len(solver.losses) == solver.t
-        # A damaged file holds anything, and torch raises what it likes.
+        # A damaged file may hold anything, and torch raises errors of many types.
         except Exception as error:
             raise ConfigError(f"{self.path} is damaged; {_REMEDY}") from error
         if not sound:

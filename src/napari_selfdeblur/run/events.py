@@ -1,4 +1,4 @@
-"""What a run reports while it goes on, and when a preview is due."""
+"""What a run reports while it is in progress, and when a preview is due."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Plan:
     config : SelfDeblurConfig
         The settings that run: nothing is "auto" in them.
     prepared : PreparedImage
-        The image as the numerics see it, and the way back.
+        The image in the form in which it is computed on, and the way back.
     source : dict
         Description of the image as given, JSON-ready.
     sigma : float

@@ -103,7 +103,7 @@ def _expected(plan: Plan) -> dict[str, float]:
 
 def _result(state: State, estimate: Estimate, status: Status, created: str) -> DeblurResult:
     """Return `estimate` in the image's values, with the record of the run."""
-    plan, seen = state.plan, state.in_range(estimate)
+    plan, shown = state.plan, state.in_range(estimate)
     verdict = state.verdict or state.assess(estimate)
     record = RunRecord(
         config=plan.asked,
@@ -118,4 +118,4 @@ def _result(state: State, estimate: Estimate, status: Status, created: str) -> D
         verdict=verdict.to_dict(),
         created=created,
     )
-    return DeblurResult(seen.sharp, seen.kernel, record)
+    return DeblurResult(shown.sharp, shown.kernel, record)

@@ -54,7 +54,7 @@ class Made:
 
 @dataclass(slots=True)
 class State:
-    """A run while it goes on.
+    """A run in progress.
 
     Attributes
     ----------
@@ -110,8 +110,8 @@ class State:
         event = Progress(stage, step, total, loss, self.clock.seconds, left)
         if shown is None:
             return event
-        seen = self.in_range(shown)
-        return replace(event, sharp=seen.sharp, kernel=seen.kernel)
+        preview = self.in_range(shown)
+        return replace(event, sharp=preview.sharp, kernel=preview.kernel)
 
 
 def estimate_stage(state: State, index: int) -> Events:
