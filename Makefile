@@ -5,7 +5,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-# One thread: the tests' images are too small for more. On Linux the viewer's tests draw on a
+# One thread in each of two processes: the tests' images are too small for more. On Linux the viewer's tests draw on a
 # virtual X server, which pytest-xvfb starts.
 TEST_ENV := QT_API=pyside6 PYTEST_QT_API=pyside6 OMP_NUM_THREADS=1
 ifeq ($(shell uname -s),Linux)
@@ -19,12 +19,13 @@ demo: setup
 	$(BIN)/napari-selfdeblur demo -o demo_output
 
 test: system-packages lint
-	$(TEST_ENV) $(BIN)/python -m pytest
+	$(TEST_ENV) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/npe2 validate napari-selfdeblur
 
 setup: $(STAMP)

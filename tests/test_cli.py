@@ -1,4 +1,4 @@
-"""The command line: what it writes, what it says, and its exit status."""
+"""The command line: what it writes, what it prints, and its exit status."""
 
 from __future__ import annotations
 
@@ -14,24 +14,31 @@ from typing import Any
 
 import numpy as np
 import pytest
-from napari_selfdeblur.numerics.progress import Estimate, Progress
+import typer
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_selfdeblur import restoration
-from napari_selfdeblur.cli import main
-from napari_selfdeblur.cli.options import kernel_size, parse_roi
+import napari_selfdeblur as sd
+from napari_selfdeblur import api
+from napari_selfdeblur.cli import app, main
+from napari_selfdeblur.cli.arguments import parse_roi
+from napari_selfdeblur.cli.options import option
 from napari_selfdeblur.cli.terminal import Terminal, stopped_by_interrupt
-from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.errors import DivergedError
-from napari_selfdeblur.io import samples
+from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
+from napari_selfdeblur.errors import ConfigError, DeblurError, DivergedError
+from napari_selfdeblur.io import figures, samples
 from napari_selfdeblur.io.files import read_image, read_kernel, write_tiff
-from napari_selfdeblur.run import run as workflow
-from napari_selfdeblur.run.record import RunRecord
+from napari_selfdeblur.run import restoration
+from napari_selfdeblur.run.events import Progress
+from napari_selfdeblur.run.record import RestoreRecord, RunRecord
+from napari_selfdeblur.run.result import DeblurResult, RestoreResult
 
 FILES = ["photo_deblurred.tif", "photo_kernel.tif", "photo_panel.png", "photo_record.json"]
-FILES_RESTORED = "photo_restored.tif"
-QUICK = ["--kernel-size", "5", "--iterations", "2", "--device", "cpu"]
+RESTORED = ["photo_restored.json", "photo_restored.png", "photo_restored.tif"]
+# The networks alone: the quickest way through every command.
+TINY = {"kernel_size": 5, "iterations": 2, "device": "cpu", "solvers": "joint", "channels": 8}
+QUICK = [word for field, value in TINY.items() for word in (option(field), str(value))]
+QUICK += ["--restoration", "none"]
 
 
 def _scene(*shape: int) -> NDArray[np.uint8]:
@@ -59,12 +66,16 @@ def _record(out: Path) -> RunRecord:
     return RunRecord.from_json((out / "photo_record.json").read_text(encoding="utf-8"))
 
 
+def _names(out: Path) -> list[str]:
+    return sorted(path.name for path in out.iterdir())
+
+
 def test_run_writes_its_four_files(
     photo: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A run makes its folder and writes image, kernel, record and panel, and says where."""
     assert _run(photo, out) == 0
-    assert sorted(path.name for path in out.iterdir()) == FILES
+    assert _names(out) == FILES
     sharp, kernel = read_image(out / FILES[0]).array, read_image(out / FILES[1]).array
     assert (sharp.shape, sharp.dtype) == ((40, 48), np.float32)
     assert (kernel.shape, kernel.dtype) == ((5, 5), np.float32)
@@ -74,23 +85,38 @@ def test_run_writes_its_four_files(
     assert record.image["name"] == "photo.png"
     printed = capsys.readouterr()
     assert all(str(out / name) in printed.out for name in FILES)
-    assert "step 2/2  loss" in printed.err
+    assert "joint 2/2  loss" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"), [("run", SelfDeblurConfig), ("restore", RestoreConfig)]
+)
+def test_every_setting_has_an_option(command: str, settings: Any) -> None:
+    """Each field is an option with its help, its rule and a default: there is no other list."""
+    commands = typer.main.get_command(app)
+    options = {name: each for each in commands.commands[command].params for name in each.opts}
+    for field, kind in settings.kinds().items():
+        made = options[option(field)]
+        assert kind.help in made.help
+        assert kind.allowed[1:] in made.help
+        assert isinstance(made.show_default, str)
 
 
 def test_options_reach_the_configuration(photo: Path, out: Path) -> None:
-    """Every option of the run is in the record's settings."""
-    options = "--kernel-size 5x7 --preset paper --seed 9 --optimiser alternating --device cpu"
-    more = "--kernel-generator fcn_shallow --tv-weight 1e-3 --precision float32"
-    args = f"{options} {more} --runtime reference --iterations 1 --roi 4:40,0:40 -q".split()
+    """Options and --set are in the record's settings, over the preset's."""
+    options = "--kernel-size 5x7 --preset paper --seed 9 --device cpu --solvers alternating"
+    more = "--kernel-generator fcn_shallow --tv-weight 1e-3 --set channels=8 --set scales=2"
+    args = f"{options} {more} --lr-milestones 0.5,0.75 --iterations 1 --roi 4:40,0:40 -q".split()
     assert main(["run", str(photo), "-o", str(out), *args]) == 0
     expected = SelfDeblurConfig.preset("paper").replace(
         kernel_size=(5, 7),
         seed=9,
-        optimiser="alternating",
+        solvers="alternating",
         kernel_generator="fcn_shallow",
         tv_weight=1e-3,
-        precision="float32",
-        runtime="reference",
+        channels=8,
+        scales=2,
+        lr_milestones=(0.5, 0.75),
         iterations=1,
         device="cpu",
     )
@@ -100,16 +126,41 @@ def test_options_reach_the_configuration(photo: Path, out: Path) -> None:
 def test_the_command_line_and_python_agree(photo: Path, out: Path) -> None:
     """The same run by command line and by Python gives the same image and kernel."""
     assert _run(photo, out, "--seed", "3", "-q") == 0
-    result = workflow.deblur(_scene(40, 48), 5, iterations=2, device="cpu", seed=3)
+    config = SelfDeblurConfig.preset("fast").replace(**TINY, restoration=None, seed=3)
+    result = sd.deblur(_scene(40, 48), config=config)
     np.testing.assert_array_equal(read_image(out / FILES[0]).array, result.sharp)
     np.testing.assert_array_equal(read_image(out / FILES[1]).array, result.kernel)
+
+
+def test_a_run_is_repeated_from_its_record(photo: Path, out: Path, tmp_path: Path) -> None:
+    """--config gives the same settings, region, and for the same image the same bits."""
+    assert _run(photo, out, "--seed", "3", "--roi", "2:40,6:46", "-q") == 0
+    again, record = tmp_path / "again", str(out / "photo_record.json")
+    assert main(["run", str(photo), "-o", str(again), "--config", record, "-q"]) == 0
+    assert _record(again).config == _record(out).config
+    assert _record(again).image == _record(out).image
+    for name in FILES[:2]:
+        np.testing.assert_array_equal(read_image(again / name).array, read_image(out / name).array)
+
+
+def test_options_override_the_record(photo: Path, out: Path, tmp_path: Path) -> None:
+    """Beside --config, an option changes its own setting alone, and --roi the region."""
+    assert _run(photo, out, "--roi", "2:40,6:46", "-q") == 0
+    more = ["--config", str(out / "photo_record.json"), "--seed", "4", "--roi", "0:40,0:40"]
+    assert main(["run", str(photo), "-o", str(tmp_path / "again"), "-q", *more]) == 0
+    again = _record(tmp_path / "again")
+    assert again.config == _record(out).config.replace(seed=4)
+    assert again.image["roi"] == [[0, 40], [0, 40]]
 
 
 def test_roi_is_cropped_and_recorded(photo: Path, out: Path) -> None:
     """Only the region is deblurred, and the record says which it was."""
     assert _run(photo, out, "--roi", "2:40,6:46", "-q") == 0
     assert read_image(out / FILES[0]).array.shape == (38, 40)
-    assert _record(out).image["roi"] == [[2, 40], [6, 46]]
+    record = _record(out)
+    assert record.image["roi"] == [[2, 40], [6, 46]]
+    assert "--roi 2:40,6:46" in (record.command or "")
+    assert str(out) not in (record.command or "")
 
 
 def test_input_dtype_pixel_size_and_colour_are_kept(tmp_path: Path, out: Path) -> None:
@@ -133,9 +184,10 @@ def test_json_and_quiet(photo: Path, out: Path, capsys: pytest.CaptureFixture[st
     assert (values["status"], values["iterations"]) == ("finished", 2)
     assert Path(values["outputs"]["kernel"]) == out / "photo_kernel.tif"
     assert values["loss"] == _record(out).losses[-1]
+    assert values["verdict"]["credible"] in (True, False)
 
 
-def test_quiet_says_nothing(photo: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_nothing(photo: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A quiet run that succeeds prints nothing at all."""
     assert _run(photo, out, "-q") == 0
     assert tuple(capsys.readouterr()) == ("", "")
@@ -157,58 +209,99 @@ def test_trace_against_the_truth(
     assert json.loads(capsys.readouterr().out)["psnr_sharp"] == evaluation.psnr_sharp
 
 
+def test_a_perfect_input_has_infinite_psnr(
+    photo: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An image that is its own truth is reported in strict JSON too."""
+    assert _run(photo, out, "--truth", str(photo), "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["psnr_blurred"] is None
+    assert np.isfinite(values["psnr_sharp"])
+
+
+def test_a_doubtful_result_is_done_and_says_so(
+    photo: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result that is not credible is saved with exit status 0 and a warning with its reasons."""
+    verdict = {"credible": False, "score": 0.1, "reasons": ["it rings"], "advice": ["try a seed"]}
+    monkeypatch.setattr(api, "deblur", lambda *args, **options: _result(verdict=verdict))
+    assert _run(photo, out) == 0
+    assert capsys.readouterr().err == ("warning: the result may be wrong: it rings; try a seed\n")
+
+
 def test_the_demo_gains(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The demo writes its panel and prints PSNR before and after."""
-    assert main(["demo", "-o", str(out), "--iterations", "1", "--device", "cpu"]) == 0
-    printed = capsys.readouterr().out
-    assert "PSNR before" in printed
-    assert "PSNR after" in printed
+    """After six steps, of which most is the edge-based estimate, the demo has gained PSNR."""
+    assert main(["demo", "-o", str(out), "--iterations", "6", "--device", "cpu", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["psnr_sharp"] > values["psnr_blurred"] + 1
     assert (out / "demo_panel.png").stat().st_size > 10_000
 
 
-def test_info(capsys: pytest.CaptureFixture[str]) -> None:
-    """Info names version, devices and presets, as text and as JSON."""
+def test_info_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """Info names version, devices and everything there is to choose, as text and as JSON."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"napari-selfdeblur {sd.__version__}\n"
     assert main(["info"]) == 0
     text = capsys.readouterr().out
     assert main(["info", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
-    assert "cpu" in values["devices"]
-    for word in (values["napari-selfdeblur"], *values["devices"], *values["presets"]):
-        assert word in text
+    assert values.pop("version") == sd.__version__
+    assert {"cpu"} <= values["devices"].keys()
+    assert {"fast", "paper"} <= values["presets"].keys()
+    assert {"hyper_laplacian", "sparse"} <= values["restorations"].keys()
+    for names in values.values():
+        assert all(f"  {name} " in text and title in text for name, title in names.items())
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--kernel-size", "20"], "kernel_size must be odd, got 20; try 21"),
-        (["--kernel-size", "big"], "odd whole number"),
-        (["--preset", "best"], "preset must be one of draft"),
-        (["--iterations", "0"], "iterations must be"),
-        (["--iterations", "many"], "valid integer"),
-        (["--device", "gpu"], "device must be one of"),
-        (["--tv-weight", "some"], "tv_weight must be"),
+        (["--kernel-size", "20"], "error: --kernel-size must be odd, got 20; try 21"),
+        (["--kernel-size", "big"], "--kernel-size must be an odd whole number"),
+        (["--set", "scales=0"], "error: --set scales must be a whole number"),
+        (["--set", "scale=2"], "unknown setting 'scale'; known: channels"),
+        (["--set", "scales"], "--set is FIELD=VALUE, got 'scales'"),
+        (["--set", "iterations=3"], "iterations is given twice, by --iterations and by --set"),
+        (["--preset", "best"], "error: --preset must be one of draft"),
+        (["--iterations", "0"], "error: --iterations must be"),
+        (["--iterations", "many"], "--iterations must be a whole number"),
+        (["--device", "gpu"], "--device must be one of"),
+        (["--tv-weight", "some"], "--tv-weight must be"),
         (["--roi", "1,2,3,4"], "--roi is Y0:Y1,X0:X1"),
         (["--roi", "0:99,0:48"], "not a region of an image of 40 rows and 48 columns"),
         (["--trace", "2"], "give --truth too"),
+        (["--config", "photo.png"], "--config"),
         (["--no-such-option"], "no-such-option"),
     ],
 )
 def test_wrong_arguments(
     photo: Path, out: Path, capsys: pytest.CaptureFixture[str], args: list[str], message: str
 ) -> None:
-    """A wrong argument is exit status 2, named on standard error, with nothing written."""
+    """A wrong argument is exit status 2, the option named on standard error, nothing written."""
     assert _run(photo, out, *args) == 2
     printed = capsys.readouterr()
-    assert message.lower() in " ".join(printed.err.split()).lower()
+    assert message in " ".join(printed.err.split())
     assert printed.out == ""
     assert not out.exists()
 
 
-def test_wrong_arguments_are_told_before_torch_is_loaded(photo: Path, out: Path) -> None:
+def test_a_preset_and_a_record_exclude_each_other(
+    photo: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two sources of all settings are refused, and so is a record that is none."""
+    assert _run(photo, out, "--preset", "fast", "--config", str(photo)) == 2
+    assert "--preset and --config exclude each other" in capsys.readouterr().err
+    photo.with_name("list.json").write_text("[1]")
+    for record in (photo, photo.with_name("list.json")):
+        assert _run(photo, out, "--config", str(record)) == 2
+        assert f"error: --config {record}: " in capsys.readouterr().err
+
+
+def test_wrong_arguments_are_reported_before_torch_is_loaded(photo: Path, out: Path) -> None:
     """Neither help nor a wrong setting waits for torch, napari or matplotlib."""
     script = (
         "import sys; from napari_selfdeblur.cli import main; "
-        f"codes = [main(['--help']), main(['run', {str(photo)!r}, '-o', {str(out)!r}, "
+        f"codes = [main(['run', '--help']), main(['run', {str(photo)!r}, '-o', {str(out)!r}, "
         "'--kernel-size', '4'])]; "
         "print(codes, sorted({'torch', 'napari', 'matplotlib'} & set(sys.modules)))"
     )
@@ -270,39 +363,78 @@ def test_inputs_are_never_replaced(
     assert truth.read_bytes() == before
 
 
-def _diverge(estimate: Estimate | None) -> Callable[..., Any]:
+def _result(status: str = "finished", verdict: dict[str, Any] | None = None) -> DeblurResult:
+    config = SelfDeblurConfig(kernel_size=5)
+    record = RunRecord(
+        config=config, used=config, device="CPU", seconds=1.0, iterations=2, status=status,
+        losses=(0.5, 0.25), image={"shape": [40, 48]}, verdict=verdict,
+    )  # fmt: skip
+    return DeblurResult(_scene(40, 48).astype(np.float32), np.full((5, 5), 0.04, "f4"), record)
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_a_run_that_fails_keeps_what_it_had_reached(
+    photo: Path,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    status: str,
+) -> None:
+    """The result that an error carries is saved with its record, and the status is 1."""
+
     def deblur(*args: object, **options: object) -> None:
-        raise DivergedError("the loss became nan at step 3 of 9", estimate)
+        error = DivergedError("the loss became nan at step 3 of 9")
+        error.result = _result(status)
+        raise error
 
-    return deblur
+    monkeypatch.setattr(api, "deblur", deblur)
+    assert _run(photo, out) == 1
+    assert _names(out) == FILES
+    np.testing.assert_array_equal(read_image(out / FILES[0]).array, _scene(40, 48))
+    record = _record(out)
+    assert (record.status, record.losses) == (status, (0.5, 0.25))
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "became nan at step 3" in message
+    assert f"saved in {out / FILES[0]}" in message
 
 
-def test_a_diverged_run_keeps_its_last_good_estimate(
+def test_a_run_that_fails_at_once_has_nothing_to_save(
     photo: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the loss becomes NaN the estimate before is saved, so marked, and the status is 1."""
-    kernel = np.full((5, 5), 1 / 25, np.float32)
-    sharp = _scene(40, 48).astype(np.float32)
-    estimate = Estimate(sharp, kernel, 2, True, (0.5, 0.25))
-    monkeypatch.setattr(workflow, "deblur", _diverge(estimate))
+    """Without any estimate no file is written."""
+
+    def deblur(*args: object, **options: object) -> None:
+        raise DeblurError("out of luck")
+
+    monkeypatch.setattr(api, "deblur", deblur)
     assert _run(photo, out) == 1
-    assert sorted(path.name for path in out.iterdir()) == FILES
-    np.testing.assert_array_equal(read_image(out / FILES[0]).array, sharp)
-    np.testing.assert_allclose(read_kernel(out / FILES[1]), kernel)
-    record = _record(out)
-    assert (record.status, record.iterations, record.losses) == ("diverged", 2, (0.5, 0.25))
-    message = capsys.readouterr().err
-    assert "became nan at step 3" in message
-    assert f"estimate of step 2 was saved in {out / FILES[0]}" in message
+    assert _names(out) == []
+    assert capsys.readouterr().err == "error: out of luck\n"
 
 
-def test_a_run_that_diverged_at_once_has_nothing_to_save(
-    photo: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_diverged_run_is_saved(photo: Path, out: Path) -> None:
+    """A run whose loss leaves the finite numbers leaves its last good estimate, so marked."""
+    assert _run(photo, out, "--lr-image", "1e30", "--iterations", "9", "-q") == 1
+    assert _names(out) == FILES
+    assert _record(out).status == "diverged"
+    assert np.isfinite(read_image(out / FILES[0]).array).all()
+
+
+def test_a_failing_picture_costs_nothing_else(
+    photo: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without any good estimate no file is written."""
-    monkeypatch.setattr(workflow, "deblur", _diverge(None))
-    assert _run(photo, out) == 1
-    assert list(out.iterdir()) == []
+    """Where the panel cannot be drawn the results are there, with a warning and exit status 0."""
+
+    def fail(*args: object, **options: object) -> None:
+        raise ValueError("no font\nat all")
+
+    monkeypatch.setattr(figures, "save_panel", fail)
+    assert _run(photo, out, "--json") == 0
+    printed = capsys.readouterr()
+    assert "warning: the picture photo_panel.png was not drawn: no font at all\n" in printed.err
+    assert _names(out) == [name for name in FILES if "panel" not in name]
+    assert json.loads(printed.out)["outputs"].keys() == {"deblurred", "kernel", "record"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one child process")
@@ -321,11 +453,11 @@ def test_interrupt_keeps_the_estimate_so_far(photo: Path, out: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in out.iterdir()) == FILES
+    assert _names(out) == FILES
     record = _record(out)
     assert record.status == "stopped"
     assert 3 <= record.iterations <= 5
-    assert f"stopped at step {record.iterations} of 100000" in done.stderr
+    assert f"stopped after {record.iterations} steps" in done.stderr
     assert 'status "stopped"' in done.stderr
 
 
@@ -342,34 +474,78 @@ def test_interrupts_are_handled_during_the_run_alone() -> None:
 
 def test_other_threads_leave_signals_alone() -> None:
     """Outside the main thread, where signals cannot be handled, a run still works."""
-    seen = []
+    stops = []
 
     def use() -> None:
         with stopped_by_interrupt() as stop:
-            seen.append(stop.is_set())
+            stops.append(stop.is_set())
 
     thread = threading.Thread(target=use)
     thread.start()
     thread.join()
-    assert seen == [False]
+    assert stops == [False]
 
 
-def test_progress_without_a_terminal_is_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    """A log file gets a line for each tenth of the run, whatever its length."""
+def test_progress_without_a_terminal_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log file gets at most five lines of each stage, whatever its length."""
     with Terminal().progress() as show:
+        show(Progress("edges", 1, 1, 0.5, 2.0, None))
         for step in range(1, 237):
-            show(Progress(step, 236, 0.5, step * 60.0))
+            show(Progress("joint", step, 236, 0.5, step * 60.0, 9.0, part=(2, 3)))
+        show(Progress("fuse", 1, 1, float("nan"), 3.0, 0.0))
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 10
-    assert lines[-1] == "step 236/236  loss 5.000e-01  3:56:00 elapsed, 00:00 left"
+    assert len(lines) == 7
+    assert lines[0] == "edges 1/1  loss 5.000e-01  00:02 elapsed"
+    assert lines[5] == "part 2/3, joint 236/236  loss 5.000e-01  3:56:00 elapsed, 00:09 left"
+    assert lines[6] == "fuse 1/1  00:03 elapsed, 00:00 left"
 
 
-@pytest.mark.parametrize(
-    ("text", "size"), [("21", 21), ("21x17", (21, 17)), ("auto", "auto"), ("3.5", "3.5")]
-)
-def test_kernel_size_text(text: str, size: object) -> None:
-    """One number is a square, two are rows x columns, anything else is left to be refused."""
-    assert kernel_size(text) == size
+class _Stream:
+    """A terminal that can be closed."""
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.text, self.closed = "", False
+
+    def write(self, text: str) -> int:
+        if self.closed:
+            raise OSError("closed")
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        if self.closed:
+            raise OSError("closed")
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_terminal_is_a_bar_that_outlives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal shows stage, step, loss and times; one that is closed meanwhile breaks nothing."""
+    stream = _Stream()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with Terminal().progress() as show:
+        for step in range(1, 4):
+            show(Progress("joint", step, 3, 0.5, 61.0, 9.0))
+    assert "joint" in stream.text
+    assert "loss 5.000e-01  01:01 elapsed, 00:09 left" in stream.text
+    with Terminal().progress() as show:
+        stream.closed = True
+        show(Progress("joint", 1, 3, 0.5, 61.0, 9.0))
+    Terminal().note("unheard")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_a_closed_standard_error_does_not_matter(photo: Path, out: Path) -> None:
+    """A run started without standard error is done all the same."""
+    words = [sys.executable, "-m", "napari_selfdeblur.cli", "run", str(photo), "-o", str(out)]
+    done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *words, *QUICK], capture_output=True)
+    assert done.returncode == 0
+    assert _names(out) == FILES
 
 
 @pytest.mark.parametrize(
@@ -385,14 +561,11 @@ def test_roi_text(text: str, region: tuple[slice, slice]) -> None:
     assert parse_roi(text, (7, 9, 3)) == region
 
 
-def test_a_perfect_input_has_infinite_psnr(
-    photo: Path, out: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An image that is its own truth is reported in strict JSON too."""
-    assert _run(photo, out, "--truth", str(photo), "--json") == 0
-    values = json.loads(capsys.readouterr().out)
-    assert values["psnr_blurred"] is None
-    assert np.isfinite(values["psnr_sharp"])
+@pytest.mark.parametrize("text", ["1:1,0:9", "5:1,0:9", "0:8,0:9", "a:b,c:d", ""])
+def test_other_regions_are_refused(text: str) -> None:
+    """A region that is empty, outside the image or no region is refused."""
+    with pytest.raises(ConfigError, match="--roi"):
+        parse_roi(text, (7, 9))
 
 
 @pytest.fixture
@@ -406,19 +579,23 @@ def blurred(tmp_path: Path) -> tuple[Path, Path, Path]:
     return paths
 
 
+@pytest.mark.parametrize("name", ["--method", "--restoration"])
 def test_restore_with_a_known_kernel(
-    blurred: tuple[Path, Path, Path], out: Path, capsys: pytest.CaptureFixture[str]
+    blurred: tuple[Path, Path, Path], out: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """Restoring with the true kernel writes image and panel, and gains PSNR."""
+    """Restoring with the true kernel writes image, record and panel, and gains PSNR."""
     image, kernel, truth = map(str, blurred)
-    args = ["restore", image, kernel, "-o", str(out), "--method", "hyper_laplacian"]
-    more = ["--truth", truth, "--json", "--dtype", "input", "--device", "cpu"]
-    assert main([*args, *more]) == 0
+    args = ["restore", image, kernel, "-o", str(out), name, "sparse", "--truth", truth]
+    assert main([*args, "--json", "--dtype", "input", "--device", "cpu"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["psnr_sharp"] > values["psnr_blurred"] + 2
-    assert sorted(path.name for path in out.iterdir()) == ["photo_restored.png", FILES_RESTORED]
-    stored = read_image(out / FILES_RESTORED).array
+    assert _names(out) == RESTORED
+    assert values["outputs"].keys() == {"restored", "record", "panel"}
+    stored = read_image(out / RESTORED[2]).array
     assert (stored.shape, stored.dtype) == ((64, 64), np.uint8)
+    record = RestoreRecord.from_json((out / RESTORED[0]).read_text(encoding="utf-8"))
+    assert record.config == RestoreConfig(restoration="sparse", device="cpu")
+    assert record.image["name"] == "photo.png"
 
 
 def test_restore_agrees_with_python(blurred: tuple[Path, Path, Path], out: Path) -> None:
@@ -426,17 +603,18 @@ def test_restore_agrees_with_python(blurred: tuple[Path, Path, Path], out: Path)
     image, kernel, _ = blurred
     args = ["restore", str(image), str(kernel), "-o", str(out), "--device", "cpu"]
     assert main([*args, "--weight", "0.01", "--roi", "0:48,8:64", "-q"]) == 0
-    expected = restoration.restore(
+    expected = sd.restore(
         read_image(image).array[:48, 8:], read_kernel(kernel), weight=0.01, device="cpu"
     )
-    np.testing.assert_array_equal(read_image(out / FILES_RESTORED).array, expected)
+    np.testing.assert_array_equal(read_image(out / RESTORED[2]).array, expected)
 
 
 @pytest.mark.parametrize(
     ("change", "status", "message"),
     [
-        (["--method", "magic"], 2, "method must be one of"),
-        (["--weight", "-1"], 2, "weight"),
+        (["--method", "magic"], 2, "error: --method must be one of"),
+        (["--weight", "-1"], 2, "error: --weight must be"),
+        (["--method", "sparse", "--iterations", "3"], 2, "error: --iterations: restoration"),
         (["--roi", "0:9,0:9"], 1, "smaller"),
     ],
 )
@@ -452,3 +630,24 @@ def test_restore_refuses(
     args = ["restore", str(blurred[0]), str(blurred[1]), "-o", str(out), *change]
     assert main(args) == status
     assert message in capsys.readouterr().err
+
+
+def test_a_stopped_restoration_says_so(
+    blurred: tuple[Path, Path, Path],
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C ends a restoration with the image so far, marked in its record and on the screen."""
+    real = restoration.run_restoration
+
+    def interrupted(*args: Any, **options: Any) -> RestoreResult:
+        signal.raise_signal(signal.SIGINT)
+        return real(*args, **options)
+
+    monkeypatch.setattr(restoration, "run_restoration", interrupted)
+    args = ["restore", str(blurred[0]), str(blurred[1]), "-o", str(out), "--device", "cpu"]
+    assert main([*args, "--method", "generator", "--iterations", "100000"]) == 0
+    assert "stopped early" in capsys.readouterr().err
+    record = RestoreRecord.from_json((out / RESTORED[0]).read_text(encoding="utf-8"))
+    assert record.status == "stopped"

@@ -354,15 +354,16 @@ class RestoreConfig(Settings):
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
         known = registry.RESTORATIONS[self.restoration].settings
-        for field in ("weight", "iterations"):
-            if getattr(self, field) is not None and field not in known:
+        for field in self.options():
+            if field not in known:
                 raise ConfigError(
                     f"restoration {self.restoration!r} has no {field}; leave it unset", field=field
                 )
 
     def options(self) -> dict[str, Any]:
         """Return the settings that were set, as arguments of the restoration's function."""
-        chosen = {field: getattr(self, field) for field in ("weight", "iterations")}
+        own = [field for field in self.kinds() if field not in ("restoration", "device")]
+        chosen = {field: getattr(self, field) for field in own}
         return {field: value for field, value in chosen.items() if value is not None}
 
 

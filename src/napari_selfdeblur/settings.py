@@ -161,7 +161,7 @@ class Number(Setting):
         return _number_or_text(text)
 
     def _write(self, value: Any) -> str:
-        return f"{value:g}"
+        return _number_text(value)
 
     def _rule(self) -> str:
         lower = f"greater than {self.low:g}" if self.above else f"at least {self.low:g}"
@@ -190,8 +190,8 @@ class Choices(Setting):
     choices: tuple[str, ...] = ()
 
     def _own(self, field: str, value: Any) -> tuple[str, ...]:
-        names = (value,) if isinstance(value, str) else value
-        if not isinstance(names, list | tuple) or not names:
+        names = (value,) if isinstance(value, str) else _items(value)
+        if not names:
             raise self._refused(field, value)
         if any(not isinstance(name, str) or name not in self.choices for name in names):
             raise self._refused(field, value)
@@ -236,11 +236,7 @@ class KernelSize(Setting):
     high: int = 999
 
     def _own(self, field: str, value: Any) -> tuple[int, int]:
-        pair = (
-            tuple(value)
-            if hasattr(value, "__len__") and not isinstance(value, str)
-            else (value,) * 2
-        )
+        pair = _items(value) or (value,) * 2
         sides = [_whole(side) for side in pair]
         if len(sides) != 2 or None in sides:
             raise self._refused(field, value, "try 21")
@@ -269,9 +265,8 @@ class Fractions(Setting):
     """Numbers in [0, 1], any number of them."""
 
     def _own(self, field: str, value: Any) -> tuple[float, ...]:
-        if isinstance(value, str) or not hasattr(value, "__iter__"):
-            raise self._refused(field, value, "try (0.4, 0.6, 0.8)")
-        numbers = [_real(each) for each in value]
+        items = _items(value)
+        numbers = [None] if items is None else [_real(each) for each in items]
         if any(number is None or not 0 <= number <= 1 for number in numbers):
             raise self._refused(field, value, "try (0.4, 0.6, 0.8)")
         return tuple(number for number in numbers if number is not None)
@@ -282,7 +277,7 @@ class Fractions(Setting):
         )
 
     def _write(self, value: Any) -> str:
-        return ", ".join(f"{each:g}" for each in value)
+        return ", ".join(_number_text(each) for each in value)
 
     def _rule(self) -> str:
         return "numbers from 0 to 1"
@@ -402,6 +397,19 @@ def _real(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _items(value: Any) -> tuple[Any, ...] | None:
+    """Return the items of a list, tuple or array; None for anything else."""
+    if isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0:  # an array of NumPy's
+        return tuple(value)
+    return None
+
+
+def _number_text(value: float) -> str:
+    """Return the shortest text that is read as exactly this number."""
+    text = f"{value:g}"
+    return text if float(text) == value else repr(value)
 
 
 def _number_or_text(text: str) -> float | str:

@@ -5,8 +5,6 @@ import pytest
 from PIL import Image
 from scipy.signal import fftconvolve
 
-from napari_selfdeblur.benchmarks.speed import measure
-
 
 def hook(size):
     """A kernel that is not its own rotation: a bar with a foot, brightest at one end."""
@@ -33,8 +31,8 @@ def save(path, values):
     Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)).save(path)
 
 
-def capture(x, k):
-    """The part of x that is left where y is seen, and y."""
+def blurred(x, k):
+    """The part of x where y is observed, and y."""
     m = k.shape[0] // 2
     return x[m:-m, m:-m], fftconvolve(x, k, mode="valid")
 
@@ -47,7 +45,7 @@ def levin_folder(tmp_path):
         k = hook(5)
         save(folder / "gt" / f"kernel{number}.png", stored(k) / k.max())
         for image in (1, 2):
-            x, y = capture(scene(image, (52, 54)), k)
+            x, y = blurred(scene(image, (52, 54)), k)
             save(folder / "gt" / f"im{image}.png", x)
             save(folder / f"im{image}_kernel{number}_img.png", y)
     return folder
@@ -61,18 +59,7 @@ def lai_folder(tmp_path):
         k = hook(size)
         save(folder / "kernels" / f"kernel_{number:02}.png", k / k.max())
         for seed, image in enumerate(("manmade_01", "text_02")):
-            x, y = capture(scene(seed, (58, 60)), np.pad(k, (7 - size) // 2))
+            x, y = blurred(scene(seed, (58, 60)), np.pad(k, (7 - size) // 2))
             save(folder / "ground_truth" / f"{image}.png", x)
             save(folder / "uniform_ycbcr" / f"{image}_kernel_{number:02}.png", y)
     return folder
-
-
-@pytest.fixture
-def no_memory_for_official(monkeypatch):
-    """The full network needs more memory than any machine has."""
-    real = measure.estimate_memory
-
-    def estimate(config, shape):
-        return 10**18 if config.name == "official" else real(config, shape)
-
-    monkeypatch.setattr(measure, "estimate_memory", estimate)

@@ -1,17 +1,18 @@
-"""The command line: `napari-selfdeblur run | restore | demo | benchmark | info`."""
+"""The command line: `napari-selfdeblur run | restore | demo | info`."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from napari_selfdeblur.benchmarks.cli import app as benchmark
+from napari_selfdeblur._version import __version__
 from napari_selfdeblur.cli.demo import demo
 from napari_selfdeblur.cli.info import info
 from napari_selfdeblur.cli.restore import restore
 from napari_selfdeblur.cli.run import run
+from napari_selfdeblur.cli.terminal import complain
 from napari_selfdeblur.errors import ConfigError, DeblurError
 
 __all__ = ["app", "main"]
@@ -21,11 +22,26 @@ app = typer.Typer(
     epilog="Exit status: 0 done or stopped with Ctrl-C, 1 the run failed, 2 wrong arguments.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,
+    rich_markup_mode="markdown",
 )
 for command in (run, restore, demo, info):
     app.command()(command)
-app.add_typer(benchmark, name="benchmark")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"napari-selfdeblur {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    pass
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -34,13 +50,13 @@ def main(args: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     args : sequence of str, optional
-        Arguments without the program's name; the process's own unless told.
+        Arguments without the program's name; by default the process's own.
 
     Returns
     -------
     int
-        0 done, or stopped by the user with the result so far kept; 1 the run failed, with one
-        line on standard error; 2 wrong arguments; 130 interrupted with nothing kept.
+        0 done, or stopped by the user with the result so far saved; 1 the run failed, with one
+        line on standard error; 2 wrong arguments; 130 interrupted with nothing saved.
     """
     # Not app(): that would set the process's exception hook.
     command = typer.main.get_command(app)
@@ -50,6 +66,6 @@ def main(args: Sequence[str] | None = None) -> int:
         return end.code if isinstance(end.code, int) else 0
     except (DeblurError, OSError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        sys.stderr.write(f"error: {reason}\n")
+        complain(f"error: {reason}")
         return 2 if isinstance(error, ConfigError) else 1
     return 0

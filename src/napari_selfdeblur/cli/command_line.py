@@ -7,10 +7,10 @@ from pathlib import Path
 
 from typer import Context
 
-__all__ = ["as_asked"]
+__all__ = ["command_line"]
 
 
-def as_asked(context: Context) -> str:
+def command_line(context: Context) -> str:
     """Return the command with its arguments, less folders: results are published, paths not."""
     words = context.command_path.split()
     for parameter in context.command.params:

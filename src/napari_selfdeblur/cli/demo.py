@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from napari_selfdeblur.cli import options as o
-from napari_selfdeblur.cli.job import Job, Outputs, Truth
+from napari_selfdeblur.cli import arguments as a
+from napari_selfdeblur.cli.job import RESULTS, Job
+from napari_selfdeblur.cli.outputs import Outputs
 from napari_selfdeblur.cli.terminal import Terminal
 from napari_selfdeblur.config import SelfDeblurConfig
 
@@ -18,12 +19,12 @@ _ITERATIONS = 300
 
 
 def demo(
-    output: o.Output,
-    device: o.Device = "auto",
-    seed: o.Seed = 0,
-    iterations: Annotated[int, typer.Option(help="Optimisation steps.")] = _ITERATIONS,
-    quiet: o.Quiet = False,
-    as_json: o.Json = False,
+    output: a.Output,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 0,
+    iterations: Annotated[int, typer.Option(help="Steps of the networks.")] = _ITERATIONS,
+    quiet: a.Quiet = False,
+    as_json: a.Json = False,
 ) -> None:
     """Deblur a bundled example and print the PSNR gained.
 
@@ -34,19 +35,19 @@ def demo(
         iterations=iterations, device=device, seed=seed
     )
 
-    from napari_selfdeblur.compare.ground_truth import Reference
+    from napari_selfdeblur.compare.ground_truth import GroundTruth
     from napari_selfdeblur.io.files import ImageFile
     from napari_selfdeblur.io.samples import motion_blurred_photograph
 
     sample = motion_blurred_photograph(size=_SIZE)
-    rows, columns = sample.kernel.shape
-    outputs = Outputs(output, "demo")
-    outputs.prepare([])
-    Job(
+    truth = GroundTruth(sample.sharp, sample.blurred)
+    inputs = a.Inputs(
         source=ImageFile(sample.blurred, rgb=False),
         origin={"name": sample.name},
-        config=config.replace(kernel_size=(rows, columns)),
-        outputs=outputs,
-        terminal=Terminal(quiet=quiet, as_json=as_json),
-        truth=Truth(sample.name, Reference(sample.sharp, sample.blurred)),
-    ).perform()
+        truth=truth,
+        truth_name=sample.name,
+        psnr=truth.psnr(sample.blurred),
+    )
+    terminal = Terminal(quiet=quiet, as_json=as_json)
+    outputs = Outputs(output, "demo", RESULTS, inputs, terminal)
+    Job(outputs, config.replace(kernel_size=sample.kernel.shape)).perform()

@@ -1,102 +1,135 @@
-"""Options that commands share, and what their text means."""
+"""Options made from the descriptions of settings."""
 
 from __future__ import annotations
 
-import re
-from enum import StrEnum
-from pathlib import Path
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from napari_selfdeblur import config
+from napari_selfdeblur import settings as kinds
+from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.settings import GROUPS, Setting, Settings
 
-__all__ = [
-    "Device",
-    "Dtype",
-    "Image",
-    "Json",
-    "Output",
-    "Quiet",
-    "Roi",
-    "Seed",
-    "StoredDtype",
-    "Truth",
-    "kernel_size",
-    "names",
-    "parse_roi",
-    "tv_weight",
+__all__ = ["from_settings", "option"]
+
+_FORMS: dict[type[Setting], str] = {
+    kinds.Integer: "N",
+    kinds.Number: "X",
+    kinds.Choice: "NAME",
+    kinds.Choices: "NAME,...",
+    kinds.Flag: "true|false",
+    kinds.KernelSize: "N|RxC",
+    kinds.Fractions: "X,...",
+    kinds.Device: "NAME",
+}
+_SET = "assignments"
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Any setting, by its field in the record."),
 ]
 
 
-class Dtype(StrEnum):
-    """Data type of a written image."""
-
-    FLOAT32 = "float32"
-    INPUT = "input"
+def option(field: str) -> str:
+    """Return the option of a field of the settings: ``--kernel-size`` of ``kernel_size``."""
+    return f"--{field.replace('_', '-')}"
 
 
-def names(known: dict[str, Any] | tuple[str, ...]) -> str:
-    """Return the choices for a help text."""
-    return ", ".join(known) or "none in this version"
+def from_settings(
+    defaults: Settings, *, of_preset: Collection[str] = (), names: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command an option for each field, and ``--set``.
 
+    The command is called with `changes`, the settings that were given by their fields. An
+    error about a setting then names the option.
 
-Image = Annotated[
-    Path,
-    typer.Argument(metavar="IMAGE", help="Blurred image: TIFF, PNG or JPEG; grey or colour."),
-]
-Output = Annotated[
-    Path,
-    typer.Option("--output", "-o", file_okay=False, help="Folder for the results; made if needed."),
-]
-Device = Annotated[str, typer.Option(help=f"{names(config.DEVICES)} or cuda:N.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
-StoredDtype = Annotated[Dtype, typer.Option("--dtype", help="Data type of the written image.")]
-Roi = Annotated[
-    str | None,
-    typer.Option(metavar="Y0:Y1,X0:X1", help="Work on these rows and columns alone."),
-]
-Truth = Annotated[
-    Path | None, typer.Option(help="Known sharp image: report the PSNR, up to shift, against it.")
-]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but errors, and JSON if asked for.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
-
-
-def kernel_size(text: str) -> int | tuple[int, int] | str:
-    """Return the size meant by ``21`` or ``21x17`` (rows x columns); other text as it is."""
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
-    if match is None:
-        return text
-    return (int(match[1]), int(match[2])) if match[2] else int(match[1])
-
-
-def tv_weight(text: str) -> float | str:
-    """Return the number meant by `text`; other text as it is."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def parse_roi(text: str, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Return the rows and columns meant by ``Y0:Y1,X0:X1``; an end left out is the image's.
-
-    Raises
-    ------
-    typer.BadParameter
-        If the text is none, or the region is empty or not inside an image of `shape`.
+    Parameters
+    ----------
+    defaults : Settings
+        Its fields, and the defaults shown in the help.
+    of_preset : collection of str
+        Fields whose defaults another preset changes.
+    names : dict, optional
+        Other names of options, by field; their usual names are accepted too.
     """
-    match = re.fullmatch(r"(\d*):(\d*),(\d*):(\d*)", text.replace(" ", ""))
-    if match is None:
-        raise typer.BadParameter(f"--roi is Y0:Y1,X0:X1 in pixels, got {text!r}; try 0:256,0:256")
-    (top, bottom), (left, right) = (
-        (int(match[2 * axis + 1] or 0), int(match[2 * axis + 2] or shape[axis])) for axis in (0, 1)
+    names = names or {}
+    fields = defaults.kinds()
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def asked(**arguments: Any) -> None:
+            texts = {field: arguments.pop(field) for field in fields}
+            typed = {field: names.get(field, option(field)) for field in fields}
+            given = {field: text for field, text in texts.items() if text is not None}
+            try:
+                for field, text in _assigned(arguments.pop(_SET) or (), given):
+                    given[field], typed[field] = text, f"--set {field}"
+                changes = {field: defaults.parse(field, text) for field, text in given.items()}
+                command(changes=changes, **arguments)
+            except ConfigError as error:
+                raise _naming(error, typed) from error
+
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        parameters = [each for each in own if each.name != "changes"]
+        for field, kind in fields.items():
+            shown = _default(kind, getattr(defaults, field))
+            shown += " in fast" if field in of_preset else ""
+            parameters.append(_parameter(field, _annotation(field, kind, shown, names)))
+        parameters.append(_parameter(_SET, _Set))
+        asked.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        asked.__annotations__ = {each.name: each.annotation for each in parameters}
+        return asked
+
+    return decorate
+
+
+def _annotation(field: str, kind: Setting, shown: str, names: Mapping[str, str]) -> Any:
+    spellings = [names[field]] if field in names else []
+    return Annotated[
+        str | None,
+        typer.Option(
+            *spellings,
+            option(field),
+            metavar=_FORMS.get(type(kind), "VALUE"),
+            help=f"{kind.help} {kind.allowed[0].upper()}{kind.allowed[1:]}.",
+            show_default=shown,
+            rich_help_panel=None if kind.group == "main" else GROUPS[kind.group],
+        ),
+    ]
+
+
+def _default(kind: Setting, value: Any) -> str:
+    text = kind.text(value)
+    return f"{text} {kind.unit}" if kind.unit and text not in kind.words else text
+
+
+def _parameter(name: str, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )
-    if not (top < bottom <= shape[0] and left < right <= shape[1]):
-        raise typer.BadParameter(
-            f"--roi {text} is not a region of an image of {shape[0]} rows and {shape[1]} columns"
-        )
-    return slice(top, bottom), slice(left, right)
+
+
+def _assigned(assignments: Sequence[str], given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return fields and texts of ``--set FIELD=VALUE``."""
+    pairs = []
+    for assignment in assignments:
+        field, equals, text = (part.strip() for part in assignment.partition("="))
+        if not equals:
+            raise ConfigError(f"--set is FIELD=VALUE, got {assignment!r}; try iterations=300")
+        if field in given:
+            raise ConfigError(f"{field} is given twice, by {option(field)} and by --set; give one")
+        pairs.append((field, text))
+    return pairs
+
+
+def _naming(error: ConfigError, typed: Mapping[str, str]) -> ConfigError:
+    """Return the error with the option in its message instead of the field."""
+    if error.field is None:
+        return error
+    name = typed.get(error.field, option(error.field))
+    text = str(error)
+    if text.startswith(f"{error.field} "):
+        return ConfigError(name + text.removeprefix(error.field), field=error.field)
+    return ConfigError(f"{name}: {text}", field=error.field)

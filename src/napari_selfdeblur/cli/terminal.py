@@ -1,46 +1,35 @@
-"""What the commands say: results to standard output, everything else to standard error."""
+"""Output of the commands: results to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
 from napari_selfdeblur.run.record import json_ready
 
 if TYPE_CHECKING:
-    from napari_selfdeblur.numerics.progress import Progress
+    from napari_selfdeblur.run.events import Progress
 
-__all__ = ["Terminal", "stopped_by_interrupt"]
+__all__ = ["Terminal", "complain", "stopped_by_interrupt"]
+
+_LINES = 5  # of each stage, where nobody watches
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """How much to say, and in which form.
-
-    Attributes
-    ----------
-    quiet : bool
-        Nothing but errors and, where asked for, JSON.
-    as_json : bool
-        Results as one JSON object instead of lines.
-    """
+    """What is printed: if `quiet` errors and JSON alone; with `as_json` results as an object."""
 
     quiet: bool = False
     as_json: bool = False
@@ -48,7 +37,7 @@ class Terminal:
     def note(self, text: str) -> None:
         """Write a line about the run to standard error."""
         if not self.quiet:
-            sys.stderr.write(text + "\n")
+            complain(text)
 
     def result(self, lines: Sequence[str], values: Mapping[str, Any]) -> None:
         """Write the results to standard output: `values` as JSON, or `lines`."""
@@ -59,41 +48,61 @@ class Terminal:
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:
-        """Give a function that shows each progress: a bar, or ten lines where nobody watches."""
-        console = Console(stderr=True)
+        """Give a function that shows each event: a bar, or a few lines where nobody watches."""
+        console = Console(file=cast(IO[str], _Lenient()))
         if self.quiet:
             yield lambda progress: None
         elif not console.is_terminal:
             yield self._line
         else:
-            columns = (
-                TextColumn("step"),
-                MofNCompleteColumn(),
-                BarColumn(),
-                TextColumn("loss {task.fields[loss]}"),
-                TimeElapsedColumn(),
-                TextColumn("elapsed,"),
-                TimeRemainingColumn(),
-                TextColumn("left"),
-            )
+            stage, facts = TextColumn("{task.description}"), TextColumn("{task.fields[facts]}")
+            columns = (stage, MofNCompleteColumn(), BarColumn(), facts)
             with ProgressBar(*columns, console=console) as bar:
-                task = bar.add_task("steps", total=None, loss="-")
+                task = bar.add_task("starting", total=None, facts="")
 
                 def show(progress: Progress) -> None:
-                    done, total = progress.iteration, progress.total
-                    bar.update(task, completed=done, total=total, loss=f"{progress.loss:.3e}")
+                    bar.update(
+                        task,
+                        description=_stage(progress),
+                        completed=progress.iteration,
+                        total=progress.total,
+                        facts=_facts(progress),
+                    )
 
                 yield show
 
     def _line(self, progress: Progress) -> None:
-        done, total, left = progress.iteration, progress.total, progress.seconds_left
-        if left is None:
-            self.note(f"draft  {_clock(progress.seconds)} elapsed")
-        elif done * 10 // total > (done - 1) * 10 // total:
-            self.note(
-                f"step {done}/{total}  loss {progress.loss:.3e}  "
-                f"{_clock(progress.seconds)} elapsed, {_clock(left)} left"
-            )
+        done, total = progress.iteration, progress.total
+        if done * _LINES // total > (done - 1) * _LINES // total:
+            self.note(f"{_stage(progress)} {done}/{total}  {_facts(progress)}")
+
+
+def complain(text: str) -> None:
+    """Write a line to standard error, where there is one."""
+    _Lenient().write(text + "\n")
+
+
+class _Lenient:
+    """Standard error; a closed one takes everything and shows nothing."""
+
+    def __init__(self) -> None:
+        # The stream itself: a bar on a terminal puts its own in place of sys.stderr meanwhile.
+        self._stream = sys.stderr
+        self.encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+
+    def write(self, text: str) -> int:
+        self._do("write", text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._do("flush")
+
+    def isatty(self) -> bool:
+        return bool(self._do("isatty"))
+
+    def _do(self, name: str, *arguments: str) -> Any:
+        with suppress(AttributeError, OSError, ValueError):
+            return getattr(self._stream, name)(*arguments)
 
 
 @contextmanager
@@ -118,6 +127,18 @@ def stopped_by_interrupt() -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _stage(progress: Progress) -> str:
+    part, parts = progress.part
+    return f"part {part}/{parts}, {progress.stage}" if parts > 1 else progress.stage
+
+
+def _facts(progress: Progress) -> str:
+    loss = "" if math.isnan(progress.loss) else f"loss {progress.loss:.3e}  "
+    left = progress.seconds_left
+    rest = "" if left is None else f", {_clock(left)} left"
+    return f"{loss}{_clock(progress.seconds)} elapsed{rest}"
 
 
 def _clock(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""A known sharp image, to measure results against while they form."""
+"""A known sharp image, and how near to it an image is."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
 
-__all__ = ["Reference"]
+__all__ = ["GroundTruth"]
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in `images`
 
 
-class Reference:
-    """The truth of one blurred image.
+class GroundTruth:
+    """The known sharp image of one blurred image.
 
     Images are compared by their luma with a peak of 1: 255 of 8-bit images, 1 of floats
     inside [0, 1], otherwise the truth's own range.
@@ -35,18 +35,18 @@ class Reference:
     """
 
     def __init__(self, truth: ArrayLike, blurred: ArrayLike) -> None:
-        sharp, seen = np.asarray(truth), np.asarray(blurred)
-        if sharp.shape[:2] != seen.shape[:2]:
+        sharp, observed = np.asarray(truth), np.asarray(blurred)
+        if sharp.shape[:2] != observed.shape[:2]:
             raise ImageError(
-                f"the truth has {sharp.shape[:2]} pixels, the blurred image {seen.shape[:2]}; "
+                f"the truth has {sharp.shape[:2]} pixels, the blurred image {observed.shape[:2]}; "
                 "give the sharp image of the same field"
             )
-        own, others = _natural_range(sharp), _natural_range(seen)
-        if own is None or others is None:
-            own = others = (float(sharp.min()), float(sharp.max()))
+        own, other = _natural_range(sharp), _natural_range(observed)
+        if own is None or other is None:
+            own = other = (float(sharp.min()), float(sharp.max()))
             if own[0] == own[1]:
                 raise ImageError("the truth is constant; give the sharp image of this field")
-        self._range = others
+        self._range = other
         self._truth = _unit(sharp, own)
 
     def psnr(self, image: ArrayLike) -> float:

@@ -6,13 +6,12 @@ at the shift that fits best. Images are grey, 2-D, with 1 as their peak.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import correlate
-from skimage.metrics import structural_similarity
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_selfdeblur.compare.alignment import Alignment, align, grey_plane
 from napari_selfdeblur.errors import ImageError
@@ -86,8 +85,8 @@ def psnr(candidate: ArrayLike, truth: ArrayLike) -> float:
         If the images are not 2-D, finite and of one shape.
     """
     first, second = _pair(candidate, truth)
-    mse = float(np.mean((first - second) ** 2))
-    return -10 * math.log10(mse) if mse > 0 else math.inf
+    with np.errstate(divide="ignore"):  # equal images
+        return float(peak_signal_noise_ratio(second, first, data_range=1.0))
 
 
 def ssim(candidate: ArrayLike, truth: ArrayLike) -> float:

@@ -1,4 +1,4 @@
-"""Blurred images whose truth is known, to try the method on: made on the spot, always the same."""
+"""Blurred images whose truth is known, to try the method on: computed, always the same."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Sample:
 
 
 def motion_blurred_photograph(size: int = 256) -> Sample:
-    """Return a photograph blurred by a shaking hand.
+    """Return a photograph blurred by camera shake.
 
     The photograph is scikit-image's ``camera``, reduced (by Lav Varshney, public domain, CC0).
     It is larger than the result by the kernel's support, so that the convolution needs no
@@ -94,7 +94,7 @@ def motion_blurred_photograph(size: int = 256) -> Sample:
 
 
 def blurred_microscopy_field(size: int = 256) -> Sample:
-    """Return a simulated fluorescence image seen through a slightly astigmatic, defocused lens.
+    """Return a simulated fluorescence image, taken through a slightly astigmatic, defocused lens.
 
     Filaments, nuclei and puncta over a weak background; a scalar widefield PSF (NA 0.9, 520 nm,
     0.1 micrometer pixels) with astigmatism and defocus; photon noise and read noise; an offset
@@ -120,28 +120,28 @@ def blurred_microscopy_field(size: int = 256) -> Sample:
     photons = _fluorescence(rng, size + _PSF_SUPPORT - 1)
     kernel = _astigmatic_psf()
     expected = np.maximum(fftconvolve(photons, kernel, mode="valid"), 0)
-    seen = rng.poisson(expected) + rng.normal(0, 2, expected.shape)
+    observed = rng.poisson(expected) + rng.normal(0, 2, expected.shape)
     offset, gain = 100, 4
     return Sample(
         name="blurred microscopy field",
         sharp=cast_like(offset + gain * _centre(photons, size), np.uint16),
         kernel=kernel.astype(np.float32),
-        blurred=cast_like(offset + gain * seen, np.uint16),
+        blurred=cast_like(offset + gain * observed, np.uint16),
         scale=(_PIXEL_SIZE, _PIXEL_SIZE),
         unit="micrometer",
     )
 
 
 def _motion_kernel(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the trace of a smooth random walk: a velocity that wanders, drawn as a thin line."""
+    """Return the path of a smooth random walk (a low-passed random velocity), as a thin line."""
     velocity = gaussian_filter1d(rng.normal(size=(4000, 2)), 260, axis=0, mode="wrap")
     path = np.cumsum(velocity[:2000], axis=0)
     path -= path.mean(axis=0)
     middle = _MOTION_SUPPORT // 2
     path *= (middle - 2) / np.abs(path).max()
-    canvas = np.zeros((_MOTION_SUPPORT, _MOTION_SUPPORT))
-    _splat(canvas, middle + path, 1.0)
-    kernel = gaussian_filter(canvas, 0.45, truncate=4)
+    line = np.zeros((_MOTION_SUPPORT, _MOTION_SUPPORT))
+    _splat(line, middle + path, 1.0)
+    kernel = gaussian_filter(line, 0.45, truncate=4)
     return np.asarray(kernel / kernel.sum())
 
 
@@ -195,21 +195,21 @@ def _filament(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
 
 
 def _splat(
-    canvas: NDArray[np.float64],
+    image: NDArray[np.float64],
     points: NDArray[np.float64],
     weights: float | NDArray[np.float64],
 ) -> None:
-    """Add points to the canvas, each spread bilinearly over its four pixels."""
+    """Add points to the image, each spread bilinearly over its four pixels."""
     corner = np.floor(points).astype(int)
     fraction = points - corner
     for down in (0, 1):
         for right in (0, 1):
             share = np.abs(1 - down - fraction[:, 0]) * np.abs(1 - right - fraction[:, 1])
             row, column = corner[:, 0] + down, corner[:, 1] + right
-            inside = (row >= 0) & (row < canvas.shape[0]) & (column >= 0)
-            inside &= column < canvas.shape[1]
+            inside = (row >= 0) & (row < image.shape[0]) & (column >= 0)
+            inside &= column < image.shape[1]
             values = (share * weights)[inside]
-            np.add.at(canvas, (row[inside], column[inside]), values)
+            np.add.at(image, (row[inside], column[inside]), values)
 
 
 def _centre(image: NDArray[np.float64], size: int) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from inspect import signature
 
 import numpy as np
 import torch
@@ -94,7 +95,7 @@ def _restoration_rate(name: str, device: str) -> tuple[float, float]:
     """Return seconds of a restoration, and of each pixel in it."""
     restore = registry.load(name, registry.RESTORATIONS)
     place = torch.device(device)
-    options = {} if name == "generator" else {"sigma": _SIGMA}
+    options = {"sigma": _SIGMA} if "sigma" in signature(restore).parameters else {}
 
     def once(side: int) -> float:
         kernel = torch.ones((_KERNEL, _KERNEL), device=place) / _KERNEL**2

@@ -121,10 +121,11 @@ def fit_kernel(
     """
     (kh, kw), (height, width) = kernel_size, x.shape
     size = (next_fast_len(height + kh, real=True), next_fast_len(width + kw, real=True))
-    edges = torch.zeros_like(gradients(y))
+    blurred = gradients(y)
+    edges = torch.zeros_like(blurred)
     inside = slice(kh // 2, height - kh // 2), slice(kw // 2, width - kw // 2)
     edges[:, *inside] = gradients(x)[:, *inside]
-    X, Y = torch.fft.rfft2(edges, s=size), torch.fft.rfft2(gradients(y), s=size)
+    X, Y = torch.fft.rfft2(edges, s=size), torch.fft.rfft2(blurred, s=size)
     r = _lags((X.conj() * X).sum(0), size, (kh - 1, kw - 1))
     b = _lags((X.conj() * Y).sum(0), size, (kh // 2, kw // 2))
     return _nonnegative_solution(r, b, damping * float(r[kh - 1, kw - 1]))
@@ -143,9 +144,10 @@ def _nonnegative_solution(r: Tensor, b: Tensor, g: float) -> Tensor:
     if lipschitz <= torch.finfo(torch.float32).tiny:
         return torch.zeros_like(b)
     k = momentum = torch.full_like(b, 1 / (kh * kw))
-    t = 1.0
+    t, padded = 1.0, r.new_zeros(size)
     for _ in range(_STEPS):
-        Rk = torch.fft.irfft2(R * torch.fft.rfft2(momentum, s=size), s=size)
+        padded[:kh, :kw] = momentum
+        Rk = torch.fft.irfft2(R * torch.fft.rfft2(padded), s=size)
         gradient = Rk[kh - 1 : 2 * kh - 1, kw - 1 : 2 * kw - 1] + g * momentum - b
         previous, k = k, (momentum - gradient / lipschitz).clamp_min(0)
         t, last = (1 + math.sqrt(1 + 4 * t * t)) / 2, t

@@ -30,7 +30,7 @@ Plane = NDArray[np.float32]
 Shift = tuple[float, float]
 
 # Weight of each quantity, and the difference at which half of it is given.
-_SCALES = {"spectrum": (1.4, 0.3), "excess": (1.0, 0.3), "whiteness": (0.1, 0.1)}
+_SCALES = {"spectrum": (1.0, 0.3), "excess": (1.0, 0.3), "whiteness": (0.1, 0.1)}
 _COST_SCALE = 0.1  # an estimate that costs this much more has 1/e of the weight
 _UNLIKE, _ALIKE = 0.6, 0.9  # correlations of kernels that disagree, and that agree
 _KEPT_MASS = 0.999  # of the kernel, in the support returned
@@ -123,9 +123,7 @@ def fuse(
     for c, w in zip(candidates, share, strict=True):
         weights[c.source] += float(w)
     sharp = _mixed(restored, kernel, candidates, own_share * _ramp(alike))
-    found = assess(
-        restored, kernel, y, sigma, agreement=agreement if len(candidates) > 2 else None
-    )
+    found = assess(restored, kernel, y, sigma, agreement=agreement if len(candidates) > 2 else None)
     return Fused(kernel, restored, sharp, weights, agreement, found)
 
 
@@ -144,7 +142,11 @@ def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
 
 def _quantity(measures: dict[str, float], name: str) -> float:
     # A residual below the noise is no merit.
-    return max(float(np.log(max(measures["residual"], 1e-6))), 0.0) if name == "excess" else measures[name]
+    return (
+        max(float(np.log(max(measures["residual"], 1e-6))), 0.0)
+        if name == "excess"
+        else measures[name]
+    )
 
 
 def _shares(
@@ -155,7 +157,9 @@ def _shares(
 
     def measured(k: NDArray[np.float64]) -> dict[str, float]:
         k = _cropped(k, (3, 3))
-        x = hyper_laplacian(target, torch.from_numpy(k).to(device), sigma=sigma, iterations=_COMPARED)
+        x = hyper_laplacian(
+            target, torch.from_numpy(k).to(device), sigma=sigma, iterations=_COMPARED
+        )
         return measure(x.clamp(0, 1).cpu().numpy(), k, y, sigma)
 
     found = [measured(k) for k in kernels]
@@ -241,7 +245,9 @@ def _mixed(
         return restored
     for c, s in own:
         side = max(max(kernel.shape), max(c.kernel.shape))
-        fixed, k = (np.pad(q, [((side - n) // 2,) * 2 for n in q.shape]) for q in (kernel, c.kernel))
+        fixed, k = (
+            np.pad(q, [((side - n) // 2,) * 2 for n in q.shape]) for q in (kernel, c.kernel)
+        )
         # A kernel moved one way moves its image the other way.
         back = tuple(-d for d in _shift_between(fixed, k))
         total += s * (ndimage.shift(c.sharp, back, order=3, mode="nearest") - restored)

@@ -157,6 +157,7 @@ def fuse_stage(state: State) -> Events:
         restore=_restorer(state),
         own_share=1 - config.restoration_share,
         kernel_size=config.kernel_size,
+        device=state.plan.runtime.device,
     )
     for made in state.made:
         made.weight = fused.weights[made.estimate.source]

@@ -1,1 +1,0 @@
-"""Measuring how fast a run is, how much memory it takes, and where its time goes."""

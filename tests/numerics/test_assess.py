@@ -1,0 +1,142 @@
+"""Assessment: the truth is never doubted, each failure is, for its own reason."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.signal import fftconvolve
+from skimage import color, data
+from skimage.transform import resize
+
+from napari_selfdeblur.io.samples import motion_blurred_photograph
+from napari_selfdeblur.numerics.assess import assess, normalised_sparsity, spectral_misfit
+
+
+def gaussian(n: int, s: float) -> np.ndarray:
+    q = np.arange(n) - n // 2
+    k = np.exp(-(q[:, None] ** 2 + q**2) / 2 / s**2)
+    return k / k.sum()
+
+
+def disk(n: int, r: float) -> np.ndarray:
+    q = (np.arange(n * 8) + 0.5) / 8 - n / 2
+    k = (q[:, None] ** 2 + q**2 <= r * r).astype(float).reshape(n, 8, n, 8).mean((1, 3))
+    return k / k.sum()
+
+
+TRUE_KERNELS = {
+    "disk 5": disk(13, 5),
+    "disk 7": disk(17, 7),
+    "disk 10": disk(23, 10),
+    "gaussian 2": gaussian(15, 2.0),
+    "gaussian 3": gaussian(21, 3.0),
+    "motion": motion_blurred_photograph(size=64).kernel.astype(float),
+}
+DELTA = np.pad([[1.0]], 7)
+
+
+def large_scene(name: str) -> np.ndarray:
+    image = getattr(data, name)()
+    image = color.rgb2gray(image) if image.ndim == 3 else image / 255
+    n = min(image.shape)
+    return resize(image[:n, :n], (160, 160), anti_aliasing=True)
+
+
+def blurred(name: str, k: np.ndarray, sigma: float):
+    """Return the true image and the blurred one."""
+    scene, m = large_scene(name), k.shape[0] // 2
+    y = fftconvolve(scene, k, mode="valid")
+    noise = np.random.default_rng(1).normal(0, sigma, y.shape) if sigma else 0
+    return scene[m:-m, m:-m], (y + noise).clip(0, 1)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.002, 0.01, 0.04])
+@pytest.mark.parametrize("name", ["camera", "astronaut", "coins", "chelsea", "moon"])
+@pytest.mark.parametrize("kernel", TRUE_KERNELS)
+def test_the_truth_is_never_doubted(name, kernel, sigma):
+    """The true image with the true kernel is credible, whatever the kernel's shape."""
+    k = TRUE_KERNELS[kernel]
+    x, y = blurred(name, k, sigma)
+    found = assess(x, k, y, sigma)
+    assert found.reasons == ()
+    assert found.credible
+    assert found.score >= 0.5
+    assert found.advice == ()
+
+
+K = TRUE_KERNELS["motion"]
+X, Y = blurred("camera", K, 0.004)
+NOISE = np.random.default_rng(2).normal(0.5, 0.1, X.shape).clip(0, 1)
+
+
+def cut(k: np.ndarray) -> np.ndarray:
+    rows = np.flatnonzero(k.sum(axis=1) > 0.03)
+    k = k[rows[0] + 3 : rows[-1] - 2]
+    return k[: len(k) - 1 + len(k) % 2] / k[: len(k) - 1 + len(k) % 2].sum()
+
+
+def scattered() -> np.ndarray:
+    k = np.zeros((17, 17))
+    k[2:15:4, 2:15:4] = 1 / 16
+    return k
+
+
+FAILURES = {
+    "noise": (NOISE, K, NOISE, 0.1, "hardly more than noise", "exposures"),
+    "flat": (np.full_like(X, 0.4), K, Y, 0.004, "nearly flat", "seed"),
+    "delta": (Y, DELTA, Y, 0.004, "a single point", "sharp already"),
+    "already sharp": (X, gaussian(15, 2.0), X, 0.0, "no blur at all explains", "sharp already"),
+    "cut": (X, np.full((9, 9), 1 / 81), Y, 0.004, "reaches the border", "larger kernel size"),
+    "scattered": (X, scattered(), Y, 0.004, "scattered", "kernel size"),
+    "still blurred": (gaussian_filter(Y, 2), K, Y, 0.004, "explains the image worse", "preset"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_each_failure_is_doubted_for_its_own_reason(failure):
+    """Each failure has its reason and an advice, and a score below one half."""
+    x, k, y, sigma, reason, advice = FAILURES[failure]
+    found = assess(x, k, y, sigma)
+    assert not found.credible
+    assert found.score < 0.5
+    assert any(reason in sentence for sentence in found.reasons)
+    assert any(advice in sentence for sentence in found.advice)
+
+
+def test_disagreement_is_a_reason():
+    """Estimates that disagree make a good one doubtful; without the number nothing is said."""
+    assert assess(X, K, Y, 0.004).credible
+    found = assess(X, K, Y, 0.004, agreement=0.1)
+    assert not found.credible
+    assert found.reasons == ("the estimates disagree about the kernel",)
+    assert found.measures["agreement"] == 0.1
+
+
+def test_the_score_rises_as_the_image_nears_the_truth():
+    """Between the blurred image and the true one, each step towards the truth scores higher."""
+    images = [Y + t * (X - Y) for t in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    scores = [assess(x, K, Y, 0.004).score for x in images]
+    assert scores == sorted(scores)
+    assert scores[-1] > scores[0] + 0.2
+
+
+@pytest.mark.parametrize("kernel", ["disk 5", "gaussian 2", "motion"])
+def test_the_spectrum_prefers_the_true_kernel(kernel):
+    """No blur, too narrow and too wide kernels explain the spectrum worse than the true one."""
+    k = TRUE_KERNELS[kernel]
+    _, y = blurred("camera", k, 0.004)
+    others = (np.ones((1, 1)), gaussian(9, 1.0), disk(23, 9.0))
+    assert all(spectral_misfit(y, k, 0.004) < spectral_misfit(y, o, 0.004) for o in others)
+
+
+def test_an_assessment_is_json_ready():
+    """Its dictionary survives JSON unchanged."""
+    found = assess(X, K, Y, 0.004).to_dict()
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_blur_raises_normalised_sparsity():
+    """L1 / L2 of the gradients is larger for the blurred image; a flat one has 0."""
+    assert normalised_sparsity(Y) > normalised_sparsity(X)
+    assert normalised_sparsity(np.zeros((5, 5))) == 0
