@@ -232,7 +232,7 @@ def test_closing_the_viewer_ends_the_run(
         time.sleep(0.1)
     viewer.close()
     qtbot.waitUntil(lambda: not job.running)
-    assert job.state == "cancelled"
+    assert job.state in ("cancelled", "finished") if finishing else job.state == "cancelled"
     steps = fake_run.steps
     time.sleep(0.05)
     assert fake_run.steps == steps
@@ -252,7 +252,7 @@ def test_a_run_ends_with_its_own_viewer(
     other.close()
     qtbot.waitUntil(lambda: not jobs[1].running)
     assert jobs[1].state == "cancelled"
-    assert jobs[0].running
+    assert jobs[0].running, (jobs[0].state, jobs[0].error, fake_run.steps)
     fake_run.finish.set()
     assert jobs[0].wait(5).record.status == "finished"
     assert "cells deblurred" in viewer.layers

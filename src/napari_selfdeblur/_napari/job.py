@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.qt.threading import create_worker
+from napari.utils import progress as ActivityBar
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, QTimer, Signal
+from superqt.utils import create_worker
 
 from napari_selfdeblur._napari.layers import ResultLayers, Source
 from napari_selfdeblur._napari.report import Report, report_of
@@ -95,6 +96,7 @@ class Job(QObject):
         self._stop = StopFlag()
         self._mailbox = Mailbox()
         self._worker: Any = None
+        self._bar: Any = None
         self._in_activity = False
         self._begun = self._over = 0.0
 
@@ -130,13 +132,9 @@ class Job(QObject):
         if QCoreApplication.instance() is None:
             raise DeblurError("without a Qt application a run cannot report; use blocking=True")
         self._begin()
-        self._worker = create_worker(
-            run_steps,
-            self._work,
-            self._stop,
-            self._mailbox,
-            _progress={"desc": f"SelfDeblur: {self.source.name}"},
-        )
+        # Not napari's own create_worker: that ends a run with whichever viewer is the current one.
+        self._worker = create_worker(run_steps, self._work, self._stop, self._mailbox)
+        self._bar = ActivityBar(total=0, desc=f"SelfDeblur: {self.source.name}")
         self._stop.worker = self._worker
         self._worker.yielded.connect(self._on_report)
         self._worker.returned.connect(self._on_returned)
@@ -148,6 +146,7 @@ class Job(QObject):
     def run(self) -> None:
         """Do the whole run in the calling thread; nothing is stopped or shown by others."""
         self._begin()
+        self._window = None
         steps = run_steps(self._work, self._stop, self._mailbox)
         while True:
             try:
@@ -214,7 +213,7 @@ class Job(QObject):
         # report and its end: nothing of this report may come after it, and none within it.
         if progress is not None and not self._in_activity:
             self._in_activity = True
-            bar = self._worker.pbar
+            bar = self._bar
             if bar.total != progress.total:
                 bar.total = progress.total
             if self.running:
@@ -241,6 +240,7 @@ class Job(QObject):
 
     def _on_window_closed(self) -> None:
         self._window_closed = True
+        self._window = None
         self._stop.set()
 
     def _on_returned(self, outcome: Outcome) -> None:
@@ -269,8 +269,14 @@ class Job(QObject):
                 "the viewer was closed before the run had ended; its result is lost"
             )
         self._over = time.perf_counter()
-        # The worker holds the generator, and with it the networks and the device's memory.
+        # The worker holds the generator, and with it the networks and the device's memory;
+        # the window holds the whole viewer.
         self._worker = self._stop.worker = None
+        if self._bar is not None:
+            self._bar.close()
+        if self._window is not None and not self._window_closed:
+            self._window.destroyed.disconnect(self._on_window_closed)
+        self._window = None
         self._stop.set()
         _running.discard(self)
         if self._notify and self.state != "cancelled":

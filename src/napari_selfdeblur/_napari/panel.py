@@ -9,6 +9,7 @@ from magicgui.widgets import Container, Label, PushButton
 from magicgui.widgets.bases import Widget
 from napari.components import ViewerModel
 from napari.layers import Image
+from qtpy.compat import isalive
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 from superqt.utils import create_worker
@@ -210,7 +211,7 @@ class Panel(Container[Widget]):
         """Leave the viewer and the job alone: Qt has deleted this panel's widgets."""
         self._viewer.events.theme.disconnect(self._on_theme)
         self.image.release()
-        if self._job is not None:
+        if self._job is not None and isalive(self._job):  # type: ignore[no-untyped-call]
             self._job.ended.disconnect(self._on_ended)
             self._job.stop()
 
