@@ -49,14 +49,15 @@ class SelfDeblurConfig(Settings):
         If a value is not allowed.
     """
 
-    kernel_size: tuple[int, int] = setting(
-        (21, 21),
+    kernel_size: tuple[int, int] | Literal["auto"] = setting(
+        "auto",
         KernelSize(
             label="Kernel size",
             unit="px",
-            help="Rows and columns of the area the blur may fill, odd. Choose it a little larger "
-            "than the longest streak or widest spot that a point became; much too large makes "
-            "the result worse.",
+            words={"auto": "auto"},
+            help="Rows and columns of the area the blur may fill, odd: a little more than the "
+            "longest streak or widest spot that a point became. auto finds it, in some seconds "
+            "more.",
         ),
     )
     iterations: int = setting(
@@ -289,6 +290,21 @@ class SelfDeblurConfig(Settings):
                 f"preset must be one of {', '.join(PRESETS)}, got {name!r}", field="preset"
             )
         return cls(**PRESETS[name].values)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Rows and columns of the kernel.
+
+        Raises
+        ------
+        ConfigError
+            If they are still to be found.
+        """
+        if isinstance(self.kernel_size, str):
+            raise ConfigError(
+                "the kernel's size is not known yet; give kernel_size", field="kernel_size"
+            )
+        return self.kernel_size
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.blur import sharp_size
 from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
+from napari_selfdeblur.numerics.support import sizes_to_try, with_size
 
 __all__ = ["expected_seconds", "expected_stages"]
 
@@ -35,11 +36,11 @@ def expected_seconds(config: SelfDeblurConfig, shape: tuple[int, int]) -> float:
     DeviceError
         If the device or the precision is not available.
     """
-    finishing = [] if config.restoration is None else ["restore"]
-    finishing += ["restore"] * len(config.solvers) if len(config.solvers) > 1 else []
-    stages = expected_stages(config, shape, config.solvers)
-    restore = expected_stages(config, shape, finishing[:1])
-    return sum(stages.values()) + len(finishing) * sum(restore.values())
+    size = config.kernel_size == "auto" and config.solvers[0] != "edges"
+    before = ["size"] if size else []
+    after = [] if config.restoration is None else ["fuse", "restore"]
+    stages = expected_stages(config, shape, [*before, *config.solvers, *after])
+    return sum(stages.values())
 
 
 def expected_stages(
@@ -54,21 +55,24 @@ def expected_stages(
     shape : (int, int)
         Rows and columns of the image.
     stages : iterable of str
-        Names of solvers, ``fuse`` (a restoration of each estimate) or ``restore``.
+        Names of solvers, ``size``, ``fuse`` or ``restore``.
     """
-    pixels = math.prod(sharp_size(shape, config.kernel_size))
+    sized = with_size(config, shape)
+    pixels = math.prod(sharp_size(shape, sized.sides))
+    sizes = 0 if sized is config else len(sizes_to_try(shape))
     small = config.replace(
         kernel_size=_KERNEL, iterations=2, seed=0, tv_weight=0.0, lr_milestones=()
     )
     expected = {}
     for stage in stages:
-        if stage in registry.SOLVERS:
-            fixed, rate, steps = _solver_rate(small, stage)
-            expected[stage] = (fixed + rate * pixels) * (steps or config.iterations)
+        if stage in registry.SOLVERS or stage == "size":
+            fixed, rate, steps = _solver_rate(small, "edges" if stage == "size" else stage)
+            steps = sizes if stage == "size" else (steps or config.iterations)
+            steps += sizes if stage == "edges" else 0
+            expected[stage] = (fixed + rate * pixels) * steps
         elif config.restoration is not None:
             fixed, rate = _restoration_rate(config.restoration, str(Runtime.of(config).device))
-            times = len(config.solvers) if stage == "fuse" else 1
-            expected[stage] = (fixed + rate * pixels) * times
+            expected[stage] = fixed + rate * pixels
     return expected
 
 

@@ -24,10 +24,7 @@ from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.numerics.centring import centring_shift
 from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
 
-__all__ = ["STRENGTHS", "edge_kernel", "fit_kernel"]
-
-STRENGTHS = (1.0, 0.5, 0.7, 2.0)
-"""Strengths worth trying, the one that is right most often first."""
+__all__ = ["edge_kernel", "fit_kernel"]
 
 Plane = NDArray[np.float32]
 

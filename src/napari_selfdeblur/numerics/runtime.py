@@ -136,7 +136,7 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
     DeviceError
         If the device or the precision is not available.
     """
-    pixels = math.prod(sharp_size(shape, config.kernel_size))
+    pixels = math.prod(sharp_size(shape, config.sides))
     if not set(config.solvers) & {"joint", "alternating"}:
         return int(pixels * _BYTES_PER_PIXEL + _BASELINE)  # no networks
     device, reference = resolve_device(config.device), config.runtime == "reference"
@@ -172,7 +172,7 @@ def out_of_memory(
         cure += ", or choose device='cpu'"
     return OutOfMemoryError(
         f"out of memory on {device}: an image of {shape[0]} x {shape[1]} pixels with a kernel of "
-        f"{config.kernel_size[0]} x {config.kernel_size[1]} needs about {need:.1f} GiB, of which "
+        f"{config.sides[0]} x {config.sides[1]} needs about {need:.1f} GiB, of which "
         f"{_free(device) / 2**30:.1f} GiB are free; {cure}"
     )
 

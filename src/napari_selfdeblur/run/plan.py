@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from napari_selfdeblur.io import images
 from napari_selfdeblur.numerics.noise import noise_sigma
 from napari_selfdeblur.numerics.runtime import Runtime, check_memory
 from napari_selfdeblur.numerics.solvers.base import Problem
+from napari_selfdeblur.numerics.support import with_size
 
 __all__ = ["Plan", "measured_sigma"]
 
@@ -29,7 +30,7 @@ class Plan:
     asked : SelfDeblurConfig
         The settings as given.
     config : SelfDeblurConfig
-        The settings that run: nothing is "auto" in them.
+        The settings that run: nothing is "auto" in them, but for a kernel size not yet found.
     prepared : PreparedImage
         The image in the form in which it is computed on, and the way back.
     source : dict
@@ -61,9 +62,10 @@ class Plan:
             If the run cannot fit into memory.
         """
         runtime = Runtime.of(config)
-        prepared = images.prepare(image, config.kernel_size, rgb=rgb)
+        size = config.kernel_size
+        prepared = images.prepare(image, (3, 3) if isinstance(size, str) else size, rgb=rgb)
         shape = (prepared.y.shape[0], prepared.y.shape[1])
-        check_memory(config, shape, runtime.device)
+        check_memory(with_size(config, shape), shape, runtime.device)
         sigma = measured_sigma(prepared.y)
         used = config.replace(device=str(runtime.device), precision=runtime.precision)
         if config.tv_weight == "auto":
@@ -79,12 +81,28 @@ class Plan:
         """What the solvers are given."""
         return Problem(self.prepared.y, self.sigma, self.config, self.runtime)
 
+    def sized(self, size: tuple[int, int]) -> Plan:
+        """Return this plan with the kernel's size as found.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If the run cannot fit into memory with a kernel of that size.
+        """
+        config = self.config.replace(kernel_size=size)
+        check_memory(config, self.problem.shape, self.runtime.device)
+        return replace(self, config=config)
+
     @property
     def finishing(self) -> tuple[str, ...]:
         """Names of the stages after the solvers'."""
-        if self.config.restoration is None:
-            return ()
-        return ("fuse", "restore") if len(self.config.solvers) > 1 else ("restore",)
+        return () if self.config.restoration is None else ("fuse", "restore")
+
+    @property
+    def preceding(self) -> tuple[str, ...]:
+        """Names of the stages before the solvers'."""
+        found = self.config.kernel_size != "auto" or self.config.solvers[0] == "edges"
+        return () if found else ("size",)
 
 
 def measured_sigma(y: NDArray[np.float32]) -> float:

@@ -15,7 +15,13 @@ from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.record import RunRecord, now
 from napari_selfdeblur.run.result import DeblurResult
-from napari_selfdeblur.run.stages import State, estimate_stage, fuse_stage, restore_stage
+from napari_selfdeblur.run.stages import (
+    State,
+    estimate_stage,
+    fuse_stage,
+    restore_stage,
+    size_stage,
+)
 
 __all__ = ["run"]
 
@@ -76,14 +82,15 @@ def run(
 
 def _stages(state: State) -> Generator[Progress, None, None]:
     """Run the stages in their order; `state.result` is set at the end."""
+    if state.plan.preceding:
+        yield from size_stage(state)
     for index in range(len(state.plan.config.solvers)):
         if not (index and state.stopping):
             yield from estimate_stage(state, index)
         else:
             state.stopped = True
-    if state.plan.finishing and len(state.made) > 1:
+    if state.plan.finishing:
         yield from fuse_stage(state)
-    elif state.plan.finishing:
         yield from restore_stage(state)
     else:
         # Without a restoration: the one estimate, or of several the best.
@@ -97,7 +104,7 @@ def _stages(state: State) -> Generator[Progress, None, None]:
 def _expected(plan: Plan) -> dict[str, float]:
     """Return the seconds that each stage is expected to take, in their order."""
     shape = plan.problem.shape
-    stages = (*plan.config.solvers, *plan.finishing)
+    stages = (*plan.preceding, *plan.config.solvers, *plan.finishing)
     return expected_stages(plan.config, shape, stages) if len(stages) > 1 else {}
 
 

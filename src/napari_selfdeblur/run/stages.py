@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.numerics.assess import Assessment, assess
-from napari_selfdeblur.numerics.fusion import Candidate, fuse
+from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared, fuse, mixed
 from napari_selfdeblur.numerics.runtime import memory_checked
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Step, Stop, estimate_of
+from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.restoration import restore_plane
 
-__all__ = ["Made", "State", "estimate_stage", "fuse_stage", "restore_stage"]
+__all__ = ["Made", "State", "estimate_stage", "fuse_stage", "restore_stage", "size_stage"]
 
 Events = Generator[Progress, None, None]
 _CHECKPOINT_STEPS = 100
@@ -62,6 +62,10 @@ class State:
         What the solvers have found, in their order.
     best : Estimate or None
         The best estimate so far by its assessment: what previews show.
+    candidates : list of Candidate
+        Every kernel found, where they are to be fused.
+    fused : Fused or None
+        What they gave together.
     result : Estimate or None
         What the run returns, once there is one.
     stopped : bool
@@ -77,6 +81,8 @@ class State:
     made: list[Made] = field(default_factory=list)
     best: Estimate | None = None
     best_score: float = -math.inf
+    candidates: list[Candidate] = field(default_factory=list)
+    fused: Fused | None = None
     result: Estimate | None = None
     verdict: Assessment | None = None
     losses: list[float] = field(default_factory=list)
@@ -97,6 +103,11 @@ class State:
         if self.best is None or assessment.score >= self.best_score:
             self.best, self.best_score = estimate, assessment.score
         return assessment
+
+    def settle_size(self, solver: EdgeSolver) -> None:
+        """Take the size that the solver found, if none was given."""
+        if self.plan.config.kernel_size == "auto":
+            self.plan = self.plan.sized(solver.found_size)
 
     def in_range(self, estimate: Estimate) -> Estimate:
         """Return an estimate in the image's own shape and value range."""
@@ -137,58 +148,66 @@ def estimate_stage(state: State, index: int) -> Events:
         if done:
             break
     assert step is not None
+    if isinstance(solver, EdgeSolver):
+        state.settle_size(solver)
     estimate = estimate_of(step, name)
     assessment = state.offer(estimate)
     seconds = time.perf_counter() - begun
     state.made.append(Made(estimate, assessment, solver.losses, solver.total, seconds))
+    if state.plan.finishing:
+        state.candidates += _candidates(state, solver, estimate)
+
+
+def size_stage(state: State) -> Events:
+    """Find the kernel's size by edge-based estimates of growing sizes."""
+    solver = EdgeSolver(state.plan.problem)
+    state.clock.begin("size", 0)
+    while solver.size is None and not (solver.t and state.stopping):
+        step = _checked_step(state, solver, "size", solver.last)
+        yield _solver_event(state, solver, "size", step, due=state.previews.due(solver.t))
+    state.settle_size(solver)
 
 
 def fuse_stage(state: State) -> Events:
-    """Combine the estimates' kernels and own images into one estimate."""
-    config, begin = state.plan.config, state.clock.begin
-    begin("fuse", 0)
-    candidates = [
-        Candidate(m.estimate.kernel, m.estimate.source, m.estimate.sharp) for m in state.made
-    ]
-    fused = fuse(
-        state.plan.prepared.y,
-        candidates,
-        state.plan.sigma,
-        restore=_restorer(state),
-        own_share=1 - config.restoration_share,
-        kernel_size=config.kernel_size,
-        device=state.plan.runtime.device,
-    )
+    """Make one kernel of all the estimates."""
+    state.clock.begin("fuse", 0)
+    state.fused = fuse(state.candidates, state.plan.config.sides)
+    source = state.candidates[state.fused.best].source
     for made in state.made:
-        made.weight = fused.weights[made.estimate.source]
-    state.result = Estimate(fused.sharp, fused.kernel, "fused")
-    state.verdict = fused.assessment
-    yield state.event("fuse", 1, 1, math.nan, state.result)
+        made.weight = float(made.estimate.source == source)
+    yield state.event("fuse", 1, 1, math.nan, None)
 
 
 def restore_stage(state: State) -> Events:
-    """Make the image from the one estimate's kernel, mixed with the estimate's own image."""
-    share, estimate = np.float32(state.plan.config.restoration_share), state.made[0].estimate
+    """Restore the image with the kernel; mix it with what the networks made."""
+    plan, fused = state.plan, state.fused
+    assert fused is not None
+    assert plan.config.restoration is not None
     state.clock.begin("restore", 0)
-    restored = _restorer(state)(estimate.kernel)
-    sharp = estimate.sharp + share * (restored - estimate.sharp)
-    state.result = replace(estimate, sharp=sharp)
+    # Asked to stop before, the run ends with a whole restoration.
+    restored = restore_plane(
+        plan.prepared.y,
+        fused.kernel,
+        plan.config.restoration,
+        plan.runtime.device,
+        sigma=plan.sigma,
+        stop=None if state.stopping else state.stop,
+    )
+    restored = np.clip(restored, 0, 1).astype(np.float32)
+    sharp = mixed(restored, fused, state.candidates, 1 - plan.config.restoration_share)
+    state.result = Estimate(sharp, fused.kernel, "fused")
+    state.verdict = assess(
+        restored, fused.kernel, plan.prepared.y, plan.sigma, agreement=fused.agreement
+    )
     yield state.event("restore", 1, 1, math.nan, state.result)
 
 
-def _restorer(state: State) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Return the run's restoration of its image, as a function of the kernel."""
-    plan, restoration = state.plan, state.plan.config.restoration
-    assert restoration is not None
-    # Asked to stop before, the run ends with a whole restoration.
-    stop = None if state.stopping else state.stop
-
-    def restore(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-        return restore_plane(
-            plan.prepared.y, kernel, restoration, plan.runtime.device, sigma=plan.sigma, stop=stop
-        )
-
-    return restore
+def _candidates(state: State, solver: Solver, estimate: Estimate) -> list[Candidate]:
+    """Return what a solver found, measured."""
+    if isinstance(solver, EdgeSolver):
+        return solver.candidates
+    y, sigma = state.plan.problem.tensor(), state.plan.sigma
+    return [compared(y, estimate.kernel, estimate.source, sigma, estimate.sharp)[0]]
 
 
 def _solver(state: State, index: int) -> Solver:

@@ -17,17 +17,17 @@ _HIDDEN = 1000
 
 def fcn(config: SelfDeblurConfig) -> FCN:
     """Return the paper's kernel generator, uninitialised: 200 - 1000 - kernel."""
-    return FCN(config.kernel_size, hidden_layers=1)
+    return FCN(config.sides, hidden_layers=1)
 
 
 def fcn_shallow(config: SelfDeblurConfig) -> FCN:
     """Return SelfDeblur_k- of Table 2, uninitialised: no hidden layer."""
-    return FCN(config.kernel_size, hidden_layers=0)
+    return FCN(config.sides, hidden_layers=0)
 
 
 def fcn_deep(config: SelfDeblurConfig) -> FCN:
     """Return SelfDeblur_k+ of Table 2, uninitialised: one more hidden layer."""
-    return FCN(config.kernel_size, hidden_layers=2)
+    return FCN(config.sides, hidden_layers=2)
 
 
 class FCN(nn.Module):

@@ -26,8 +26,8 @@ class SkipKernel(nn.Module):
 
     def __init__(self, config: SelfDeblurConfig) -> None:
         super().__init__()
-        self.code_shape = (1, config.code_channels, *config.kernel_size)
-        self.network = skip_image_generator(replace(config, non_local=False), config.kernel_size)
+        self.code_shape = (1, config.code_channels, *config.sides)
+        self.network = skip_image_generator(replace(config, non_local=False), config.sides)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the softmax over all kernel pixels, in float32."""

@@ -84,8 +84,6 @@ class Solver(Protocol):
 
     Attributes
     ----------
-    total : int
-        Steps it takes.
     t : int
         Steps done.
     losses : list of float
@@ -94,10 +92,14 @@ class Solver(Protocol):
         What the last step returned.
     """
 
-    total: int
     t: int
     losses: list[float]
     last: Step | None
+
+    @property
+    def total(self) -> int:
+        """Steps it takes, as far as is known."""
+        ...
 
     def step(self) -> Step:
         """Do step t and return the estimate after it: the best one, or the present iterate."""

@@ -31,7 +31,7 @@ class NetworkSolver(ABC):
         config, self.runtime = problem.config, problem.runtime
         self.config, self.total = config, config.iterations
         device = self.runtime.device
-        size = sharp_size(problem.shape, config.kernel_size)
+        size = sharp_size(problem.shape, config.sides)
         seeded = torch.Generator().manual_seed(config.seed)
         make_x = registry.load(config.image_generator, registry.IMAGE_GENERATORS)
         self.G_x = build(lambda: make_x(config, size), seeded).to(device)
