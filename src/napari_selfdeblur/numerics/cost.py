@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 from functools import lru_cache
 from inspect import signature
 
@@ -17,7 +17,7 @@ from napari_selfdeblur.numerics.blur import sharp_size
 from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
 
-__all__ = ["expected_seconds", "expected_stages"]
+__all__ = ["expected_seconds", "expected_stages", "finishing"]
 
 _SIDES = 64, 128  # pixels of the images timed: their difference is the cost of a pixel
 _SIGMA = 0.01
@@ -35,17 +35,20 @@ def expected_seconds(config: SelfDeblurConfig, shape: tuple[int, int]) -> float:
     DeviceError
         If the device or the precision is not available.
     """
-    finishing = [] if config.restoration is None else ["restore"]
-    finishing += ["restore"] * len(config.solvers) if len(config.solvers) > 1 else []
-    stages = expected_stages(config, shape, config.solvers)
-    restore = expected_stages(config, shape, finishing[:1])
-    return sum(stages.values()) + len(finishing) * sum(restore.values())
+    return sum(expected_stages(config, shape).values())
 
 
-def expected_stages(
-    config: SelfDeblurConfig, shape: tuple[int, int], stages: Iterable[str]
-) -> dict[str, float]:
-    """Return the seconds that each of `stages` is expected to take.
+def finishing(config: SelfDeblurConfig) -> tuple[str, ...]:
+    """Return the names of a run's stages after the solvers'."""
+    if config.restoration is None:
+        return ()
+    return ("fuse", "restore") if len(config.solvers) > 1 else ("restore",)
+
+
+def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[str, float]:
+    """Return the seconds that each stage of a run is expected to take, in their order.
+
+    The stages are the solvers, ``fuse`` (a restoration of each estimate) and ``restore``.
 
     Parameters
     ----------
@@ -53,15 +56,13 @@ def expected_stages(
         What is to run.
     shape : (int, int)
         Rows and columns of the image.
-    stages : iterable of str
-        Names of solvers, ``fuse`` (a restoration of each estimate) or ``restore``.
     """
     pixels = math.prod(sharp_size(shape, config.kernel_size))
     small = config.replace(
         kernel_size=_KERNEL, iterations=2, seed=0, tv_weight=0.0, lr_milestones=()
     )
     expected = {}
-    for stage in stages:
+    for stage in (*config.solvers, *finishing(config)):
         if stage in registry.SOLVERS:
             fixed, rate, steps = _solver_rate(small, stage)
             expected[stage] = (fixed + rate * pixels) * (steps or config.iterations)
@@ -101,8 +102,13 @@ def _restoration_rate(name: str, device: str) -> tuple[float, float]:
         kernel = torch.ones((_KERNEL, _KERNEL), device=place) / _KERNEL**2
         begun = time.perf_counter()
         with own_torch_state(place):
-            restore(torch.from_numpy(_picture(side)).to(place), kernel, **options)
-        return time.perf_counter() - begun
+            found = restore(torch.from_numpy(_picture(side)).to(place), kernel, **options)
+        if not isinstance(found, Generator):
+            return time.perf_counter() - begun
+        next(found)  # as of a solver
+        begun = time.perf_counter()
+        _, total, _ = next(found)
+        return (time.perf_counter() - begun) * float(total)
 
     return _line(*(once(side) for side in _SIDES))
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.io import images
+from napari_selfdeblur.numerics.cost import finishing
 from napari_selfdeblur.numerics.noise import noise_sigma
 from napari_selfdeblur.numerics.runtime import Runtime, check_memory
 from napari_selfdeblur.numerics.solvers.base import Problem
@@ -82,9 +83,7 @@ class Plan:
     @property
     def finishing(self) -> tuple[str, ...]:
         """Names of the stages after the solvers'."""
-        if self.config.restoration is None:
-            return ()
-        return ("fuse", "restore") if len(self.config.solvers) > 1 else ("restore",)
+        return finishing(self.config)
 
 
 def measured_sigma(y: NDArray[np.float32]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Literal
 
 from napari_selfdeblur.errors import DeblurError, DivergedError
 from napari_selfdeblur.numerics.cost import expected_stages
@@ -13,13 +12,11 @@ from napari_selfdeblur.numerics.solvers.base import Estimate, Stop
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
-from napari_selfdeblur.run.record import RunRecord, now
+from napari_selfdeblur.run.record import RunRecord, Status, now
 from napari_selfdeblur.run.result import DeblurResult
 from napari_selfdeblur.run.stages import State, estimate_stage, fuse_stage, restore_stage
 
 __all__ = ["run"]
-
-Status = Literal["finished", "stopped", "diverged", "failed"]
 
 
 def run(
@@ -57,7 +54,9 @@ def run(
         If a stage fails; its `result` is the best estimate before, where there is one.
     """
     created = now()
-    state = State(plan, Clock(_expected(plan)), previews, stop, checkpoint)
+    several = len(plan.config.solvers) + len(plan.finishing) > 1
+    expected = expected_stages(plan.config, plan.problem.shape) if several else {}
+    state = State(plan, Clock(expected), previews, stop, checkpoint)
     try:
         if checkpoint is not None:
             state.solver_states = checkpoint.load()
@@ -92,13 +91,6 @@ def _stages(state: State) -> Generator[Progress, None, None]:
         source, steps = best.estimate.source, len(best.losses)
         event = state.event(source, steps, best.total, best.losses[-1], best.estimate)
         yield replace(event, iterate=state.in_range(best.estimate))
-
-
-def _expected(plan: Plan) -> dict[str, float]:
-    """Return the seconds that each stage is expected to take, in their order."""
-    shape = plan.problem.shape
-    stages = (*plan.config.solvers, *plan.finishing)
-    return expected_stages(plan.config, shape, stages) if len(stages) > 1 else {}
 
 
 def _result(state: State, estimate: Estimate, status: Status, created: str) -> DeblurResult:
