@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 Status = Literal["finished", "stopped", "diverged", "failed"]
-_PACKAGES = ("numpy", "scipy", "torch", "napari")
 
 
 def now() -> str:
@@ -41,7 +40,7 @@ def now() -> str:
 def software_versions() -> dict[str, str]:
     """Return the versions of Python and of the installed libraries, importing none of them."""
     versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in ("numpy", "scipy", "torch", "napari"):
         with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions
