@@ -15,8 +15,9 @@ from typing import Any
 from benchmarks.results import Results, row_key
 from benchmarks.task import Task
 from benchmarks.worker import FAILED, limit_threads, measured, without
+from napari_selfdeblur._version import __version__
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.run.record import package_version, software_versions
+from napari_selfdeblur.run.record import software_versions
 
 _KILLED = "the process ended abruptly; the machine may be out of memory, run fewer side by side"
 Rows = list[dict[str, Any]]
@@ -103,7 +104,7 @@ def _header(command: str, jobs: int, threads: int | None) -> dict[str, Any]:
     return {
         "command": command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": package_version(),
+        "version": __version__,
         "versions": software_versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "jobs": jobs,

@@ -1,6 +1,7 @@
 import pytest
 
 from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.numerics import cost
 from napari_selfdeblur.numerics.cost import expected_seconds, expected_stages
 
 TINY = SelfDeblurConfig.preset("official").replace(
@@ -24,7 +25,26 @@ def test_larger_images_take_no_less_time():
 def test_each_stage_has_its_time():
     """Solvers, fuse and restore are distinguished; fuse restores every estimate."""
     config = TINY.replace(solvers=("edges", "joint"), restoration="hyper_laplacian")
-    times = expected_stages(config, (64, 64), ("edges", "joint", "fuse", "restore"))
+    times = expected_stages(config, (64, 64))
     assert list(times) == ["edges", "joint", "fuse", "restore"]
     assert times["fuse"] == pytest.approx(2 * times["restore"])
-    assert expected_seconds(config, (64, 64)) > times["edges"] + times["joint"]
+    assert expected_seconds(config, (64, 64)) == pytest.approx(sum(times.values()))
+
+
+def test_a_restoration_by_a_network_is_timed_by_its_steps(monkeypatch):
+    """Two steps at each size are done, not the whole fit, and all of its steps are counted."""
+    done = []
+
+    def by_network(y, k):
+        for step in range(1, 1001):
+            done.append(step)
+            yield step, 1000, 0.5
+
+    load = cost.registry.load
+    steps = {"generator": by_network}
+    monkeypatch.setattr(cost.registry, "load", lambda name, e: steps.get(name) or load(name, e))
+    cost._restoration_rate.cache_clear()
+    times = expected_stages(TINY.replace(solvers="edges", restoration="generator"), (64, 64))
+    cost._restoration_rate.cache_clear()
+    assert done == [1, 2, 1, 2]
+    assert times["restore"] > 0

@@ -11,8 +11,8 @@ from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
 from napari_selfdeblur.numerics.networks.skip import (
     BatchNorm,
     NonLocal,
+    SkipNet,
     conv_1x1,
-    skip_image_generator,
 )
 from napari_selfdeblur.numerics.networks.upsample import conv_of_upsampled
 
@@ -30,7 +30,7 @@ def parameters(network: nn.Module) -> int:
 
 def test_networks_have_the_published_number_of_weights():
     """About 2.4 M weights in G_x and 0.6 M in G_k at 21 x 21."""
-    g_x = build(lambda: skip_image_generator(OFFICIAL, (275, 275)), seeded())
+    g_x = build(lambda: SkipNet(OFFICIAL, (275, 275)), seeded())
     g_k = build(lambda: registry.load("fcn", registry.KERNEL_GENERATORS)(OFFICIAL), seeded())
     assert parameters(g_x) == pytest.approx(2.4e6, rel=0.03)
     # 200 x 1000 + 1000 and 1000 x 441 + 441.
@@ -39,7 +39,7 @@ def test_networks_have_the_published_number_of_weights():
 
 def test_image_generator_has_the_published_layers():
     """5 scales of 128 channels with 16-channel skips; non-local in scales 3, 4 and 5."""
-    network = build(lambda: skip_image_generator(OFFICIAL, (275, 275)), seeded())
+    network = build(lambda: SkipNet(OFFICIAL, (275, 275)), seeded())
     scales = [m for m in network.modules() if type(m).__name__ == "Scale"]
     assert len(scales) == 5
     assert [isinstance(s.attend, NonLocal) for s in scales] == [False, False, True, True, True]
@@ -51,7 +51,7 @@ def test_image_generator_has_the_published_layers():
 @pytest.mark.parametrize("size", [(64, 64), (33, 65), (47, 70), (5, 9), (271, 34)])
 def test_image_generator_keeps_any_size_and_range(size):
     """Odd and non-multiple-of-32 sizes come back as they are, inside (0, 1)."""
-    network = build(lambda: skip_image_generator(SMALL, size), seeded())
+    network = build(lambda: SkipNet(SMALL, size), seeded())
     x = network(uniform_code((1, 8, *size), seeded()))
     assert x.shape == (1, 1, *size)
     assert x.min() > 0
@@ -91,7 +91,7 @@ def test_non_local_block_starts_as_the_identity():
 
 def test_initial_weights_are_torchs_own():
     """Weights spread as torch's defaults do: uniform with bound 1 / sqrt(fan in)."""
-    network = build(lambda: skip_image_generator(OFFICIAL, (64, 64)), seeded())
+    network = build(lambda: SkipNet(OFFICIAL, (64, 64)), seeded())
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             bound = module.weight[0].numel() ** -0.5
@@ -104,7 +104,7 @@ def test_initial_weights_are_torchs_own():
 def test_building_leaves_the_global_generator_alone():
     """Fresh networks draw nothing from torch's global random state."""
     before = torch.random.get_rng_state()
-    build(lambda: skip_image_generator(SMALL, (40, 40)), seeded())
+    build(lambda: SkipNet(SMALL, (40, 40)), seeded())
     assert torch.equal(before, torch.random.get_rng_state())
 
 

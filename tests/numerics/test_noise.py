@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import tracemalloc
 
 import numpy as np
@@ -156,12 +155,3 @@ def test_bad_pixels_are_refused(estimate, bad):
     y[3, 4] = bad
     with pytest.raises(ImageError, match="NaN or infinite"):
         estimate(y)
-
-
-def test_without_pywavelets_the_error_says_what_to_do(monkeypatch):
-    """Where PyWavelets is missing, the wavelet estimate names it and the other estimate."""
-    monkeypatch.setitem(sys.modules, "pywt", None)
-    for name in [name for name in sys.modules if name.startswith("skimage.restoration")]:
-        monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(ImageError, match=r"pip install PyWavelets.*zoran_weiss"):
-        wavelet_sigma(np.zeros((20, 20)))

@@ -10,10 +10,11 @@ from napari_selfdeblur.numerics.runtime import (
     Runtime,
     available_devices,
     estimate_memory,
-    is_out_of_memory,
+    memory_checked,
     resolve_device,
 )
 
+CPU = torch.device("cpu")
 CONFIG = SelfDeblurConfig.preset("official").replace(device="cpu")
 
 
@@ -72,8 +73,8 @@ def test_memory_grows_with_the_image():
     assert large / small == pytest.approx(4, rel=0.01)
 
 
-def test_plain_errors_are_not_lack_of_memory():
+@pytest.mark.parametrize("error", [RuntimeError("size mismatch"), ValueError("out of memory")])
+def test_plain_errors_are_not_lack_of_memory(error):
     """Only memory errors are taken for memory errors."""
-    assert is_out_of_memory(MemoryError())
-    assert not is_out_of_memory(RuntimeError("size mismatch"))
-    assert not is_out_of_memory(ValueError("out of memory"))
+    with pytest.raises(type(error), match=str(error)), memory_checked(CONFIG, (9, 9), CPU):
+        raise error

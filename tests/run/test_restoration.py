@@ -25,6 +25,15 @@ BLURRED = convolve2d(SHARP, KERNEL, mode="valid")
 TINY = KNOWN_KERNEL.replace(channels=8, skip_channels=4, precision="float32")
 
 
+def drained(steps):
+    reported = []
+    while True:
+        try:
+            reported.append(next(steps))
+        except StopIteration as end:
+            return reported, end.value
+
+
 def distance(a, b):
     return float(np.sqrt(((a - b) ** 2).mean()))
 
@@ -43,12 +52,27 @@ def test_generator_restoration_learns_the_image_alone():
     """SelfDeblur with a fixed kernel comes nearer to the truth and leaves the kernel alone."""
     y, k = torch.from_numpy(BLURRED), torch.from_numpy(KERNEL)
     before = k.clone()
-    x = generator(y, k, iterations=150, config=TINY.replace(channels=16, loss="mse"))
+    steps = generator(y, k, iterations=150, config=TINY.replace(channels=16, loss="mse"))
+    reported, x = drained(steps)
+    assert [step[:2] for step in reported] == [(t, 150) for t in range(1, 151)]
+    assert reported[-1][2] < reported[0][2]
     assert x.shape == y.shape
     assert x.dtype == y.dtype
     assert torch.equal(k, before)
     blurred_again = convolve2d(x.numpy(), KERNEL, mode="valid")
     assert distance(blurred_again, BLURRED[3:-3, 3:-3]) < 0.05
+
+
+@pytest.mark.parametrize(("method", "steps"), [("generator", [1, 2]), ("sparse", [])])
+def test_only_a_network_reports_its_steps(method, steps):
+    """The image network yields each step with its total; the others return at once."""
+    y, k = BLURRED[:40, :40].astype(np.float32), KERNEL.astype(np.float32)
+    options = {"iterations": 2} if method == "generator" else {}
+    arguments = (y, k, method, torch.device("cpu"))
+    reported, x = drained(restoration.restore_steps(*arguments, sigma=0.0, **options))
+    assert [(t, total) for t, total, _ in reported] == [(t, 2) for t in steps]
+    again = restoration.restore_plane(*arguments, sigma=0.0, **options)
+    np.testing.assert_array_equal(x, again)
 
 
 def test_generator_restoration_has_no_weight():

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from importlib import metadata, util
 
 from napari_selfdeblur import registry
+from napari_selfdeblur._version import __version__
 from napari_selfdeblur.cli import arguments as a
 from napari_selfdeblur.cli.terminal import Terminal
 from napari_selfdeblur.presets import PRESETS, Preset
 from napari_selfdeblur.registry import Entry
-from napari_selfdeblur.run.record import package_version, software_versions
+from napari_selfdeblur.run.record import software_versions
 
 __all__ = ["info"]
 
@@ -38,8 +39,8 @@ def info(as_json: a.Json = False) -> None:
     sections = {"Software": software, "Devices": dict(available_devices())}
     for title, entries in _CHOICES.items():
         sections[title] = {name: entry.title for name, entry in entries.items()}
-    lines = [f"napari-selfdeblur {package_version()}"]
+    lines = [f"napari-selfdeblur {__version__}"]
     for title, names in sections.items():
         lines += ["", title, *(f"  {name:18} {text}" for name, text in names.items())]
     values = {title.lower().replace(" ", "_"): names for title, names in sections.items()}
-    Terminal(as_json=as_json).result(lines, {"version": package_version(), **values})
+    Terminal(as_json=as_json).result(lines, {"version": __version__, **values})

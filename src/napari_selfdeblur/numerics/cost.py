@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 from functools import lru_cache
 from inspect import signature
 
@@ -18,7 +18,7 @@ from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
 from napari_selfdeblur.numerics.support import sizes_to_try, with_size
 
-__all__ = ["expected_seconds", "expected_stages"]
+__all__ = ["expected_seconds", "expected_stages", "stages_of"]
 
 _SIDES = 64, 128  # pixels of the images timed: their difference is the cost of a pixel
 _SIGMA = 0.01
@@ -36,17 +36,21 @@ def expected_seconds(config: SelfDeblurConfig, shape: tuple[int, int]) -> float:
     DeviceError
         If the device or the precision is not available.
     """
-    size = config.kernel_size == "auto" and config.solvers[0] != "edges"
-    before = ["size"] if size else []
-    after = [] if config.restoration is None else ["fuse", "restore"]
-    stages = expected_stages(config, shape, [*before, *config.solvers, *after])
-    return sum(stages.values())
+    return sum(expected_stages(config, shape).values())
 
 
-def expected_stages(
-    config: SelfDeblurConfig, shape: tuple[int, int], stages: Iterable[str]
-) -> dict[str, float]:
-    """Return the seconds that each of `stages` is expected to take.
+def stages_of(config: SelfDeblurConfig) -> tuple[str, ...]:
+    """Return the names of a run's stages, in their order."""
+    unknown = config.kernel_size == "auto" and config.solvers[0] != "edges"
+    before = ("size",) if unknown else ()
+    after = () if config.restoration is None else ("fuse", "restore")
+    return (*before, *config.solvers, *after)
+
+
+def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[str, float]:
+    """Return the seconds that each stage of a run is expected to take, in their order.
+
+    Fusing takes as long as a restoration: it compares one for each network.
 
     Parameters
     ----------
@@ -54,8 +58,6 @@ def expected_stages(
         What is to run.
     shape : (int, int)
         Rows and columns of the image.
-    stages : iterable of str
-        Names of solvers, ``size``, ``fuse`` or ``restore``.
     """
     sized = with_size(config, shape)
     pixels = math.prod(sharp_size(shape, sized.sides))
@@ -64,7 +66,7 @@ def expected_stages(
         kernel_size=_KERNEL, iterations=2, seed=0, tv_weight=0.0, lr_milestones=()
     )
     expected = {}
-    for stage in stages:
+    for stage in stages_of(config):
         if stage in registry.SOLVERS or stage == "size":
             fixed, rate, steps = _solver_rate(small, "edges" if stage == "size" else stage)
             steps = sizes if stage == "size" else (steps or config.iterations)
@@ -105,8 +107,13 @@ def _restoration_rate(name: str, device: str) -> tuple[float, float]:
         kernel = torch.ones((_KERNEL, _KERNEL), device=place) / _KERNEL**2
         begun = time.perf_counter()
         with own_torch_state(place):
-            restore(torch.from_numpy(_picture(side)).to(place), kernel, **options)
-        return time.perf_counter() - begun
+            found = restore(torch.from_numpy(_picture(side)).to(place), kernel, **options)
+        if not isinstance(found, Generator):
+            return time.perf_counter() - begun
+        next(found)  # as of a solver
+        begun = time.perf_counter()
+        _, total, _ = next(found)
+        return (time.perf_counter() - begun) * float(total)
 
     return _line(*(once(side) for side in _SIDES))
 

@@ -1,11 +1,11 @@
 """Any number of estimates of one blurred image, made into one.
 
 Each kernel restores the image with one common setting, and three quantities of `assess` judge
-the result: the likelihood of the spectrum, the residual beyond the noise, and its whiteness. A
-fourth is the agreement of the kernel with the others. None of them decides alone: each gives a
-penalty that saturates, so that a quantity misled by an image cannot outweigh the others. The
-estimate of the least penalty gives the kernel; the images that networks made with kernels like
-it have a share in the result.
+the result: the likelihood of the spectrum, the residual beyond the noise, and its whiteness.
+None of them decides alone: each gives a penalty that saturates, so that a quantity misled by an
+image cannot outweigh the others. Nor does the least penalty: several good kernels that are alike
+outweigh a slightly better one that stands alone. The images that networks made with kernels like
+the chosen one have a share in the result.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Shift = tuple[float, float]
 
 # Weight of each quantity, and the difference at which half of it is given.
 _SCALES = {"spectrum": (1.0, 0.3), "excess": (1.0, 0.3), "colour": (0.1, 1.0)}
-_ALONE = (0.3, 0.3)  # the same of the share of the other kernels that are like this one
+_TEMPERATURE = 0.2  # an estimate that costs this much more counts 1/e
 _UNLIKE, _ALIKE = 0.6, 0.9  # correlations of kernels that disagree, and that agree
 _KEPT_MASS = 0.999  # of the kernel, in the support returned
 _COMPARED = 40  # iterations of a restoration that is only to be compared
@@ -150,32 +150,26 @@ def fuse(candidates: Sequence[Candidate], kernel_size: tuple[int, int] | None = 
 
 
 def best_of(candidates: Sequence[Candidate]) -> int:
-    """Return the index of the estimate that least speaks against."""
-    return int(np.argmin(costs(candidates)))
+    """Return the index of the best estimate.
+
+    That is the largest p_i sum_j a_ij p_j, with p = exp(-cost / 0.2) and a_ij how alike the
+    kernels of i and j are, from 0 (correlation of 0.6 or less) to 1 (0.9 or more).
+    """
+    p = np.exp(-costs([c.measures for c in candidates]) / _TEMPERATURE)
+    return int(np.argmax(p * (_ramp(correlations([c.kernel for c in candidates])) @ p)))
 
 
-def costs(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
     """Return what speaks against each estimate of one image, 0 for one that is best in all.
 
     sum_i w_i d_i / (d_i + c_i), where d_i is how much worse quantity i is than its best.
     """
-    total = np.zeros(len(candidates))
+    total = np.zeros(len(measures))
     for name, (weight, scale) in _SCALES.items():
-        total += _penalty([_quantity(c.measures, name) for c in candidates], weight, scale)
-    return total + _penalty(-_support(candidates), *_ALONE)
-
-
-def _penalty(
-    values: Sequence[float] | NDArray[np.float64], weight: float, scale: float
-) -> NDArray[np.float64]:
-    worse = np.asarray(values, dtype=np.float64) - np.min(values)
-    return weight * worse / (worse + scale)
-
-
-def _support(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-    """Return the share of the other estimates whose kernels are like each one's."""
-    like = _ramp(correlations([c.kernel for c in candidates]))
-    return np.asarray((like.sum(0) - 1) / max(len(candidates) - 1, 1))
+        worse = np.array([_quantity(m, name) for m in measures])
+        worse -= worse.min()
+        total += weight * worse / (worse + scale)
+    return total
 
 
 def mixed(

@@ -9,8 +9,10 @@ alone. The noise s is the one that explains all bands with one K.
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import dct
+from skimage.restoration import estimate_sigma
 
 from napari_selfdeblur.errors import ImageError
 
@@ -73,21 +75,13 @@ def wavelet_sigma(y: ArrayLike) -> float:
     Raises
     ------
     ImageError
-        If `y` is not a finite 2-D image of at least 8 by 8 pixels, or PyWavelets is missing.
+        If `y` is not a finite 2-D image of at least 8 by 8 pixels.
     """
-    image = _image(y)
-    try:
-        from skimage.restoration import estimate_sigma
-
-        return float(estimate_sigma(image))
-    except ImportError as error:
-        raise ImageError(
-            "the wavelet noise estimate needs PyWavelets; "
-            "run 'pip install PyWavelets' or use the zoran_weiss estimate"
-        ) from error
+    return float(estimate_sigma(_image(y)))
 
 
 def _image(y: ArrayLike) -> NDArray[np.float64]:
+    """Return y checked, in float64."""
     image = np.asarray(y, dtype=np.float64)
     if image.ndim != 2:
         raise ImageError(
@@ -108,7 +102,7 @@ def _band_moments(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
 
     Strip by strip, so that the memory taken grows with the width of the image alone.
     """
-    basis = _dct_basis()
+    basis: NDArray[np.float64] = dct(np.eye(_N), axis=0, norm="ortho")  # one vector a row
     means = basis @ _window_means(y).T @ basis.T
     second, fourth = np.zeros((2, _N, _N))
     for start in range(0, len(y) - _N + 1, _STRIP):
@@ -125,17 +119,9 @@ def _band_moments(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     return v.ravel()[1:], kurtosis.ravel()[1:]
 
 
-def _dct_basis() -> NDArray[np.float64]:
-    """Return the orthonormal DCT-II of length 8, one basis vector a row."""
-    basis: NDArray[np.float64] = dct(np.eye(_N), axis=0, norm="ortho")
-    return basis
-
-
 def _filtered(z: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return `z` (n, m) filtered 'valid' down its columns by each basis vector: (8, n - 7, m)."""
-    length = len(z) - _N + 1
-    shifted = np.stack([z[i : i + length] for i in range(_N)])
-    return np.tensordot(basis, shifted, 1)
+    return np.tensordot(basis, sliding_window_view(z, _N, axis=0), (1, 2))
 
 
 def _window_means(y: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -22,10 +22,7 @@ __all__ = [
     "check_memory",
     "device_label",
     "estimate_memory",
-    "is_out_of_memory",
     "memory_checked",
-    "out_of_memory",
-    "out_of_memory_restoring",
     "own_torch_state",
     "resolve_device",
 ]
@@ -152,39 +149,6 @@ _BYTES_PER_PIXEL = 1280  # code, forward model, losses
 _BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch means 'no memory' by `error`: on the CPU it raises a bare RuntimeError."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    )
-
-
-def out_of_memory(
-    config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device
-) -> OutOfMemoryError:
-    """Return the error for a run on y of `shape` that does not fit into `device`."""
-    need = estimate_memory(config, shape) / 2**30
-    cure = "crop the image or estimate the kernel on a smaller region"
-    if device.type != "cpu":
-        cure += ", or choose device='cpu'"
-    return OutOfMemoryError(
-        f"out of memory on {device}: an image of {shape[0]} x {shape[1]} pixels with a kernel of "
-        f"{config.sides[0]} x {config.sides[1]} needs about {need:.1f} GiB, of which "
-        f"{_free(device) / 2**30:.1f} GiB are free; {cure}"
-    )
-
-
-def out_of_memory_restoring(shape: tuple[int, int], device: torch.device) -> OutOfMemoryError:
-    """Return the error for a restoration of y of `shape` that does not fit into `device`."""
-    return OutOfMemoryError(
-        f"out of memory on {device} while restoring an image of {shape[0]} x {shape[1]} pixels; "
-        "crop the image" + ("" if device.type == "cpu" else ", or choose device='cpu'")
-    )
-
-
 @contextmanager
 def own_torch_state(device: torch.device) -> Iterator[None]:
     """Compute with gradients, outside inference mode and autocast, whatever the caller is in.
@@ -201,9 +165,11 @@ def own_torch_state(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def memory_checked(
-    config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device
+    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
 ) -> Iterator[None]:
-    """Compute as in `own_torch_state`; out of memory is our own error, with what is needed.
+    """Compute on y of `shape` as in `own_torch_state`; out of memory is our own error.
+
+    Of a run its `config` is given, and the error says what is needed.
 
     Raises
     ------
@@ -214,9 +180,14 @@ def memory_checked(
         with own_torch_state(device):
             yield
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not known and not any(text in str(error).lower() for text in _NO_MEMORY):
             raise
-        raise out_of_memory(config, shape, device) from error
+        raise _out_of_memory(config, shape, device) from error
+
+
+# What torch's bare RuntimeError says on the CPU and on MPS.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device) -> None:
@@ -226,13 +197,27 @@ def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch
     """
     total = psutil.virtual_memory().total
     if device.type == "cpu" and estimate_memory(config, shape) > total:
-        raise out_of_memory(config, shape, device)
+        raise _out_of_memory(config, shape, device)
 
 
-def _free(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+def _out_of_memory(
+    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
+) -> OutOfMemoryError:
+    """Return the error for y of `shape`: a run, or without `config` a restoration."""
+    other = "" if device.type == "cpu" else ", or choose device='cpu'"
+    if config is None:
+        return OutOfMemoryError(
+            f"out of memory on {device} while restoring an image of {shape[0]} x {shape[1]} "
+            f"pixels; crop the image{other}"
+        )
+    need, (kh, kw) = estimate_memory(config, shape) / 2**30, config.sides
+    on_gpu = device.type == "cuda"
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
+    return OutOfMemoryError(
+        f"out of memory on {device}: an image of {shape[0]} x {shape[1]} pixels with a kernel of "
+        f"{kh} x {kw} needs about {need:.1f} GiB, of which {free / 2**30:.1f} GiB are free; crop "
+        f"the image or estimate the kernel on a smaller region{other}"
+    )
 
 
 def _trunk(precision: str, device: torch.device) -> torch.dtype:

@@ -17,7 +17,6 @@ from napari_selfdeblur.io.files import replacing
 __all__ = ["Checkpoint"]
 
 _FORMAT = 2
-_REMEDY = "choose another file, or delete it to start anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +69,24 @@ class Checkpoint:
             kept = torch.load(self.path, map_location="cpu", weights_only=True)
         # What torch raises depends on what the file holds instead.
         except Exception as error:
-            raise ConfigError(f"{self.path} is not a checkpoint; {_REMEDY}") from error
+            raise self._refused("is not a checkpoint") from error
         if not isinstance(kept, dict) or "sha256" not in kept or "config" not in kept:
-            raise ConfigError(f"{self.path} is not a checkpoint; {_REMEDY}")
+            raise self._refused("is not a checkpoint")
         if kept.get("format") != _FORMAT:
-            raise ConfigError(
-                f"{self.path} was written by another version of napari-selfdeblur, whose runs "
-                f"cannot be resumed here; {_REMEDY}"
+            raise self._refused(
+                "was written by another version of napari-selfdeblur, whose runs cannot be "
+                "resumed here"
             )
         if kept["sha256"] != self.sha256:
-            raise ConfigError(f"{self.path} is the checkpoint of another image; {_REMEDY}")
+            raise self._refused("is the checkpoint of another image")
         # Settings that a later version has added have their defaults: an old file stays good.
         theirs, mine = SelfDeblurConfig.from_dict(kept["config"]).to_dict(), self.config.to_dict()
         if changed := [name for name in mine if theirs[name] != mine[name]]:
-            raise ConfigError(
-                f"{self.path} is the checkpoint of a run with other settings "
-                f"({', '.join(changed)}); {_REMEDY}"
-            )
+            names = ", ".join(changed)
+            raise self._refused(f"is the checkpoint of a run with other settings ({names})")
         states = kept.get("solvers")
         if not isinstance(states, list) or len(states) > len(self.config.solvers):
-            raise ConfigError(f"{self.path} is not a checkpoint; {_REMEDY}")
+            raise self._refused("is not a checkpoint")
         return states
 
     def resume(self, solver: Any, state: dict[str, Any]) -> None:
@@ -102,13 +99,15 @@ class Checkpoint:
         """
         try:
             solver.restore_state(state)
-            sound = 0 <= solver.t <= solver.total and len(solver.losses) == solver.t
+            if not len(solver.losses) == solver.t <= solver.total:
+                raise ValueError(f"{len(solver.losses)} losses of {solver.t} steps")
         # A damaged file may hold anything, and torch raises errors of many types.
         except Exception as error:
-            raise ConfigError(f"{self.path} is damaged; {_REMEDY}") from error
-        if not sound:
-            raise ConfigError(f"{self.path} is damaged; {_REMEDY}")
+            raise self._refused("is damaged") from error
 
     def discard(self) -> None:
         """Delete the file, if there is one."""
         self.path.unlink(missing_ok=True)
+
+    def _refused(self, reason: str) -> ConfigError:
+        return ConfigError(f"{self.path} {reason}; choose another file, or delete it to start anew")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.numerics.solvers.base import Estimate
+from napari_selfdeblur.settings import Integer, Number
 
 __all__ = ["Clock", "Previews", "Progress"]
 
@@ -69,9 +68,8 @@ class Clock:
     """
 
     def __init__(self, expected: Mapping[str, float]) -> None:
-        self._expected = list(expected.items())
+        self._expected = dict(expected)
         self._begun = time.perf_counter()
-        self._stage = ""
         self._recent: deque[tuple[int, float]] = deque(maxlen=_RECENT + 1)
 
     @property
@@ -81,8 +79,8 @@ class Clock:
 
     def begin(self, stage: str, done: int) -> None:
         """Begin a stage of which `done` steps were done before."""
-        self._stage = stage
-        self._expected = _after(self._expected, stage)
+        while stage in self._expected:
+            del self._expected[next(iter(self._expected))]  # what comes before it, and itself
         self._recent.clear()
         self._recent.append((done, self.seconds))
 
@@ -92,7 +90,7 @@ class Clock:
         (first, begun), (last, now) = self._recent[0], self._recent[-1]
         if last == first:
             return None
-        later = sum(seconds for _, seconds in self._expected)
+        later = sum(self._expected.values())
         return (now - begun) / (last - first) * (total - step) + later
 
 
@@ -113,20 +111,10 @@ class Previews:
     """
 
     def __init__(self, seconds: float | None = None, steps: int | None = None) -> None:
-        if seconds is not None and not (
-            isinstance(seconds, int | float) and 0 < seconds < math.inf
-        ):
-            raise ConfigError(
-                f"preview_seconds must be a number greater than 0, got {seconds!r}; try 0.5",
-                field="preview_seconds",
-            )
-        if steps is not None and (
-            isinstance(steps, bool) or not isinstance(steps, int) or steps < 1
-        ):
-            raise ConfigError(
-                f"preview_steps must be a whole number of at least 1, got {steps!r}; try 10",
-                field="preview_steps",
-            )
+        if seconds is not None:
+            seconds = Number(label="", help="", above=True).check("preview_seconds", seconds)
+        if steps is not None:
+            steps = Integer(label="", help="", low=1).check("preview_steps", steps)
         self._seconds, self._steps = seconds, steps
         self._shown = time.perf_counter()
 
@@ -139,8 +127,3 @@ class Previews:
         if due:
             self._shown = now
         return due
-
-
-def _after(stages: list[tuple[str, float]], name: str) -> list[tuple[str, float]]:
-    names = [stage for stage, _ in stages]
-    return stages[names.index(name) + 1 :] if name in names else stages

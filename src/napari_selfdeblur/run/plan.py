@@ -93,17 +93,6 @@ class Plan:
         check_memory(config, self.problem.shape, self.runtime.device)
         return replace(self, config=config)
 
-    @property
-    def finishing(self) -> tuple[str, ...]:
-        """Names of the stages after the solvers'."""
-        return () if self.config.restoration is None else ("fuse", "restore")
-
-    @property
-    def preceding(self) -> tuple[str, ...]:
-        """Names of the stages before the solvers'."""
-        found = self.config.kernel_size != "auto" or self.config.solvers[0] == "edges"
-        return () if found else ("size",)
-
 
 def measured_sigma(y: NDArray[np.float32]) -> float:
     """Return the noise of y (H, W); 0 where it is too small to be measured."""

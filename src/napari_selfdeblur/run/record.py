@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import math
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from napari_selfdeblur._version import __version__
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
 
 __all__ = [
-    "STATUSES",
     "Evaluation",
     "RestoreRecord",
     "RunRecord",
+    "Status",
     "TracePoint",
     "json_ready",
     "now",
-    "package_version",
     "software_versions",
 ]
 
-STATUSES = ("finished", "stopped", "diverged", "failed")
-_LOSS_DIGITS = 7  # float32 has no more than this
-_PACKAGES = ("numpy", "scipy", "torch", "napari")
+Status = Literal["finished", "stopped", "diverged", "failed"]
 
 
 def now() -> str:
@@ -38,15 +37,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def package_version() -> str:
-    """Return this package's version."""
-    return __version__
-
-
 def software_versions() -> dict[str, str]:
     """Return the versions of Python and of the installed libraries, importing none of them."""
-    found = {name: _installed(name) for name in _PACKAGES}
-    return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
+    versions = {"python": platform.python_version()}
+    for name in ("numpy", "scipy", "torch", "napari"):
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +115,7 @@ class _Record:
 
     device: str
     seconds: float
-    status: Literal["finished", "stopped", "diverged", "failed"]
+    status: Status
     image: dict[str, Any]
     version: str = __version__
     versions: dict[str, str] = field(default_factory=software_versions)
@@ -128,10 +125,9 @@ class _Record:
     _what: ClassVar[str] = "record"
 
     def __post_init__(self) -> None:
-        if self.status not in STATUSES:
-            raise DeblurError(
-                f"a record's status must be one of {', '.join(STATUSES)}, got {self.status!r}"
-            )
+        if self.status not in (statuses := get_args(Status)):
+            known = ", ".join(statuses)
+            raise DeblurError(f"a record's status must be one of {known}, got {self.status!r}")
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
             if isinstance(value, dict):
@@ -139,12 +135,7 @@ class _Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON-ready values; a number that is not finite becomes None."""
-        values: dict[str, Any] = {}
-        for each in dataclasses.fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, Evaluation):
-                value = dataclasses.asdict(value)
-            values[each.name] = json_ready(value.to_dict() if hasattr(value, "to_dict") else value)
+        values: dict[str, Any] = json_ready(dataclasses.asdict(self))
         return values
 
     @classmethod
@@ -160,11 +151,11 @@ class _Record:
         """
         if not isinstance(values, Mapping):
             raise DeblurError(f"not a {cls._what}: a JSON object is expected")
-        fields = dataclasses.fields(cls)
-        required = {f.name for f in fields if _required(f)}
+        parameters = inspect.signature(cls).parameters.values()
+        required = {p.name for p in parameters if p.default is p.empty}
         if missing := required - set(values):
             raise DeblurError(f"not a {cls._what}: {', '.join(sorted(missing))} missing")
-        if unknown := set(values) - {f.name for f in fields}:
+        if unknown := set(values) - {p.name for p in parameters}:
             names = ", ".join(sorted(map(str, unknown)))
             raise DeblurError(f"not a {cls._what} of this version: unknown field {names}")
         try:
@@ -183,11 +174,10 @@ class _Record:
     def to_json(self) -> str:
         """Return the record as strict JSON (no NaN, no infinity), UTF-8, ending in a newline."""
         values = self.to_dict()
-        if "losses" not in values:
-            return json.dumps(values, allow_nan=False, ensure_ascii=False, indent=2) + "\n"
-        text = json.dumps(values | {"losses": 0}, allow_nan=False, ensure_ascii=False, indent=2)
+        losses = json.dumps(values.get("losses"), allow_nan=False)
         # One line for the thousands of losses keeps the rest readable.
-        losses = json.dumps(values["losses"], allow_nan=False)
+        short = values | {"losses": 0} if "losses" in values else values
+        text = json.dumps(short, allow_nan=False, ensure_ascii=False, indent=2)
         return text.replace('\n  "losses": 0', f'\n  "losses": {losses}', 1) + "\n"
 
     @classmethod
@@ -242,7 +232,7 @@ class RunRecord(_Record):
 
     def __post_init__(self) -> None:
         _Record.__post_init__(self)
-        rounded = tuple(float(f"{loss:.{_LOSS_DIGITS}g}") for loss in self.losses)
+        rounded = tuple(float(f"{loss:.7g}") for loss in self.losses)  # float32 has no more
         object.__setattr__(self, "losses", rounded)
         object.__setattr__(self, "estimates", tuple(json_ready(e) for e in self.estimates))
 
@@ -260,15 +250,7 @@ class RunRecord(_Record):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the record that `to_dict` of this version or of 0.1 described.
-
-        Raises
-        ------
-        DeblurError
-            If fields are missing, unknown, or of the wrong type.
-        ConfigError
-            If the settings inside are not valid.
-        """
+        """Return the record that `to_dict` of this version or of 0.1 described; errors as there."""
         if isinstance(values, Mapping) and "config" in values and "used" not in values:
             values = {**values, "used": values["config"]}  # as 0.1 wrote them
         return super(RunRecord, cls).from_dict(values)
@@ -310,20 +292,9 @@ def json_ready(value: Any) -> Any:
     return value
 
 
-def _required(each: dataclasses.Field[Any]) -> bool:
-    return each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
-
-
 def _measured(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return `values` with the PSNR of equal images, infinite, which JSON cannot hold."""
     return {
         name: math.inf if value is None and name.startswith("psnr") else value
         for name, value in values.items()
     }
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -15,22 +16,19 @@ from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io import images
 from napari_selfdeblur.io.kernels import prepare_kernel
-from napari_selfdeblur.numerics.runtime import (
-    device_label,
-    is_out_of_memory,
-    out_of_memory_restoring,
-    own_torch_state,
-    resolve_device,
-)
-from napari_selfdeblur.numerics.solvers.base import Stop
+from napari_selfdeblur.numerics.runtime import device_label, memory_checked, resolve_device
+from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.run.plan import measured_sigma
 from napari_selfdeblur.run.record import RestoreRecord, now
 from napari_selfdeblur.run.result import RestoreResult
 
-__all__ = ["restore_plane", "run_restoration"]
+__all__ = ["restore_plane", "restore_steps", "run_restoration"]
 
 
-def restore_plane(
+Steps = Generator[tuple[int, int, float], None, NDArray[np.float32]]
+
+
+def restore_steps(
     y: NDArray[np.float32],
     k: NDArray[np.float32],
     restoration: str,
@@ -39,8 +37,8 @@ def restore_plane(
     sigma: float,
     stop: Stop | None = None,
     **options: Any,
-) -> NDArray[np.float32]:
-    """Restore one plane with a known kernel.
+) -> Steps:
+    """Restore one plane with a known kernel, reporting the steps of a network.
 
     Parameters
     ----------
@@ -59,6 +57,12 @@ def restore_plane(
     **options
         Settings of the restoration.
 
+    Yields
+    ------
+    (int, int, float)
+        After each step of a network: steps done, of how many, and the loss. The other
+        restorations take seconds and yield nothing.
+
     Returns
     -------
     ndarray of float32, (H, W)
@@ -73,20 +77,27 @@ def restore_plane(
     function = registry.load(restoration, registry.RESTORATIONS)
     if "sigma" in inspect.signature(function).parameters:
         options["sigma"] = sigma
-    try:
-        with own_torch_state(device):
-            tensors = (torch.from_numpy(each).to(device) for each in (y, k))
-            x: torch.Tensor = function(*tensors, stop=stop, **options)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise out_of_memory_restoring((y.shape[0], y.shape[1]), device) from error
+    with memory_checked(None, (y.shape[0], y.shape[1]), device):
+        tensors = (torch.from_numpy(each).to(device) for each in (y, k))
+        x = function(*tensors, stop=stop, **options)
+    if isinstance(x, Generator):
+        x = yield from x
     if not torch.isfinite(x).all():
         raise DeblurError(
             f"the restoration {restoration!r} became infinite or NaN; choose a weight nearer to "
-            "the default"
+            "the default, or another restoration"
         )
     return np.asarray(x.detach().cpu().numpy(), dtype=np.float32)
+
+
+def restore_plane(*args: Any, **options: Any) -> NDArray[np.float32]:
+    """Return what `restore_steps` returns; its arguments and errors."""
+    steps = restore_steps(*args, **options)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return np.asarray(end.value)
 
 
 def run_restoration(
@@ -140,7 +151,7 @@ def run_restoration(
         image=images.describe(image),
         device=device_label(device),
         seconds=time.perf_counter() - begun,
-        status="stopped" if stop is not None and stop.is_set() else "finished",
+        status="stopped" if stopped(stop) else "finished",
         created=created,
     )
     return RestoreResult(prepared.restore_range(x), record)

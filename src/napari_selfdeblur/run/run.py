@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Literal
 
 from napari_selfdeblur.errors import DeblurError, DivergedError
-from napari_selfdeblur.numerics.cost import expected_stages
+from napari_selfdeblur.numerics.cost import expected_stages, stages_of
 from napari_selfdeblur.numerics.runtime import device_label
 from napari_selfdeblur.numerics.solvers.base import Estimate, Stop
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
-from napari_selfdeblur.run.record import RunRecord, now
+from napari_selfdeblur.run.record import RunRecord, Status, now
 from napari_selfdeblur.run.result import DeblurResult
 from napari_selfdeblur.run.stages import (
     State,
@@ -24,8 +23,6 @@ from napari_selfdeblur.run.stages import (
 )
 
 __all__ = ["run"]
-
-Status = Literal["finished", "stopped", "diverged", "failed"]
 
 
 def run(
@@ -63,7 +60,9 @@ def run(
         If a stage fails; its `result` is the best estimate before, where there is one.
     """
     created = now()
-    state = State(plan, Clock(_expected(plan)), previews, stop, checkpoint)
+    several = len(stages_of(plan.config)) > 1
+    expected = expected_stages(plan.config, plan.problem.shape) if several else {}
+    state = State(plan, Clock(expected), previews, stop, checkpoint)
     try:
         if checkpoint is not None:
             state.solver_states = checkpoint.load()
@@ -82,14 +81,15 @@ def run(
 
 def _stages(state: State) -> Generator[Progress, None, None]:
     """Run the stages in their order; `state.result` is set at the end."""
-    if state.plan.preceding:
+    config = state.plan.config
+    if "size" in stages_of(config):
         yield from size_stage(state)
-    for index in range(len(state.plan.config.solvers)):
+    for index in range(len(config.solvers)):
         if not (index and state.stopping):
             yield from estimate_stage(state, index)
         else:
             state.stopped = True
-    if state.plan.finishing:
+    if config.restoration is not None:
         yield from fuse_stage(state)
         yield from restore_stage(state)
     else:
@@ -99,13 +99,6 @@ def _stages(state: State) -> Generator[Progress, None, None]:
         source, steps = best.estimate.source, len(best.losses)
         event = state.event(source, steps, best.total, best.losses[-1], best.estimate)
         yield replace(event, iterate=state.in_range(best.estimate))
-
-
-def _expected(plan: Plan) -> dict[str, float]:
-    """Return the seconds that each stage is expected to take, in their order."""
-    shape = plan.problem.shape
-    stages = (*plan.preceding, *plan.config.solvers, *plan.finishing)
-    return expected_stages(plan.config, shape, stages) if len(stages) > 1 else {}
 
 
 def _result(state: State, estimate: Estimate, status: Status, created: str) -> DeblurResult:

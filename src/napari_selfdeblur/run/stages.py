@@ -20,7 +20,7 @@ from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
-from napari_selfdeblur.run.restoration import restore_plane
+from napari_selfdeblur.run.restoration import restore_steps
 
 __all__ = ["Made", "State", "estimate_stage", "fuse_stage", "restore_stage", "size_stage"]
 
@@ -142,7 +142,7 @@ def estimate_stage(state: State, index: int) -> Events:
             state.solver_states[index:] = [solver.state()]
             state.checkpoint.save(state.solver_states)
         state.stopped = state.stopping and solver.t < solver.total
-        if done and not state.plan.finishing and (is_last or state.stopping):
+        if done and state.plan.config.restoration is None and (is_last or state.stopping):
             break  # the event that carries the result follows
         yield _solver_event(state, solver, name, step, due=state.previews.due(solver.t) or done)
         if done:
@@ -154,7 +154,7 @@ def estimate_stage(state: State, index: int) -> Events:
     assessment = state.offer(estimate)
     seconds = time.perf_counter() - begun
     state.made.append(Made(estimate, assessment, solver.losses, solver.total, seconds))
-    if state.plan.finishing:
+    if state.plan.config.restoration is not None:
         state.candidates += _candidates(state, solver, estimate)
 
 
@@ -184,22 +184,28 @@ def restore_stage(state: State) -> Events:
     assert fused is not None
     assert plan.config.restoration is not None
     state.clock.begin("restore", 0)
-    # Asked to stop before, the run ends with a whole restoration.
-    restored = restore_plane(
+    steps = restore_steps(
         plan.prepared.y,
         fused.kernel,
         plan.config.restoration,
         plan.runtime.device,
         sigma=plan.sigma,
+        # Asked to stop before, the run ends with a whole restoration.
         stop=None if state.stopping else state.stop,
     )
-    restored = np.clip(restored, 0, 1).astype(np.float32)
+    last = (1, 1, math.nan)
+    try:
+        while True:
+            last = next(steps)
+            yield state.event("restore", *last, None)
+    except StopIteration as end:
+        restored = np.clip(end.value, 0, 1).astype(np.float32)
     sharp = mixed(restored, fused, state.candidates, 1 - plan.config.restoration_share)
     state.result = Estimate(sharp, fused.kernel, "fused")
     state.verdict = assess(
         restored, fused.kernel, plan.prepared.y, plan.sigma, agreement=fused.agreement
     )
-    yield state.event("restore", 1, 1, math.nan, state.result)
+    yield state.event("restore", *last, state.result)
 
 
 def _candidates(state: State, solver: Solver, estimate: Estimate) -> list[Candidate]:

@@ -9,75 +9,43 @@ from torch import Tensor, nn
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.networks.upsample import conv_of_upsampled
 
-__all__ = ["SkipNet", "skip_image_generator"]
+__all__ = ["SkipNet"]
 
 _FIRST_NON_LOCAL = 2  # scales 3, 4, 5 of the public code, counted from 0
 
 
-def skip_image_generator(config: SelfDeblurConfig, size: tuple[int, int]) -> SkipNet:
-    """Return the uninitialised image generator for x of `size` (rows, columns).
-
-    As many of ``config.scales`` are used as leave the deepest one 2 pixels for its
-    reflection padding.
-    """
-    scales = min(config.scales, max(1, (min(size) - 1).bit_length() - 1))
-    return SkipNet(
-        code_channels=config.code_channels,
-        channels=config.channels,
-        skip_channels=config.skip_channels,
-        scales=scales,
-        non_local=config.non_local,
-        filter_first=config.runtime == "optimised",
-    )
-
-
 class SkipNet(nn.Module):
-    """Map a code z_x (1, C, H, W) to an image (1, 1, H, W) in (0, 1) of any H, W.
+    """Map a code z_x (1, C, H, W) to an image (1, 1, H, W) in (0, 1), uninitialised.
 
     Five scales of 128 channels down and up with 16-channel skips (section 3 and supplement
     of the paper); every convolution is reflection padded, with bias, batch norm and
-    LeakyReLU 0.2.
+    LeakyReLU 0.2. As many of ``config.scales`` are used as leave the deepest one 2 pixels for
+    its reflection padding.
 
     Parameters
     ----------
-    code_channels, channels, skip_channels : int
-        Channels of the code, of the trunk, of each skip.
-    scales : int
-        Number of halvings.
-    non_local : bool
-        Whether the third and deeper scales have a non-local block.
-    filter_first : bool
-        Whether the filter after each x2 upsampling is applied before it, which is the same to
-        rounding and faster; done on the CPU only.
-    out_channels : int
-        Channels of the output.
+    config : SelfDeblurConfig
+        Its channels, scales and non-local blocks are used. With the optimised runtime the
+        filter after each x2 upsampling is applied before it, which is the same to rounding
+        and faster; done on the CPU only.
+    size : (int, int)
+        H and W.
     """
 
-    def __init__(
-        self,
-        *,
-        code_channels: int,
-        channels: int,
-        skip_channels: int,
-        scales: int,
-        non_local: bool,
-        filter_first: bool,
-        out_channels: int = 1,
-    ) -> None:
+    def __init__(self, config: SelfDeblurConfig, size: tuple[int, int]) -> None:
         super().__init__()
-        scale: Scale | None = None
-        for i in reversed(range(scales)):
+        scale: nn.Module = nn.Identity()
+        for i in reversed(range(min(config.scales, max(1, (min(size) - 1).bit_length() - 1)))):
             scale = Scale(
-                code_channels if i == 0 else channels,
-                channels,
-                skip_channels,
+                config.channels if i else config.code_channels,
+                config.channels,
+                config.skip_channels,
                 deeper=scale,
-                non_local=non_local and i >= _FIRST_NON_LOCAL,
-                filter_first=filter_first,
+                non_local=config.non_local and i >= _FIRST_NON_LOCAL,
+                filter_first=config.runtime == "optimised",
             )
-        assert scale is not None
         self.hourglass = scale
-        self.last = nn.Conv2d(channels, out_channels, 1)
+        self.last = nn.Conv2d(config.channels, 1, 1)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the image: the logistic of `logits`."""
@@ -97,7 +65,7 @@ class Scale(nn.Module):
         channels: int,
         skip_channels: int,
         *,
-        deeper: Scale | None,
+        deeper: nn.Module,
         non_local: bool,
         filter_first: bool,
     ) -> None:
@@ -107,7 +75,7 @@ class Scale(nn.Module):
         self.down = ConvNormAct(in_channels, channels, 3, stride=2)
         self.attend = NonLocal(channels) if non_local else nn.Identity()
         self.refine = ConvNormAct(channels, channels, 3)
-        self.deeper = deeper if deeper is not None else nn.Identity()
+        self.deeper = deeper
         self.norm = BatchNorm(skip_channels + channels)
         self.up = ConvNormAct(skip_channels + channels, channels, 3)
         self.mix = ConvNormAct(channels, channels, 1)
@@ -120,8 +88,8 @@ class Scale(nn.Module):
         else:
             deep = F.interpolate(deep, scale_factor=2, mode="bilinear", align_corners=False)
             # Odd sizes come back one pixel larger.
-            joined = torch.cat([skip, centre_crop(deep, skip.shape[-2:])], dim=1)
-            z = self.up(self.norm(joined))
+            deep = deep[..., : skip.shape[-2], : skip.shape[-1]]
+            z = self.up(self.norm(torch.cat([skip, deep], dim=1)))
         mixed: Tensor = self.mix(z)
         return mixed
 
@@ -189,9 +157,3 @@ def conv_1x1(z: Tensor, conv: nn.Conv2d) -> Tensor:
         value: Tensor = conv(z)
         return value
     return F.linear(z.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
-
-
-def centre_crop(z: Tensor, size: torch.Size) -> Tensor:
-    """Return the central part of `z` (..., H, W) of the given size."""
-    top, left = (z.shape[-2] - size[0]) // 2, (z.shape[-1] - size[1]) // 2
-    return z[..., top : top + size[0], left : left + size[1]]

@@ -8,14 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.networks.skip import skip_image_generator
+from napari_selfdeblur.numerics.networks.skip import SkipNet
 
-__all__ = ["SkipKernel", "skip_kernel"]
-
-
-def skip_kernel(config: SelfDeblurConfig) -> SkipKernel:
-    """Return the hourglass as kernel generator, uninitialised."""
-    return SkipKernel(config)
+__all__ = ["SkipKernel"]
 
 
 class SkipKernel(nn.Module):
@@ -27,7 +22,7 @@ class SkipKernel(nn.Module):
     def __init__(self, config: SelfDeblurConfig) -> None:
         super().__init__()
         self.code_shape = (1, config.code_channels, *config.sides)
-        self.network = skip_image_generator(replace(config, non_local=False), config.sides)
+        self.network = SkipNet(replace(config, non_local=False), config.sides)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the softmax over all kernel pixels, in float32."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import numpy as np
 from torch import Tensor, from_numpy
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.runtime import Runtime
+from napari_selfdeblur.numerics.runtime import Runtime, memory_checked
 from napari_selfdeblur.numerics.solvers.base import Problem, estimate_of
 from napari_selfdeblur.numerics.solvers.networks import JointSolver
 from napari_selfdeblur.numerics.stop import Stop, stopped
@@ -24,8 +26,8 @@ def generator(
     iterations: int | None = None,
     config: SelfDeblurConfig = KNOWN_KERNEL,
     stop: Stop | None = None,
-) -> Tensor:
-    """Restore y with the deep image prior and the known kernel.
+) -> Generator[tuple[int, int, float], None, Tensor]:
+    """Restore y with the deep image prior and the known kernel, step by step.
 
     The structure of the network is the prior: there is no weight, and no noise to give.
 
@@ -42,6 +44,11 @@ def generator(
     stop : Stop, optional
         Ends the fit after the present step, with the image it has by then.
 
+    Yields
+    ------
+    (int, int, float)
+        After each step: steps done, of how many, and the loss.
+
     Returns
     -------
     Tensor, (H, W), like `y`
@@ -50,8 +57,8 @@ def generator(
     ------
     ConfigError
         If `iterations` is out of range.
-    DivergedError, OutOfMemoryError
-        As for `JointSolver`.
+    OutOfMemoryError
+        If the device is too small.
     """
     config = config.replace(
         kernel_size=tuple(k.shape),
@@ -60,9 +67,10 @@ def generator(
     )
     plane = np.ascontiguousarray(y.cpu().numpy(), dtype=np.float32)
     problem = Problem(plane, sigma=0.0, config=config, runtime=Runtime.of(config), kernel=k.float())
-    solver = JointSolver(problem)
-    while solver.t < solver.total:
-        step = solver.step()
-        if stopped(stop):
-            break
+    with memory_checked(config, problem.shape, y.device):
+        solver = JointSolver(problem)
+    while solver.t < solver.total and not (solver.t and stopped(stop)):
+        with memory_checked(config, problem.shape, y.device):
+            step = solver.step()
+        yield solver.t, solver.total, step.loss
     return from_numpy(estimate_of(step, "joint").sharp).to(y)

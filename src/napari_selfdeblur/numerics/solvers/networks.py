@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from napari_selfdeblur import registry
 from napari_selfdeblur.numerics.blur import blur_valid, sharp_size
 from napari_selfdeblur.numerics.losses import DataTerm
-from napari_selfdeblur.numerics.networks.fixed import FixedKernel
 from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
 from napari_selfdeblur.numerics.solvers.base import Problem, Step
 
@@ -141,9 +140,24 @@ class AlternatingSolver(NetworkSolver):
         return loss, x, k
 
 
+class _FixedKernel(nn.Module):
+    """Return the given kernel (kh, kw), whatever the code: G_k with nothing to learn."""
+
+    code_shape = (0,)
+
+    def __init__(self, kernel: Tensor) -> None:
+        super().__init__()
+        self.kernel: Tensor
+        self.register_buffer("kernel", kernel)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.kernel
+
+
 def _kernel_generator(problem: Problem, seeded: torch.Generator) -> nn.Module:
+    """Return the known kernel, or the configured network with fresh weights."""
     if problem.kernel is not None:
-        return FixedKernel(problem.kernel)
+        return _FixedKernel(problem.kernel)
     config = problem.config
     make = registry.load(config.kernel_generator, registry.KERNEL_GENERATORS)
     network: nn.Module = build(lambda: make(config), seeded)
