@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -55,8 +56,8 @@ class Terminal:
         elif not console.is_terminal:
             yield self._line
         else:
-            stage, facts = TextColumn("{task.description}"), TextColumn("{task.fields[facts]}")
-            columns = (stage, MofNCompleteColumn(), BarColumn(), facts)
+            facts = TextColumn("{task.fields[facts]}")
+            columns = ("{task.description}", MofNCompleteColumn(), BarColumn(), facts)
             with ProgressBar(*columns, console=console) as bar:
                 task = bar.add_task("starting", total=None, facts="")
 
@@ -142,6 +143,4 @@ def _facts(progress: Progress) -> str:
 
 
 def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+    return str(timedelta(seconds=round(seconds)))

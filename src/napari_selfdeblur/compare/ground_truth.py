@@ -28,10 +28,15 @@ class GroundTruth:
     blurred : array_like
         The blurred image of the same height and width, before anything was done to it.
 
+    Attributes
+    ----------
+    psnr_blurred : float
+        PSNR in dB of the blurred image.
+
     Raises
     ------
     ImageError
-        If the two differ in size, or one is not an image.
+        If the two differ in size, are too small to compare, or one is not an image.
     """
 
     def __init__(self, truth: ArrayLike, blurred: ArrayLike) -> None:
@@ -48,6 +53,7 @@ class GroundTruth:
                 raise ImageError("the truth is constant; give the sharp image of this field")
         self._range = other
         self._truth = _unit(sharp, own)
+        self.psnr_blurred = self.psnr(observed)
 
     def psnr(self, image: ArrayLike) -> float:
         """Return the PSNR in dB, up to shift, of an image in the blurred image's values.
