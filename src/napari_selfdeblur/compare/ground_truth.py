@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.io.images import LUMA
 
 __all__ = ["GroundTruth"]
-
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in `images`
 
 
 class GroundTruth:
@@ -76,6 +75,6 @@ def _natural_range(image: NDArray[Any]) -> tuple[float, float] | None:
 
 def _unit(image: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.float64]:
     values = image.astype(np.float64)
-    luma = values[..., :3] @ _LUMA if values.ndim == 3 else values
+    luma = values[..., :3] @ LUMA if values.ndim == 3 else values
     low, high = value_range
     return np.asarray((luma - low) / (high - low))

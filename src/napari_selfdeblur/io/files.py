@@ -177,7 +177,7 @@ def _read_tiff(path: Path) -> ImageFile:
             )
         array, axes = series[0].asarray(), series[0].axes
         if series[0].keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            array = _inverted(array)
+            array = ~array if array.dtype.kind in "ub" else array  # larger values brighter
         pixel_size, unit = from_tiff(tif)
     shape = array.shape
     drop = tuple(i for i, axis in enumerate(axes) if axis not in "YXS" and shape[i] == 1)
@@ -197,13 +197,6 @@ def _read_tiff(path: Path) -> ImageFile:
             )
         array, axes = array[..., 0], "YX"  # grey with alpha
     return ImageFile(np.ascontiguousarray(array), axes == "YXS", pixel_size, unit)
-
-
-def _inverted(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an image stored with 0 as white so that larger values are brighter."""
-    if array.dtype.kind == "u":
-        return np.asarray(np.iinfo(array.dtype).max - array, dtype=array.dtype)
-    return ~array if array.dtype.kind == "b" else array
 
 
 def _read_picture(path: Path) -> ImageFile:

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from napari_selfdeblur.errors import ImageError
 
-__all__ = ["PreparedImage", "cast_like", "describe", "prepare"]
+__all__ = ["LUMA", "PreparedImage", "cast_like", "describe", "prepare"]
 
-_LUMA = np.array([0.299, 0.587, 0.114])
+LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of R, G, B in the luma Y of full-range YCbCr (ITU-R BT.601); they sum to one."""
 
 _HEADROOM_BELOW, _HEADROOM_ABOVE = 0.1, 0.25
@@ -119,7 +119,7 @@ def prepare(
     planes = array[..., :3] if colour else array
     value_range, limits = _ranges(planes)
     values = planes.astype(np.float64)
-    luma = values @ _LUMA if colour else values
+    luma = values @ LUMA if colour else values
     _check_contrast(luma, value_range)
     low, high = value_range
     return PreparedImage(
@@ -166,7 +166,7 @@ def cast_like(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
 
     Parameters
     ----------
-    array : array_like of real numbers
+    array : array_like of float
         Any shape.
     dtype : dtype
         Values are rounded for an integer type and cast for a float one.
@@ -186,10 +186,6 @@ def cast_like(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
             f"an image cannot be stored as {target.name}; choose an integer type or float32"
         )
     low, high = np.iinfo(target).min, np.iinfo(target).max
-    if values.dtype.kind in "iu":
-        source = np.iinfo(values.dtype)
-        values = np.clip(values, max(low, source.min), min(high, source.max))
-        return values.astype(target)
     values = np.rint(values.astype(np.float64))
     if np.isnan(values).any():
         raise ImageError(f"NaN cannot be stored as {target.name}; store the image as float32")
