@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Terminal", "complain", "stopped_by_interrupt"]
 
-_LINES = 5  # of each stage, where nobody watches
+_LINES = 5  # of each stage, where standard error is not a terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Terminal:
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:
-        """Give a function that shows each event: a bar, or a few lines where nobody watches."""
+        """Give a function that shows each event: a bar, or a few lines without a terminal."""
         console = Console(file=cast(IO[str], _Lenient()))
         if self.quiet:
             yield lambda progress: None

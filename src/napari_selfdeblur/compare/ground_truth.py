@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.io.images import LUMA
+from napari_selfdeblur.io.images import LUMA, natural_range
 
 __all__ = ["GroundTruth"]
 
@@ -45,7 +45,7 @@ class GroundTruth:
                 f"the truth has {sharp.shape[:2]} pixels, the blurred image {observed.shape[:2]}; "
                 "give the sharp image of the same field"
             )
-        own, other = _natural_range(sharp), _natural_range(observed)
+        own, other = natural_range(sharp), natural_range(observed)
         if own is None or other is None:
             own = other = (float(sharp.min()), float(sharp.max()))
             if own[0] == own[1]:
@@ -63,14 +63,6 @@ class GroundTruth:
             If the image is too small for the search over shifts.
         """
         return psnr_up_to_shift(_unit(np.asarray(image), self._range), self._truth)
-
-
-def _natural_range(image: NDArray[Any]) -> tuple[float, float] | None:
-    if image.dtype == np.uint8:
-        return 0.0, 255.0
-    if image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
-        return 0.0, 1.0
-    return None
 
 
 def _unit(image: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.float64]:

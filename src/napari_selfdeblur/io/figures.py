@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.io.files import replacing
+from napari_selfdeblur.io.images import natural_range
 
 __all__ = ["save_panel"]
 
@@ -87,11 +88,10 @@ def save_panel(
 
 def _display_range(before: NDArray[Any], after: NDArray[Any], rgb: bool) -> tuple[float, float]:
     """Return the values drawn black and white: all of them for photographs, else without tails."""
-    if rgb and before.dtype == np.uint8:
-        return 0.0, 255.0
+    natural = natural_range(before) if rgb else None
+    if natural is not None:
+        return natural
     both = [np.asarray(image[..., :3] if rgb else image).ravel() for image in (before, after)]
-    if rgb and all(values.min() >= 0 and values.max() <= 1 for values in both):
-        return 0.0, 1.0
     tails = [np.percentile(values, (0.1, 99.9)) for values in both]
     low, high = float(min(t[0] for t in tails)), float(max(t[1] for t in tails))
     return low, high if high > low else low + 1

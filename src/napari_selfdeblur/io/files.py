@@ -39,7 +39,7 @@ class ImageFile:
     pixel_size : (float, float) or None
         Distance between rows and between columns, in `unit`; None where it is not known.
     unit : str or None
-        ``um``, ``nm``, ``cm``, ``inch`` or what else the file says.
+        ``um``, ``nm``, ``cm``, ``inch`` or another that the file names.
     """
 
     array: NDArray[Any]
@@ -115,7 +115,7 @@ def write_tiff(
     unit: str | None = None,
     rgb: bool = False,
 ) -> None:
-    """Write one image, readable by ImageJ where ImageJ knows its type, with its pixel size.
+    """Write one image, which ImageJ can read where it supports the data type, with its pixel size.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a name to write to, beside `path`, that replaces `path` when all went well.
 
-    Whoever reads `path` meanwhile sees the old file or the new one, never half a file.
+    Another process that reads `path` meanwhile gets the old file or the new one, whole.
     """
     target = Path(path)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
