@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,7 +101,7 @@ def _quality(found: Score, known: Score | None = None) -> dict[str, float]:
     """Return PSNR, SSIM and, over the error with the known kernel, both error ratios."""
     measures = {"psnr": found.psnr, "ssim": found.ssim}
     if known is not None:
-        ratios = asdict(error_ratios(found, known))
+        ratios = error_ratios(found, known)
         measures |= {f"error_ratio_{name}": value for name, value in ratios.items()}
     return measures
 

@@ -19,7 +19,6 @@ from napari_selfdeblur.settings import (
     KernelSize,
     Number,
     Settings,
-    setting,
 )
 
 __all__ = ["OUTSIDE_PRESETS", "RestoreConfig", "SelfDeblurConfig"]
@@ -49,232 +48,162 @@ class SelfDeblurConfig(Settings):
         If a value is not allowed.
     """
 
-    kernel_size: tuple[int, int] | Literal["auto"] = setting(
-        "auto",
-        KernelSize(
-            label="Kernel size",
-            unit="px",
-            words={"auto": "auto"},
-            help="Rows and columns of the area the blur may fill, odd: a little more than the "
-            "longest streak or widest spot that a point became. auto finds it, in some seconds "
-            "more.",
-        ),
-    )
-    iterations: int = setting(
-        5000,
-        Integer(
-            label="Iterations",
-            unit="steps",
-            low=1,
-            step=50,
-            help="Steps T of the networks; the schedule scales with them. Fewer are faster.",
-        ),
-    )
-    device: str = setting("auto", DEVICE)
-    seed: int = setting(
-        0,
-        Integer(
-            label="Seed",
-            high=_MAX_SEED,
-            help="Seed of every random number. Another seed can rescue a run that went wrong.",
-        ),
-    )
-    solvers: tuple[str, ...] = setting(
-        ("joint",),
-        Choices(
-            label="Estimates by",
-            group="result",
-            choices=tuple(registry.SOLVERS),
-            help="Solvers that each estimate image and kernel, in this order; the result "
-            "combines what they find. "
-            + "; ".join(f"{name}: {entry.title}" for name, entry in registry.SOLVERS.items())
-            + ".",
-        ),
-    )
-    restoration: str | None = setting(
-        None,
-        Choice(
-            label="Restoration",
-            group="result",
-            choices=tuple(registry.RESTORATIONS),
-            words={"none": None},
-            help="Non-blind restoration that makes the final image from the estimated kernel; "
-            "none takes the image network's own.",
-        ),
-    )
-    restoration_share: float = setting(
-        1.0,
-        Number(
-            label="Restored share",
-            group="result",
-            high=1,
-            step=0.05,
-            help="Share of the restoration in the final image; the rest is the image network's "
-            "own. The two err differently, and a mixture can be nearer to the truth.",
-        ),
-    )
-    loss: Literal["mse", "ssim", "mse_then_ssim"] = setting(
-        "mse_then_ssim",
-        Choice(
-            label="Data term",
-            group="schedule",
-            choices=("mse", "ssim", "mse_then_ssim"),
-            help="How k * x is compared with the blurred image: squared error, 1 - SSIM, or the "
-            "first and then the second.",
-        ),
-    )
-    loss_switch: float = setting(
-        0.2,
-        Number(
-            label="Switch at",
-            group="schedule",
-            high=1,
-            step=0.05,
-            help="Fraction of the iterations after which mse_then_ssim changes over.",
-        ),
-    )
-    tv_weight: float | Literal["auto"] = setting(
-        0.0,
-        Number(
-            label="TV weight",
-            group="schedule",
-            words={"auto": "auto"},
-            help="Weight lambda of the total variation of x beside the squared error; auto is "
-            "0.1 sigma of the measured noise (equation 6).",
-        ),
-    )
-    lr_image: float = setting(
-        1e-2,
-        Number(
-            label="Image step size",
-            group="schedule",
-            above=True,
-            help="Adam's learning rate of the image network. Lower it if the loss diverges.",
-        ),
-    )
-    lr_kernel: float = setting(
-        1e-4,
-        Number(
-            label="Kernel step size",
-            group="schedule",
-            above=True,
-            help="Adam's learning rate of the kernel network. Lower it if the loss diverges.",
-        ),
-    )
-    lr_milestones: tuple[float, ...] = setting(
-        (0.4, 0.6, 0.8),
-        Fractions(
-            label="Milestones",
-            group="schedule",
-            help="Fractions of the iterations at which both step sizes shrink by the decay.",
-        ),
-    )
-    lr_decay: float = setting(
-        0.5,
-        Number(
-            label="Decay",
-            group="schedule",
-            above=True,
-            high=1,
-            step=0.05,
-            help="Factor of both step sizes at each milestone.",
-        ),
-    )
-    code_noise: float = setting(
-        1e-3,
-        Number(
-            label="Code noise",
-            group="schedule",
-            help="Standard deviation of the noise added to the image network's code at each step.",
-        ),
-    )
-    image_generator: str = setting(
-        "skip",
-        Choice(
-            label="Image network",
-            group="networks",
-            choices=tuple(registry.IMAGE_GENERATORS),
-            help="Network G_x that makes the sharp image.",
-        ),
-    )
-    kernel_generator: str = setting(
-        "fcn",
-        Choice(
-            label="Kernel network",
-            group="networks",
-            choices=tuple(registry.KERNEL_GENERATORS),
-            help="Network G_k that makes the kernel (Table 2 of the paper).",
-        ),
-    )
-    channels: int = setting(
-        128,
-        Integer(
-            label="Channels",
-            group="networks",
-            low=1,
-            high=4096,
-            step=16,
-            help="Width of the image network. Fewer need less time and memory.",
-        ),
-    )
-    skip_channels: int = setting(
-        16,
-        Integer(
-            label="Skip channels",
-            group="networks",
-            low=1,
-            high=4096,
-            help="Channels of the image network's skip connections.",
-        ),
-    )
-    code_channels: int = setting(
-        8,
-        Integer(
-            label="Code channels",
-            group="networks",
-            low=1,
-            high=4096,
-            help="Channels of the image network's random code.",
-        ),
-    )
-    scales: int = setting(
-        5,
-        Integer(
-            label="Scales",
-            group="networks",
-            low=1,
-            high=16,
-            help="Scales of the image network; fewer are used where the image is too small.",
-        ),
-    )
-    non_local: bool = setting(
-        True,
-        Flag(
-            label="Non-local blocks",
-            group="networks",
-            help="Blocks that relate distant places of the image: in the public code, not in "
-            "the paper.",
-        ),
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto",
-        Choice(
-            label="Precision",
-            group="computing",
-            choices=("auto", "float32", "bfloat16"),
-            help="Arithmetic of the image network; auto is bfloat16 where the device has it. "
-            "Kernel, forward model and losses are always float32.",
-        ),
-    )
-    runtime: Literal["optimised", "reference"] = setting(
-        "optimised",
-        Choice(
-            label="Runtime",
-            group="computing",
-            choices=("optimised", "reference"),
-            help="reference is the plain float32 step that the optimised one is checked against.",
-        ),
-    )
+    kernel_size: tuple[int, int] | Literal["auto"] = KernelSize(
+        label="Kernel size",
+        unit="px",
+        words={"auto": "auto"},
+        help="Rows and columns of the area the blur may fill, odd: a little more than the "
+        "longest streak or widest spot that a point became. auto finds it, in some seconds more.",
+    ).default("auto")
+    iterations: int = Integer(
+        label="Iterations",
+        unit="steps",
+        low=1,
+        step=50,
+        help="Steps T of the networks; the schedule scales with them. Fewer are faster.",
+    ).default(5000)
+    device: str = DEVICE.default("auto")
+    seed: int = Integer(
+        label="Seed",
+        high=_MAX_SEED,
+        help="Seed of every random number. Another seed can rescue a run that went wrong.",
+    ).default(0)
+    solvers: tuple[str, ...] = Choices(
+        label="Estimates by",
+        group="result",
+        choices=tuple(registry.SOLVERS),
+        help="Solvers that each estimate image and kernel, in this order; the result "
+        "combines what they find. "
+        + "; ".join(f"{name}: {entry.title}" for name, entry in registry.SOLVERS.items())
+        + ".",
+    ).default(("joint",))
+    restoration: str | None = Choice(
+        label="Restoration",
+        group="result",
+        choices=tuple(registry.RESTORATIONS),
+        words={"none": None},
+        help="Non-blind restoration that makes the final image from the estimated kernel; "
+        "none takes the image network's own.",
+    ).default(None)
+    restoration_share: float = Number(
+        label="Restored share",
+        group="result",
+        high=1,
+        step=0.05,
+        help="Share of the restoration in the final image; the rest is the image network's "
+        "own. The two err differently, and a mixture can be nearer to the truth.",
+    ).default(1.0)
+    loss: Literal["mse", "ssim", "mse_then_ssim"] = Choice(
+        label="Data term",
+        group="schedule",
+        choices=("mse", "ssim", "mse_then_ssim"),
+        help="How k * x is compared with the blurred image: squared error, 1 - SSIM, or the "
+        "first and then the second.",
+    ).default("mse_then_ssim")
+    loss_switch: float = Number(
+        label="Switch at",
+        group="schedule",
+        high=1,
+        step=0.05,
+        help="Fraction of the iterations after which mse_then_ssim changes over.",
+    ).default(0.2)
+    tv_weight: float | Literal["auto"] = Number(
+        label="TV weight",
+        group="schedule",
+        words={"auto": "auto"},
+        help="Weight lambda of the total variation of x beside the squared error; auto is "
+        "0.1 sigma of the measured noise (equation 6).",
+    ).default(0.0)
+    lr_image: float = Number(
+        label="Image step size",
+        group="schedule",
+        above=True,
+        help="Adam's learning rate of the image network. Lower it if the loss diverges.",
+    ).default(1e-2)
+    lr_kernel: float = Number(
+        label="Kernel step size",
+        group="schedule",
+        above=True,
+        help="Adam's learning rate of the kernel network. Lower it if the loss diverges.",
+    ).default(1e-4)
+    lr_milestones: tuple[float, ...] = Fractions(
+        label="Milestones",
+        group="schedule",
+        help="Fractions of the iterations at which both step sizes shrink by the decay.",
+    ).default((0.4, 0.6, 0.8))
+    lr_decay: float = Number(
+        label="Decay",
+        group="schedule",
+        above=True,
+        high=1,
+        step=0.05,
+        help="Factor of both step sizes at each milestone.",
+    ).default(0.5)
+    code_noise: float = Number(
+        label="Code noise",
+        group="schedule",
+        help="Standard deviation of the noise added to the image network's code at each step.",
+    ).default(1e-3)
+    image_generator: str = Choice(
+        label="Image network",
+        group="networks",
+        choices=tuple(registry.IMAGE_GENERATORS),
+        help="Network G_x that makes the sharp image.",
+    ).default("skip")
+    kernel_generator: str = Choice(
+        label="Kernel network",
+        group="networks",
+        choices=tuple(registry.KERNEL_GENERATORS),
+        help="Network G_k that makes the kernel (Table 2 of the paper).",
+    ).default("fcn")
+    channels: int = Integer(
+        label="Channels",
+        group="networks",
+        low=1,
+        high=4096,
+        step=16,
+        help="Width of the image network. Fewer need less time and memory.",
+    ).default(128)
+    skip_channels: int = Integer(
+        label="Skip channels",
+        group="networks",
+        low=1,
+        high=4096,
+        help="Channels of the image network's skip connections.",
+    ).default(16)
+    code_channels: int = Integer(
+        label="Code channels",
+        group="networks",
+        low=1,
+        high=4096,
+        help="Channels of the image network's random code.",
+    ).default(8)
+    scales: int = Integer(
+        label="Scales",
+        group="networks",
+        low=1,
+        high=16,
+        help="Scales of the image network; fewer are used where the image is too small.",
+    ).default(5)
+    non_local: bool = Flag(
+        label="Non-local blocks",
+        group="networks",
+        help="Blocks that relate distant places of the image: in the public code, not in "
+        "the paper.",
+    ).default(True)
+    precision: Literal["auto", "float32", "bfloat16"] = Choice(
+        label="Precision",
+        group="computing",
+        choices=("auto", "float32", "bfloat16"),
+        help="Arithmetic of the image network; auto is bfloat16 where the device has it. "
+        "Kernel, forward model and losses are always float32.",
+    ).default("auto")
+    runtime: Literal["optimised", "reference"] = Choice(
+        label="Runtime",
+        group="computing",
+        choices=("optimised", "reference"),
+        help="reference is the plain float32 step that the optimised one is checked against.",
+    ).default("optimised")
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -338,34 +267,25 @@ class RestoreConfig(Settings):
         If a value is not allowed, or set for a restoration that does not have it.
     """
 
-    restoration: str = setting(
-        "hyper_laplacian",
-        Choice(
-            label="Restoration",
-            choices=tuple(registry.RESTORATIONS),
-            help="; ".join(f"{name}: {e.title}" for name, e in registry.RESTORATIONS.items()) + ".",
-        ),
-    )
-    weight: float | None = setting(
-        None,
-        Number(
-            label="Weight",
-            words={"auto": None},
-            help="Weight of the prior: larger is smoother. auto follows the measured noise.",
-        ),
-    )
-    iterations: int | None = setting(
-        None,
-        Integer(
-            label="Iterations",
-            unit="steps",
-            low=1,
-            step=10,
-            words={"auto": None},
-            help="Steps of the restoration; auto is its default.",
-        ),
-    )
-    device: str = setting("auto", DEVICE)
+    restoration: str = Choice(
+        label="Restoration",
+        choices=tuple(registry.RESTORATIONS),
+        help="; ".join(f"{name}: {e.title}" for name, e in registry.RESTORATIONS.items()) + ".",
+    ).default("hyper_laplacian")
+    weight: float | None = Number(
+        label="Weight",
+        words={"auto": None},
+        help="Weight of the prior: larger is smoother. auto follows the measured noise.",
+    ).default(None)
+    iterations: int | None = Integer(
+        label="Iterations",
+        unit="steps",
+        low=1,
+        step=10,
+        words={"auto": None},
+        help="Steps of the restoration; auto is its default.",
+    ).default(None)
+    device: str = DEVICE.default("auto")
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)

@@ -1,7 +1,7 @@
 """Everything this package raises on purpose.
 
-None of these is a ``RuntimeError``: napari's generator workers swallow those, and the panel
-would wait for ever.
+None of these is a ``RuntimeError``: napari's generator workers swallow those, and a panel's run
+would never end.
 """
 
 from __future__ import annotations

@@ -6,10 +6,11 @@ Checks, files, the command line, napari's panels and the table in the docs are m
 from __future__ import annotations
 
 import dataclasses
-import math
+import re
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from operator import index
 from typing import Any, Self
 
 from napari_selfdeblur.errors import ConfigError
@@ -26,7 +27,6 @@ __all__ = [
     "Number",
     "Setting",
     "Settings",
-    "setting",
 ]
 
 GROUPS = {
@@ -41,7 +41,7 @@ GROUPS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What one field may hold.
+    """What one field may hold. A kind says how its values are checked, read, written and named.
 
     Attributes
     ----------
@@ -64,6 +64,10 @@ class Setting:
     unit: str = ""
     words: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def default(self, value: Any) -> Any:
+        """Return a field of `Settings` that this describes, with its default."""
+        return dataclasses.field(default=value, metadata={"kind": self})
+
     def check(self, field: str, value: Any) -> Any:
         """Return `value` in the form in which it is kept.
 
@@ -72,46 +76,55 @@ class Setting:
         ConfigError
             If it is not allowed; `field` of the error is the name given here.
         """
-        if any(
-            value is word or (isinstance(value, str) and value == word)
-            for word in self.words.values()
-        ):
-            return value
-        return self._own(field, value)
+        plain = _plain(value)
+        if self._word(plain) is not None:
+            return plain
+        try:
+            return self._own(plain)
+        except ValueError as error:
+            near = self._near(plain)
+            hint = "" if near is None else f"; try {self._write(near)}"
+            rule = str(error) or self.allowed
+            raise ConfigError(f"{field} must be {rule}, got {value!r}{hint}", field=field) from None
 
     def parse(self, field: str, text: str) -> Any:
-        """Return the value that `text` stands for, checked."""
+        """Return the value that `text` stands for, checked as by `check`."""
         if text.strip() in self.words:
             return self.words[text.strip()]
         return self.check(field, self._read(text.strip()))
 
     def text(self, value: Any) -> str:
         """Return the text that `parse` reads as `value`."""
-        for word, meaning in self.words.items():
-            if value is meaning or (isinstance(value, str) and value == meaning):
-                return word
-        return self._write(value)
+        word = self._word(value)
+        return self._write(value) if word is None else word
 
     @property
     def allowed(self) -> str:
         """What may be given, in words."""
         return " or ".join([self._rule(), *self.words])
 
-    def _own(self, field: str, value: Any) -> Any:
+    def _word(self, value: Any) -> str | None:
+        """Return the word that stands for `value`."""
+        for word, meaning in self.words.items():
+            if value is meaning or (isinstance(value, str) and value == meaning):
+                return word
+        return None
+
+    def _own(self, value: Any) -> Any:
+        """Return a value of Python's own types as it is kept, or raise ValueError with the rule."""
         raise NotImplementedError
 
+    def _near(self, value: Any) -> Any:
+        """Return an allowed value near one that was refused, None where there is none to name."""
+
     def _read(self, text: str) -> Any:
-        return text
+        return _number(text)
 
     def _write(self, value: Any) -> str:
         return str(value)
 
     def _rule(self) -> str:
         raise NotImplementedError
-
-    def _refused(self, field: str, value: Any, hint: str = "") -> ConfigError:
-        remedy = f"; {hint}" if hint else ""
-        return ConfigError(f"{field} must be {self.allowed}, got {value!r}{remedy}", field=field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,18 +135,13 @@ class Integer(Setting):
     high: int = 2**31 - 1
     step: int = 1
 
-    def _own(self, field: str, value: Any) -> int:
-        number = _whole(value)
-        if number is None or not self.low <= number <= self.high:
-            near = self.low if number is None else min(max(number, self.low), self.high)
-            raise self._refused(field, value, f"try {near}")
-        return number
+    def _own(self, value: Any) -> int:
+        if not _is_whole(value) or not self.low <= value <= self.high:
+            raise ValueError
+        return int(value)
 
-    def _read(self, text: str) -> Any:
-        try:
-            return int(text)
-        except ValueError:
-            return text
+    def _near(self, value: Any) -> int:
+        return min(max(value, self.low), self.high) if _is_whole(value) else self.low
 
     def _rule(self) -> str:
         return f"a whole number of at least {self.low}" + (
@@ -146,26 +154,23 @@ class Number(Setting):
     """A finite number from `low` (itself not, where `above`) to `high`."""
 
     low: float = 0.0
-    high: float = math.inf
+    high: float = sys.float_info.max
     above: bool = False
     step: float | None = None
 
-    def _own(self, field: str, value: Any) -> float:
-        number = _real(value)
-        inside = number is not None and math.isfinite(number) and self.low <= number <= self.high
-        if number is None or not inside or (self.above and number == self.low):
-            raise self._refused(field, value)
-        return number
-
-    def _read(self, text: str) -> Any:
-        return _number_or_text(text)
+    def _own(self, value: Any) -> float:
+        inside = _is_real(value) and self.low <= value <= self.high
+        if not inside or (self.above and value == self.low):
+            raise ValueError
+        return float(value)
 
     def _write(self, value: Any) -> str:
         return _number_text(value)
 
     def _rule(self) -> str:
         lower = f"greater than {self.low:g}" if self.above else f"at least {self.low:g}"
-        return f"a number {lower}" + (f" and at most {self.high:g}" if self.high < math.inf else "")
+        bounded = self.high < sys.float_info.max
+        return f"a number {lower}" + (f" and at most {self.high:g}" if bounded else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +179,9 @@ class Choice(Setting):
 
     choices: tuple[str, ...] = ()
 
-    def _own(self, field: str, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.choices:
-            raise self._refused(field, value)
+    def _own(self, value: Any) -> str:
+        if value not in self.choices:
+            raise ValueError
         return str(value)
 
     def _rule(self) -> str:
@@ -189,13 +194,11 @@ class Choices(Setting):
 
     choices: tuple[str, ...] = ()
 
-    def _own(self, field: str, value: Any) -> tuple[str, ...]:
-        names = (value,) if isinstance(value, str) else _items(value)
-        if not names:
-            raise self._refused(field, value)
-        if any(not isinstance(name, str) or name not in self.choices for name in names):
-            raise self._refused(field, value)
-        return tuple(names)
+    def _own(self, value: Any) -> tuple[str, ...]:
+        names = value if isinstance(value, tuple) else (value,)
+        if not names or any(name not in self.choices for name in names):
+            raise ValueError
+        return names
 
     def _read(self, text: str) -> Any:
         return tuple(name.strip() for name in text.split(","))
@@ -211,18 +214,16 @@ class Choices(Setting):
 class Flag(Setting):
     """True or false."""
 
-    def _own(self, field: str, value: Any) -> bool:
-        # NumPy's bool has an item() that is Python's.
-        plain = value.item() if type(value).__module__ == "numpy" else value
-        if not isinstance(plain, bool):
-            raise self._refused(field, value)
-        return plain
+    def _own(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
 
     def _read(self, text: str) -> Any:
         return {"true": True, "false": False}.get(text.lower(), text)
 
     def _write(self, value: Any) -> str:
-        return "true" if value else "false"
+        return str(value).lower()
 
     def _rule(self) -> str:
         return "true or false"
@@ -235,23 +236,31 @@ class KernelSize(Setting):
     low: int = 3
     high: int = 999
 
-    def _own(self, field: str, value: Any) -> tuple[int, int]:
-        pair = _items(value) or (value,) * 2
-        sides = [_whole(side) for side in pair]
-        if len(sides) != 2 or None in sides:
-            raise self._refused(field, value, "try 21")
-        for side in sides:
-            assert side is not None
-            if not self.low <= side <= self.high:
-                raise self._refused(field, value, f"try {min(max(side, self.low), self.high)}")
-            if side % 2 == 0:
-                raise ConfigError(f"{field} must be odd, got {side}; try {side + 1}", field=field)
-        return (sides[0], sides[1])  # type: ignore[return-value]
+    def _own(self, value: Any) -> tuple[int, int]:
+        rows, columns = self._pair(value)
+        if not all(self.low <= side <= self.high for side in (rows, columns)):
+            raise ValueError
+        if rows % 2 == 0 or columns % 2 == 0:
+            raise ValueError("odd")
+        return rows, columns
+
+    def _near(self, value: Any) -> tuple[int, int]:
+        try:
+            rows, columns = (min(max(side | 1, self.low), self.high) for side in self._pair(value))
+        except ValueError:
+            return (21, 21)
+        return rows, columns
+
+    def _pair(self, value: Any) -> tuple[int, int]:
+        rows, columns = value if isinstance(value, tuple) else (value, value)
+        if not _is_whole(rows) or not _is_whole(columns):
+            raise ValueError
+        return rows, columns
 
     def _read(self, text: str) -> Any:
         sides = text.lower().replace("\N{MULTIPLICATION SIGN}", "x").split("x")
-        numbers = [int(side) if side.strip().isdecimal() else side for side in sides]
-        return numbers[0] if len(numbers) == 1 else tuple(numbers)
+        numbers = tuple(_number(side) for side in sides)
+        return numbers[0] if len(numbers) == 1 else numbers
 
     def _write(self, value: Any) -> str:
         return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
@@ -264,17 +273,13 @@ class KernelSize(Setting):
 class Fractions(Setting):
     """Numbers in [0, 1], any number of them."""
 
-    def _own(self, field: str, value: Any) -> tuple[float, ...]:
-        items = _items(value)
-        numbers = [None] if items is None else [_real(each) for each in items]
-        if any(number is None or not 0 <= number <= 1 for number in numbers):
-            raise self._refused(field, value, "try (0.4, 0.6, 0.8)")
-        return tuple(number for number in numbers if number is not None)
+    def _own(self, value: Any) -> tuple[float, ...]:
+        if not isinstance(value, tuple) or not all(_is_real(x) and 0 <= x <= 1 for x in value):
+            raise ValueError
+        return tuple(float(x) for x in value)
 
     def _read(self, text: str) -> Any:
-        return tuple(
-            _number_or_text(part) for part in text.strip("()[]").split(",") if part.strip()
-        )
+        return tuple(_number(part) for part in text.strip("()[]").split(",") if part.strip())
 
     def _write(self, value: Any) -> str:
         return ", ".join(_number_text(each) for each in value)
@@ -284,29 +289,23 @@ class Fractions(Setting):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device(Setting):
+class Device(Choice):
     """Where to compute; which devices there are is known only once torch is loaded."""
 
     choices: tuple[str, ...] = ("auto", "cpu", "cuda", "mps")
 
-    def _own(self, field: str, value: Any) -> str:
-        kind, _, number = value.partition(":") if isinstance(value, str) else ("", "", "")
-        if kind not in self.choices or (number and not (kind == "cuda" and number.isdecimal())):
-            raise self._refused(field, value, "try 'auto'")
-        return str(value)
+    def _own(self, value: Any) -> str:
+        if isinstance(value, str) and re.fullmatch(r"cuda:[0-9]+", value):
+            return value
+        return Choice._own(self, value)
 
     def _rule(self) -> str:
-        return f"one of {', '.join(self.choices)} or cuda:N"
-
-
-def setting(default: Any, kind: Setting) -> Any:
-    """Return the dataclass field of `Settings` that `kind` describes."""
-    return dataclasses.field(default=default, metadata={"kind": kind})
+        return f"{Choice._rule(self)} or cuda:N"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Base of frozen dataclasses whose fields are made by `setting`; checked when made."""
+    """Base of frozen dataclasses whose fields `Setting.default` makes; checked when made."""
 
     def __post_init__(self) -> None:
         for name, kind in self.kinds().items():
@@ -377,43 +376,28 @@ class Settings:
         return cls().replace(**{str(name): value for name, value in values.items()})
 
 
-def _whole(value: Any) -> int | None:
-    """Return a whole number, Python's or NumPy's, as Python's; None for anything else."""
-    if isinstance(value, bool) or "bool" in type(value).__name__:
-        return None
-    try:
-        return index(value)
-    except TypeError:
-        return None
+def _plain(value: Any) -> Any:
+    """Return NumPy's numbers and arrays as Python's, and lists and arrays as tuples."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(_plain(each) for each in plain) if isinstance(plain, list | tuple) else plain
 
 
-def _real(value: Any) -> float | None:
-    """Return a real number, Python's or NumPy's, as a float; None for anything else."""
-    if isinstance(value, bool | str | bytes) or "bool" in type(value).__name__:
-        return None
-    if not hasattr(value, "__float__") or getattr(value, "shape", ()) != ():
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _items(value: Any) -> tuple[Any, ...] | None:
-    """Return the items of a list, tuple or array; None for anything else."""
-    if isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0:  # an array of NumPy's
-        return tuple(value)
-    return None
+def _is_real(value: Any) -> bool:
+    return _is_whole(value) or isinstance(value, float)
+
+
+def _number(text: str) -> float | str:
+    """Return the number that `text` is, whole where it can be; the text itself where it is none."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _number_text(value: float) -> str:
     """Return the shortest text that is read as exactly this number."""
-    text = f"{value:g}"
-    return text if float(text) == value else repr(value)
-
-
-def _number_or_text(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return repr(value).removesuffix(".0")

@@ -14,7 +14,7 @@ from napari_selfdeblur.compare.metrics import (
     score,
     ssim,
 )
-from napari_selfdeblur.errors import ConfigError, ImageError
+from napari_selfdeblur.errors import ImageError
 
 
 def smooth(shape=(40, 44), seed=0):
@@ -64,7 +64,7 @@ def test_align_reaches_the_ends_of_its_range():
     truth = field[10:40, 10:40]
     aligned = align(field[7:37, 13:43], truth, crop=3, max_shift=3)
     assert aligned.shift == (3, -3)
-    assert align(field[7:37, 13:43], truth, crop=3, max_shift=2.75, step=0.25).shift == (
+    assert align(field[7:37, 13:43], truth, crop=3, max_shift=2.75).shift == (
         2.75,
         -2.75,
     )
@@ -118,13 +118,6 @@ def test_align_refuses_nan():
     """NaN would win or lose every comparison, so it is refused."""
     with pytest.raises(ImageError, match="candidate holds NaN or infinity; replace"):
         align(np.full((40, 40), np.nan), np.zeros((40, 40)))
-
-
-@pytest.mark.parametrize("step", [0.3, 2, 0])
-def test_align_refuses_a_step_that_misses_whole_pixels(step):
-    """The grid must contain the whole shifts."""
-    with pytest.raises(ConfigError, match=r"one over a whole number, got .*; try 0\.25"):
-        align(np.zeros((40, 40)), np.zeros((40, 40)), step=step)
 
 
 def test_psnr_of_a_known_difference():
@@ -190,8 +183,8 @@ def test_error_ratios_of_a_doubled_error():
     error = np.random.default_rng(0).normal(0, 0.01, truth.shape)
     once, twice = (score(truth + n * error, truth, crop=5, max_shift=0) for n in (1, 2))
     ratios = error_ratios(twice, once)
-    assert ratios.sum_of_squares == pytest.approx(4)
-    assert ratios.spectral == pytest.approx(2)
+    assert ratios["sum_of_squares"] == pytest.approx(4)
+    assert ratios["spectral"] == pytest.approx(2)
 
 
 def test_error_ratios_need_an_error_to_divide_by():

@@ -30,9 +30,9 @@ def _kernel() -> NDArray[np.float32]:
 
 def _centres(panel: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the middle pixels of the two images of a panel of 40 x 40 pixel images."""
-    # 4 inches high and wide each, 0.3 from the left, 0.25 apart, 0.5 from the bottom, 150 a inch
-    row = panel.shape[0] - round((0.5 + 2) * 150)
-    return panel[row, round((0.3 + 2) * 150)], panel[row, round((0.3 + 4 + 0.25 + 2) * 150)]
+    # About 4 inches high and wide each, side by side, with half an inch between them.
+    row = panel.shape[0] // 2
+    return panel[row, (2 * 150)], panel[row, round(6.5 * 150)]
 
 
 @pytest.mark.parametrize("scale", [1.0, 60000.0])

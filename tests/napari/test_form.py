@@ -26,7 +26,6 @@ from napari_selfdeblur.settings import (
     Number,
     Setting,
     Settings,
-    setting,
 )
 
 RED = "#ff0000"
@@ -85,7 +84,7 @@ def test_a_new_setting_is_in_the_form() -> None:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Longer(SelfDeblurConfig):
-        patience: int = setting(4, Integer(label="Patience", help="How long.", group="result"))
+        patience: int = Integer(label="Patience", help="How long.", group="result").default(4)
 
     form = SettingsForm(Longer)
     form.show({"patience": 9})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.io.files import ImageFile, read_image
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_selfdeblur.compare.ground_truth import GroundTruth
-    from napari_selfdeblur.io.files import ImageFile
 
 
 class Dtype(StrEnum):
@@ -52,45 +53,22 @@ Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
-    """What a command works on.
-
-    Attributes
-    ----------
-    source : ImageFile
-        Blurred image, cropped to the region where one was asked for.
-    origin : dict
-        Its name and region, for the record.
-    truth : GroundTruth or None
-        Known sharp image of the same region, from the file `truth_name`.
-    psnr : float or None
-        PSNR in dB of the blurred image against it.
-    """
+    """What a command works on, cropped to the region where one was asked for."""
 
     source: ImageFile
-    origin: dict[str, Any]
+    origin: dict[str, Any]  # name and region, for the record
     truth: GroundTruth | None = None
     truth_name: str = ""
-    psnr: float | None = None
 
     def psnr_of(self, sharp: NDArray[np.float32]) -> tuple[float, float] | None:
         """Return the PSNR in dB before and after, None without a known sharp image."""
-        if self.truth is None or self.psnr is None:
-            return None
-        return self.psnr, self.truth.psnr(sharp)
+        truth = self.truth
+        return None if truth is None else (truth.psnr_blurred, truth.psnr(sharp))
 
 
 def read_inputs(image: Path, roi: str | None, truth: Path | None) -> Inputs:
-    """Read an image, and the known sharp one where there is one, and crop both to the region.
-
-    Raises
-    ------
-    ConfigError
-        If `roi` is not a region of the image.
-    ImageError
-        If an image cannot be read, or the two cannot be compared.
-    """
+    """Read an image, and the known sharp one where there is one, and crop both to the region."""
     from napari_selfdeblur.compare.ground_truth import GroundTruth
-    from napari_selfdeblur.io.files import read_image
 
     source, origin = read_image(image), dict[str, Any](name=image.name)
     shape, region = source.array.shape, (slice(None), slice(None))
@@ -102,18 +80,11 @@ def read_inputs(image: Path, roi: str | None, truth: Path | None) -> Inputs:
         return Inputs(source, origin)
     known = read_image(truth).array
     against = GroundTruth(known[region] if known.shape[:2] == shape[:2] else known, source.array)
-    # Measured before the run: an image too small to be compared is refused while nothing is lost.
-    return Inputs(source, origin, against, truth.name, against.psnr(source.array))
+    return Inputs(source, origin, against, truth.name)
 
 
 def parse_roi(text: str, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Return the rows and columns meant by ``Y0:Y1,X0:X1``; an end left out is the image's.
-
-    Raises
-    ------
-    ConfigError
-        If the text is none, or the region is empty or not inside an image of `shape`.
-    """
+    """Return the rows and columns meant by ``Y0:Y1,X0:X1``; an end left out is the image's."""
     match = re.fullmatch(r"(\d*):(\d*),(\d*):(\d*)", text.replace(" ", ""))
     if match is None:
         raise ConfigError(f"--roi is Y0:Y1,X0:X1 in pixels, got {text!r}; try 0:256,0:256")
@@ -125,3 +96,18 @@ def parse_roi(text: str, shape: tuple[int, ...]) -> tuple[slice, slice]:
             f"--roi {text} is not a region of an image of {shape[0]} rows and {shape[1]} columns"
         )
     return slice(top, bottom), slice(left, right)
+
+
+def command_line(context: typer.Context) -> str:
+    """Return the command with its arguments, less folders: results are published, paths not."""
+    words = context.command_path.split()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source, value = context.get_parameter_source(name), context.params.get(name)
+        if source is None or source.name != "COMMANDLINE" or value is False:
+            continue
+        option = [parameter.opts[0]] if parameter.param_type_name == "option" else []
+        for item in value if isinstance(value, list) else [value]:
+            text = item.name if isinstance(item, Path) else str(item)
+            words += [*option, *([] if item is True else [text])]
+    return shlex.join(words)

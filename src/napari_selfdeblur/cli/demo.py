@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from napari_selfdeblur.cli import arguments as a
-from napari_selfdeblur.cli.job import RESULTS, Job
-from napari_selfdeblur.cli.outputs import Outputs
+from napari_selfdeblur.cli.job import RESULTS, perform
+from napari_selfdeblur.cli.outputs import Outputs, result_paths
 from napari_selfdeblur.cli.terminal import Terminal
 from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.io.files import ImageFile
 
 __all__ = ["demo"]
 
@@ -36,18 +37,15 @@ def demo(
     )
 
     from napari_selfdeblur.compare.ground_truth import GroundTruth
-    from napari_selfdeblur.io.files import ImageFile
     from napari_selfdeblur.io.samples import motion_blurred_photograph
 
     sample = motion_blurred_photograph(size=_SIZE)
-    truth = GroundTruth(sample.sharp, sample.blurred)
     inputs = a.Inputs(
         source=ImageFile(sample.blurred, rgb=False),
         origin={"name": sample.name},
-        truth=truth,
+        truth=GroundTruth(sample.sharp, sample.blurred),
         truth_name=sample.name,
-        psnr=truth.psnr(sample.blurred),
     )
     terminal = Terminal(quiet=quiet, as_json=as_json)
-    outputs = Outputs(output, "demo", RESULTS, inputs, terminal)
-    Job(outputs, config.replace(kernel_size=sample.kernel.shape)).perform()
+    outputs = Outputs(result_paths(output, "demo", RESULTS), inputs, terminal)
+    perform(outputs, config.replace(kernel_size=sample.kernel.shape))

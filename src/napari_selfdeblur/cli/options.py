@@ -43,40 +43,29 @@ def from_settings(
     """Return a decorator that gives a command an option for each field, and ``--set``.
 
     The command is called with `changes`, the settings that were given by their fields. An
-    error about a setting then names the option.
-
-    Parameters
-    ----------
-    defaults : Settings
-        Its fields, and the defaults shown in the help.
-    of_preset : collection of str
-        Fields whose defaults another preset changes.
-    names : dict, optional
-        Other names of options, by field; their usual names are accepted too.
+    error about a value names the option. `of_preset` are fields whose defaults another preset
+    changes; `names` are other names of options, by field, beside their usual ones.
     """
-    names = names or {}
     fields = defaults.kinds()
+    spellings = {field: [option(field)] for field in fields}
+    for field, name in (names or {}).items():
+        spellings[field].insert(0, name)
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def asked(**arguments: Any) -> None:
-            texts = {field: arguments.pop(field) for field in fields}
-            typed = {field: names.get(field, option(field)) for field in fields}
-            given = {field: text for field, text in texts.items() if text is not None}
-            try:
-                for field, text in _assigned(arguments.pop(_SET) or (), given):
-                    given[field], typed[field] = text, f"--set {field}"
-                changes = {field: defaults.parse(field, text) for field, text in given.items()}
-                command(changes=changes, **arguments)
-            except ConfigError as error:
-                raise _naming(error, typed) from error
+            texts = {field: (spellings[field][0], arguments.pop(field)) for field in fields}
+            given = {field: texts[field] for field in fields if texts[field][1] is not None}
+            given |= _assigned(arguments.pop(_SET) or (), given)
+            changes = {f: defaults.kind(f).parse(name, text) for f, (name, text) in given.items()}
+            command(changes=changes, **arguments)
 
         own = inspect.signature(command, eval_str=True).parameters.values()
         parameters = [each for each in own if each.name != "changes"]
         for field, kind in fields.items():
             shown = _default(kind, getattr(defaults, field))
             shown += " in fast" if field in of_preset else ""
-            parameters.append(_parameter(field, _annotation(field, kind, shown, names)))
+            parameters.append(_parameter(field, _annotation(kind, shown, spellings[field])))
         parameters.append(_parameter(_SET, _Set))
         asked.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         asked.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -85,13 +74,11 @@ def from_settings(
     return decorate
 
 
-def _annotation(field: str, kind: Setting, shown: str, names: Mapping[str, str]) -> Any:
-    spellings = [names[field]] if field in names else []
+def _annotation(kind: Setting, shown: str, spellings: Sequence[str]) -> Any:
     return Annotated[
         str | None,
         typer.Option(
             *spellings,
-            option(field),
             metavar=_FORMS.get(type(kind), "VALUE"),
             help=f"{kind.help} {kind.allowed[0].upper()}{kind.allowed[1:]}.",
             show_default=shown,
@@ -111,25 +98,14 @@ def _parameter(name: str, annotation: Any) -> inspect.Parameter:
     )
 
 
-def _assigned(assignments: Sequence[str], given: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return fields and texts of ``--set FIELD=VALUE``."""
-    pairs = []
+def _assigned(assignments: Sequence[str], given: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return name and text of each field that ``--set FIELD=VALUE`` sets."""
+    assigned = {}
     for assignment in assignments:
         field, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
             raise ConfigError(f"--set is FIELD=VALUE, got {assignment!r}; try iterations=300")
         if field in given:
             raise ConfigError(f"{field} is given twice, by {option(field)} and by --set; give one")
-        pairs.append((field, text))
-    return pairs
-
-
-def _naming(error: ConfigError, typed: Mapping[str, str]) -> ConfigError:
-    """Return the error with the option in its message instead of the field."""
-    if error.field is None:
-        return error
-    name = typed.get(error.field, option(error.field))
-    text = str(error)
-    if text.startswith(f"{error.field} "):
-        return ConfigError(name + text.removeprefix(error.field), field=error.field)
-    return ConfigError(f"{name}: {text}", field=error.field)
+        assigned[field] = (f"--set {field}", text)
+    return assigned

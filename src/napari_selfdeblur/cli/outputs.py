@@ -3,86 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_selfdeblur.cli.arguments import Dtype, Inputs
 from napari_selfdeblur.cli.terminal import Terminal
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.io.files import write_text, write_tiff
+from napari_selfdeblur.io.images import cast_like
+from napari_selfdeblur.run.record import RestoreRecord, RunRecord
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Outputs"]
+__all__ = ["Outputs", "result_paths"]
+
+R = TypeVar("R", RunRecord, RestoreRecord)
 
 
+def result_paths(
+    folder: Path, stem: str, ends: Mapping[str, str], kept: Iterable[Path | None] = ()
+) -> dict[str, Path]:
+    """Return the paths STEM_END in `folder`, made if needed; none may be a file of `kept`."""
+    paths = {what: folder / f"{stem}_{end}" for what, end in ends.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in kept:
+        for path in paths.values():
+            if source and path.exists() and source.exists() and path.samefile(source):
+                raise ImageError(f"{source} would be replaced; choose another output folder")
+    return paths
+
+
+@dataclass(frozen=True, slots=True)
 class Outputs:
-    """Files in one folder whose names begin alike.
+    """Where the results of one image are written and reported."""
 
-    Parameters
-    ----------
-    folder : Path
-        Made if needed.
-    stem : str
-        Beginning of the names.
-    ends : dict of str
-        Their ends, by what the files hold: ``{"kernel": "kernel.tif"}``.
-    inputs : Inputs
-        What the results are made of.
-    terminal : Terminal
-        Where the results are reported.
-    kept : iterable of Path
-        Files that no output may replace.
+    paths: dict[str, Path]  # the sharp image first, kernel (of a blind run), record, panel
+    inputs: Inputs
+    terminal: Terminal
+    dtype: Dtype = Dtype.FLOAT32  # of the sharp image
+    command: str | None = None
+    written: dict[str, str] = field(default_factory=dict)
 
-    Attributes
-    ----------
-    written : dict of str
-        Paths of the files written so far, by what they hold.
-
-    Raises
-    ------
-    ImageError
-        If an output would replace a file of `kept`.
-    """
-
-    def __init__(
+    def save(
         self,
-        folder: Path,
-        stem: str,
-        ends: Mapping[str, str],
-        inputs: Inputs,
-        terminal: Terminal,
-        kept: Iterable[Path | None] = (),
+        record: R,
+        sharp: NDArray[np.float32],
+        kernel: NDArray[np.float32],
+        *,
+        subtitle: str,
+        psnr: tuple[float, float] | None,
+    ) -> R:
+        """Write every file and return the record as written."""
+        inputs = self.inputs
+        record = replace(record, image={**record.image, **inputs.origin}, command=self.command)
+        self._image(next(iter(self.paths)), sharp, self.dtype)
+        if "kernel" in self.paths:
+            self._image("kernel", kernel, Dtype.FLOAT32)
+        write_text(self._written("record"), record.to_json())
+        self._panel(
+            sharp=sharp,
+            kernel=kernel,
+            title=inputs.origin["name"],
+            subtitle=subtitle,
+            psnr=psnr,
+            losses=getattr(record, "losses", ()),
+        )
+        return record
+
+    def report(
+        self, lines: list[str], values: dict[str, Any], psnr: tuple[float, float] | None
     ) -> None:
-        self.inputs, self.terminal = inputs, terminal
-        self.written: dict[str, str] = {}
-        self._paths = {what: folder / f"{stem}_{end}" for what, end in ends.items()}
-        folder.mkdir(parents=True, exist_ok=True)
-        for source in kept:
-            for path in self._paths.values():
-                if source and path.exists() and source.exists() and path.samefile(source):
-                    raise ImageError(f"{source} would be replaced; choose another output folder")
+        """Print the results: facts, PSNR before and after, the files written."""
+        if psnr is not None:
+            before, after = psnr
+            values |= {"psnr_blurred": round(before, 4), "psnr_sharp": round(after, 4)}
+            gain = f"({after - before:+.2f} dB, up to shift)"
+            lines += [f"PSNR before {before:6.2f} dB", f"PSNR after  {after:6.2f} dB  {gain}"]
+        lines += [f"{name:9} {path}" for name, path in self.written.items()]
+        self.terminal.result(lines, {**values, "outputs": self.written})
 
-    def image(self, what: str, array: NDArray[np.float32], dtype: Dtype) -> None:
+    def _image(self, what: str, array: NDArray[np.float32], dtype: Dtype) -> None:
         """Write an image of the source's axes, or a kernel, with the source's pixel size."""
-        from napari_selfdeblur.io.files import write_tiff
-        from napari_selfdeblur.io.images import cast_like
-
         source = self.inputs.source
         stored = cast_like(array, source.array.dtype) if dtype is Dtype.INPUT else array
         path, rgb = self._written(what), source.rgb and array.ndim == 3
         write_tiff(path, stored, source.pixel_size, source.unit, rgb=rgb)
 
-    def text(self, what: str, text: str) -> None:
-        """Write a text."""
-        from napari_selfdeblur.io.files import write_text
-
-        write_text(self._written(what), text)
-
-    def panel(self, what: str, **options: Any) -> None:
+    def _panel(self, **options: Any) -> None:
         """Draw the picture of before and after; where that fails, warn: the results are saved."""
-        source, path = self.inputs.source, self._paths[what]
+        source, path = self.inputs.source, self.paths["panel"]
         try:
             from napari_selfdeblur.io.figures import save_panel
 
@@ -91,19 +103,8 @@ class Outputs:
             reason = " ".join(str(error).split()) or type(error).__name__
             self.terminal.note(f"warning: the picture {path.name} was not drawn: {reason}")
         else:
-            self._written(what)
-
-    def report(
-        self, lines: list[str], values: dict[str, Any], psnr: tuple[float, float] | None
-    ) -> None:
-        """Print the results: facts, PSNR before and after, the files written."""
-        if psnr is not None:
-            values |= {"psnr_blurred": round(psnr[0], 4), "psnr_sharp": round(psnr[1], 4)}
-            gain = f"({psnr[1] - psnr[0]:+.2f} dB, up to shift)"
-            lines += [f"PSNR before {psnr[0]:6.2f} dB", f"PSNR after  {psnr[1]:6.2f} dB  {gain}"]
-        lines += [f"{name:9} {path}" for name, path in self.written.items()]
-        self.terminal.result(lines, {**values, "outputs": self.written})
+            self._written("panel")
 
     def _written(self, what: str) -> Path:
-        self.written[what] = str(self._paths[what])
-        return self._paths[what]
+        self.written[what] = str(self.paths[what])
+        return self.paths[what]

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from napari_selfdeblur.cli import arguments as a
-from napari_selfdeblur.cli.command_line import command_line
-from napari_selfdeblur.cli.job import RESULTS, Job
+from napari_selfdeblur.cli.job import RESULTS, perform
 from napari_selfdeblur.cli.options import from_settings
-from napari_selfdeblur.cli.outputs import Outputs
+from napari_selfdeblur.cli.outputs import Outputs, result_paths
 from napari_selfdeblur.cli.terminal import Terminal
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
@@ -79,8 +78,9 @@ def run(
         roi = roi or region
     config = base.replace(**changes)
     inputs, terminal = a.read_inputs(image, roi, truth), Terminal(quiet=quiet, as_json=as_json)
-    outputs = Outputs(output, image.stem, RESULTS, inputs, terminal, [image, truth, record])
-    Job(outputs, config, dtype, trace, checkpoint, command_line(context)).perform()
+    paths = result_paths(output, image.stem, RESULTS, kept=[image, truth, record])
+    outputs = Outputs(paths, inputs, terminal, dtype, a.command_line(context))
+    perform(outputs, config, trace=trace, checkpoint=checkpoint)
 
 
 def _recorded(path: Path) -> tuple[SelfDeblurConfig, str | None]:

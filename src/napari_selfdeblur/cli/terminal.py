@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Terminal", "complain", "stopped_by_interrupt"]
 
-_LINES = 5  # of each stage, where nobody watches
+_LINES = 5  # of each stage, where standard error is not a terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,15 @@ class Terminal:
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:
-        """Give a function that shows each event: a bar, or a few lines where nobody watches."""
+        """Give a function that shows each event: a bar, or a few lines without a terminal."""
         console = Console(file=cast(IO[str], _Lenient()))
         if self.quiet:
             yield lambda progress: None
         elif not console.is_terminal:
             yield self._line
         else:
-            stage, facts = TextColumn("{task.description}"), TextColumn("{task.fields[facts]}")
-            columns = (stage, MofNCompleteColumn(), BarColumn(), facts)
+            facts = TextColumn("{task.fields[facts]}")
+            columns = ("{task.description}", MofNCompleteColumn(), BarColumn(), facts)
             with ProgressBar(*columns, console=console) as bar:
                 task = bar.add_task("starting", total=None, facts="")
 
@@ -142,6 +143,4 @@ def _facts(progress: Progress) -> str:
 
 
 def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+    return str(timedelta(seconds=round(seconds)))

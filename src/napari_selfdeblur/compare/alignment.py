@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import correlate
 
-from napari_selfdeblur.errors import ConfigError, ImageError
+from napari_selfdeblur.errors import ImageError
 
 __all__ = ["Alignment", "align", "grey_plane"]
+
+_PHASES = 4  # steps a pixel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,20 +35,15 @@ class Alignment:
 
 
 def align(
-    candidate: ArrayLike,
-    truth: ArrayLike,
-    *,
-    crop: int = 15,
-    max_shift: float = 10.0,
-    step: float = 0.25,
+    candidate: ArrayLike, truth: ArrayLike, *, crop: int = 15, max_shift: float = 10.0
 ) -> Alignment:
     """Return the candidate at the shift with the least sum of squared differences.
 
-    All shifts of the grid are compared, with bilinear interpolation, over the truth without its
-    margin. The outcome is that of the exhaustive search, in a hundredth of its time: bilinear
-    interpolation is linear, so one cross-correlation at whole pixels, interpolated, serves every
-    sub-pixel shift; sums of squares come from integral images. Shifts which rounding errors of
-    that could confuse are compared directly.
+    All shifts by quarters of a pixel are compared, with bilinear interpolation, over the truth
+    without its margin. The outcome is that of the exhaustive search, in a hundredth of its time:
+    bilinear interpolation is linear, so one cross-correlation at whole pixels, interpolated,
+    serves every sub-pixel shift; sums of squares come from integral images. Shifts which rounding
+    errors of that could confuse are compared directly.
 
     Parameters
     ----------
@@ -58,34 +55,27 @@ def align(
         Margin taken off every side of the truth, in pixels.
     max_shift : float
         Greatest shift tried in each direction, in pixels.
-    step : float
-        Distance of neighbouring shifts in pixels, one over a whole number.
 
     Raises
     ------
     ImageError
         If the shapes do not fit each other, a value is not finite, or the candidate's margin is
         narrower than the greatest shift.
-    ConfigError
-        If `step` is not one over a whole number.
     """
     wide, target, reach = _windows(candidate, truth, crop, max_shift)
-    phases = round(1 / step) if step > 0 else 0
-    if phases < 1 or not math.isclose(phases * step, 1):
-        raise ConfigError(f"step must be one over a whole number, got {step}; try 0.25")
-    last = math.floor(max_shift * phases + 1e-9)
+    last = math.floor(max_shift * _PHASES)
     grid = np.arange(-last, last + 1)
-    ssd = _all_ssd(wide, target, reach, phases, grid)
+    ssd = _all_ssd(wide, target, reach, grid)
     tolerance = 1e-10 * (float(np.sum(wide**2)) + float(np.sum(target**2)))
     best, least = (0, 0), math.inf
     for row, column in np.argwhere(ssd <= ssd.min() + tolerance):
         shift = (int(grid[row]), int(grid[column]))
-        exact = float(np.sum((_sample(wide, target.shape, reach, phases, shift) - target) ** 2))
+        exact = float(np.sum((_sample(wide, target.shape, reach, shift) - target) ** 2))
         if exact < least:
             best, least = shift, exact
     return Alignment(
-        shift=(best[0] / phases, best[1] / phases),
-        candidate_crop=_sample(wide, target.shape, reach, phases, best),
+        shift=(best[0] / _PHASES, best[1] / _PHASES),
+        candidate_crop=_sample(wide, target.shape, reach, best),
         truth_crop=target,
     )
 
@@ -133,21 +123,20 @@ def _all_ssd(
     wide: NDArray[np.float64],
     target: NDArray[np.float64],
     reach: int,
-    phases: int,
     grid: NDArray[np.int_],
 ) -> NDArray[np.float64]:
     """Return the sum of squared differences at every pair of shifts, to rounding error."""
     cross = correlate(wide, target, mode="valid", method="fft")
     energy = float(np.sum(target**2))
     ssd = np.empty((grid.size, grid.size))
-    for row_phase in range(phases):
-        rows = np.flatnonzero(grid % phases == row_phase)
-        for column_phase in range(phases):
-            columns = np.flatnonzero(grid % phases == column_phase)
-            fractions = (row_phase / phases, column_phase / phases)
+    for row_phase in range(_PHASES):
+        rows = np.flatnonzero(grid % _PHASES == row_phase)
+        for column_phase in range(_PHASES):
+            columns = np.flatnonzero(grid % _PHASES == column_phase)
+            fractions = (row_phase / _PHASES, column_phase / _PHASES)
             squares = _box_sums(_interpolate(wide, fractions) ** 2, target.shape)
             table = squares - 2 * _interpolate(cross, fractions) + energy
-            index = np.ix_(grid[rows] // phases + reach, grid[columns] // phases + reach)
+            index = np.ix_(grid[rows] // _PHASES + reach, grid[columns] // _PHASES + reach)
             ssd[np.ix_(rows, columns)] = table[index]
     return ssd
 
@@ -156,16 +145,15 @@ def _sample(
     wide: NDArray[np.float64],
     shape: tuple[int, ...],
     reach: int,
-    phases: int,
     shift: tuple[int, int],
 ) -> NDArray[np.float64]:
-    """Return `wide` at the truth's pixels moved by `shift`, counted in steps of 1 / phases."""
-    (row, row_phase), (column, column_phase) = (divmod(s, phases) for s in shift)
+    """Return `wide` at the truth's pixels moved by `shift`, counted in quarters of a pixel."""
+    (row, row_phase), (column, column_phase) = (divmod(s, _PHASES) for s in shift)
     top, left = row + reach, column + reach
     region = wide[
         top : top + shape[0] + (row_phase > 0), left : left + shape[1] + (column_phase > 0)
     ]
-    return _interpolate(region, (row_phase / phases, column_phase / phases))
+    return _interpolate(region, (row_phase / _PHASES, column_phase / _PHASES))
 
 
 def _interpolate(image: NDArray[np.float64], fractions: tuple[float, float]) -> NDArray[np.float64]:

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.io.images import LUMA, natural_range
 
 __all__ = ["GroundTruth"]
-
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in `images`
 
 
 class GroundTruth:
@@ -28,10 +27,15 @@ class GroundTruth:
     blurred : array_like
         The blurred image of the same height and width, before anything was done to it.
 
+    Attributes
+    ----------
+    psnr_blurred : float
+        PSNR in dB of the blurred image.
+
     Raises
     ------
     ImageError
-        If the two differ in size, or one is not an image.
+        If the two differ in size, are too small to compare, or one is not an image.
     """
 
     def __init__(self, truth: ArrayLike, blurred: ArrayLike) -> None:
@@ -41,13 +45,14 @@ class GroundTruth:
                 f"the truth has {sharp.shape[:2]} pixels, the blurred image {observed.shape[:2]}; "
                 "give the sharp image of the same field"
             )
-        own, other = _natural_range(sharp), _natural_range(observed)
+        own, other = natural_range(sharp), natural_range(observed)
         if own is None or other is None:
             own = other = (float(sharp.min()), float(sharp.max()))
             if own[0] == own[1]:
                 raise ImageError("the truth is constant; give the sharp image of this field")
         self._range = other
         self._truth = _unit(sharp, own)
+        self.psnr_blurred = self.psnr(observed)
 
     def psnr(self, image: ArrayLike) -> float:
         """Return the PSNR in dB, up to shift, of an image in the blurred image's values.
@@ -60,16 +65,8 @@ class GroundTruth:
         return psnr_up_to_shift(_unit(np.asarray(image), self._range), self._truth)
 
 
-def _natural_range(image: NDArray[Any]) -> tuple[float, float] | None:
-    if image.dtype == np.uint8:
-        return 0.0, 255.0
-    if image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
-        return 0.0, 1.0
-    return None
-
-
 def _unit(image: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.float64]:
     values = image.astype(np.float64)
-    luma = values[..., :3] @ _LUMA if values.ndim == 3 else values
+    luma = values[..., :3] @ LUMA if values.ndim == 3 else values
     low, high = value_range
     return np.asarray((luma - low) / (high - low))

@@ -18,7 +18,6 @@ from napari_selfdeblur.errors import ImageError
 
 __all__ = [
     "Alignment",
-    "ErrorRatios",
     "Score",
     "align",
     "error_ratios",
@@ -56,24 +55,6 @@ class Score:
     ssd: float
     spectral_error: float
     shift: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorRatios:
-    """Error of a result over the error of the restoration with the known kernel.
-
-    Attributes
-    ----------
-    sum_of_squares : float
-        Ratio of the sums of squared differences, after Levin et al. 2009; a success is at most
-        2 or 3.
-    spectral : float
-        Ratio of the spectral norms of the differences, which the published tables of Ren et al.
-        2020 hold.
-    """
-
-    sum_of_squares: float
-    spectral: float
 
 
 def psnr(candidate: ArrayLike, truth: ArrayLike) -> float:
@@ -119,28 +100,18 @@ def ssim(candidate: ArrayLike, truth: ArrayLike) -> float:
 
 
 def psnr_up_to_shift(
-    candidate: ArrayLike,
-    truth: ArrayLike,
-    *,
-    crop: int = 15,
-    max_shift: float = 10.0,
-    step: float = 0.25,
+    candidate: ArrayLike, truth: ArrayLike, *, crop: int = 15, max_shift: float = 10.0
 ) -> float:
     """Return the PSNR in dB at the best shift; parameters and errors are those of `align`."""
-    aligned = align(candidate, truth, crop=crop, max_shift=max_shift, step=step)
+    aligned = align(candidate, truth, crop=crop, max_shift=max_shift)
     return psnr(aligned.candidate_crop, aligned.truth_crop)
 
 
 def score(
-    candidate: ArrayLike,
-    truth: ArrayLike,
-    *,
-    crop: int = 15,
-    max_shift: float = 10.0,
-    step: float = 0.25,
+    candidate: ArrayLike, truth: ArrayLike, *, crop: int = 15, max_shift: float = 10.0
 ) -> Score:
     """Return every measure at the best shift; parameters and errors are those of `align`."""
-    aligned = align(candidate, truth, crop=crop, max_shift=max_shift, step=step)
+    aligned = align(candidate, truth, crop=crop, max_shift=max_shift)
     error = aligned.candidate_crop - aligned.truth_crop
     return Score(
         psnr=psnr(aligned.candidate_crop, aligned.truth_crop),
@@ -151,8 +122,14 @@ def score(
     )
 
 
-def error_ratios(result: Score, known_kernel: Score) -> ErrorRatios:
+def error_ratios(result: Score, known_kernel: Score) -> dict[str, float]:
     """Return the errors of `result` over those of the restoration with the known kernel.
+
+    Returns
+    -------
+    dict
+        ``sum_of_squares``, after Levin et al. 2009, where a success is at most 2 or 3, and
+        ``spectral``, of the spectral norms, which the published tables of Ren et al. 2020 hold.
 
     Raises
     ------
@@ -164,10 +141,10 @@ def error_ratios(result: Score, known_kernel: Score) -> ErrorRatios:
             "the known-kernel restoration has no error to divide by; restore the blurred image "
             "instead of passing the truth"
         )
-    return ErrorRatios(
-        sum_of_squares=result.ssd / known_kernel.ssd,
-        spectral=result.spectral_error / known_kernel.spectral_error,
-    )
+    return {
+        "sum_of_squares": result.ssd / known_kernel.ssd,
+        "spectral": result.spectral_error / known_kernel.spectral_error,
+    }
 
 
 def kernel_similarity(first: ArrayLike, second: ArrayLike, *, rotation: bool = False) -> float:

@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.io.files import replacing
+from napari_selfdeblur.io.images import natural_range
 
 __all__ = ["save_panel"]
 
 _DPI = 150
 _HEIGHT = 4.0  # inches, of an image
 _SIDE = 2.5  # inches, of the column with kernel and loss
-_GAP, _MARGIN, _FOOT = 0.25, 0.3, 0.5
 _WIDEST, _NARROWEST = 1.8, 0.6  # aspect ratios beyond which an image is drawn lower or narrower
 _GREY = "0.35"
 
@@ -50,7 +49,7 @@ def save_panel(
     rgb : bool
         Whether the last axis is colour.
     title, subtitle : str
-        Lines above the images.
+        Lines above and below the images.
     psnr : (float, float), optional
         PSNR in dB of `blurred` and `sharp`.
     losses : sequence of float
@@ -63,47 +62,36 @@ def save_panel(
     """
     before, after, k = np.asarray(blurred), np.asarray(sharp), np.asarray(kernel)
     aspect = min(max(before.shape[1] / before.shape[0], _NARROWEST), _WIDEST)
-    width = _HEIGHT * aspect
-    head = 0.4 + (0.3 if title else 0) + (0.25 if subtitle else 0)
-    total = (2 * _MARGIN + 2 * width + 3 * _GAP + _SIDE + 0.3, _HEIGHT + head + _FOOT)
-    figure = Figure(figsize=total, facecolor="white")
-    FigureCanvasAgg(figure)
-
-    def place(x: float, y: float, w: float, h: float) -> Axes:
-        return figure.add_axes((x / total[0], y / total[1], w / total[0], h / total[1]))
-
-    def write(x: float, y: float, text: str, **style: Any) -> None:
-        figure.text(x / total[0], y / total[1], text, **style)
-
-    if title:
-        write(_MARGIN, total[1] - 0.16, title, weight="bold", size=12, va="top")
-    if subtitle:
-        write(_MARGIN, total[1] - (0.4 if title else 0.16), subtitle, size=9, color=_GREY, va="top")
-    limits = _display_range(before, after, rgb)
-    names = ("Blurred", "Deblurred")
-    for column, (name, image) in enumerate(zip(names, (before, after), strict=True)):
-        x, y = _MARGIN + column * (width + _GAP), _FOOT + _HEIGHT + 0.08
-        _draw_image(place(x, _FOOT, width, _HEIGHT), image, limits, rgb)
-        write(x, y, name, size=10)
-        if psnr is not None:
-            write(x + width, y, f"PSNR {psnr[column]:.2f} dB", size=10, color=_GREY, ha="right")
-    left = _MARGIN + 2 * (width + _GAP) + _GAP + 0.15
+    widths = [_HEIGHT * aspect, _HEIGHT * aspect, _SIDE]
+    figure = Figure(figsize=(sum(widths) + 1, _HEIGHT + 1), facecolor="white", layout="constrained")
     curve = len(losses) > 1
-    below = 1.35 if curve else 0.0
-    _draw_kernel(place(left, _FOOT + below, _SIDE, _HEIGHT - below), k)
+    axes = figure.subplot_mosaic(
+        [["blurred", "sharp", "kernel"], ["blurred", "sharp", "losses" if curve else "kernel"]],
+        width_ratios=widths,
+        height_ratios=[2, 1],
+    )
+    figure.suptitle(title, weight="bold", size=12, x=0.004, ha="left")
+    figure.supxlabel(subtitle, size=9, color=_GREY, x=0.004, ha="left")
+    limits = _display_range(before, after, rgb)
+    for image, name, column in ((before, "blurred", 0), (after, "sharp", 1)):
+        _draw_image(axes[name], image, limits, rgb)
+        axes[name].set_title(("Blurred", "Deblurred")[column], loc="left", size=10)
+        if psnr is not None:
+            text = f"PSNR {psnr[column]:.2f} dB"
+            axes[name].set_title(text, loc="right", size=10, color=_GREY)
+    _draw_kernel(axes["kernel"], k)
     if curve:
-        _draw_losses(place(left, _FOOT, _SIDE, below - 0.6), losses)
+        _draw_losses(axes["losses"], losses)
     with replacing(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=_DPI)
 
 
 def _display_range(before: NDArray[Any], after: NDArray[Any], rgb: bool) -> tuple[float, float]:
     """Return the values drawn black and white: all of them for photographs, else without tails."""
-    if rgb and before.dtype == np.uint8:
-        return 0.0, 255.0
+    natural = natural_range(before) if rgb else None
+    if natural is not None:
+        return natural
     both = [np.asarray(image[..., :3] if rgb else image).ravel() for image in (before, after)]
-    if rgb and all(values.min() >= 0 and values.max() <= 1 for values in both):
-        return 0.0, 1.0
     tails = [np.percentile(values, (0.1, 99.9)) for values in both]
     low, high = float(min(t[0] for t in tails)), float(max(t[1] for t in tails))
     return low, high if high > low else low + 1

@@ -39,7 +39,7 @@ class ImageFile:
     pixel_size : (float, float) or None
         Distance between rows and between columns, in `unit`; None where it is not known.
     unit : str or None
-        ``um``, ``nm``, ``cm``, ``inch`` or what else the file says.
+        ``um``, ``nm``, ``cm``, ``inch`` or another that the file names.
     """
 
     array: NDArray[Any]
@@ -115,7 +115,7 @@ def write_tiff(
     unit: str | None = None,
     rgb: bool = False,
 ) -> None:
-    """Write one image, readable by ImageJ where ImageJ knows its type, with its pixel size.
+    """Write one image, which ImageJ can read where it supports the data type, with its pixel size.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a name to write to, beside `path`, that replaces `path` when all went well.
 
-    Whoever reads `path` meanwhile sees the old file or the new one, never half a file.
+    Another process that reads `path` meanwhile gets the old file or the new one, whole.
     """
     target = Path(path)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -177,7 +177,7 @@ def _read_tiff(path: Path) -> ImageFile:
             )
         array, axes = series[0].asarray(), series[0].axes
         if series[0].keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            array = _inverted(array)
+            array = ~array if array.dtype.kind in "ub" else array  # larger values brighter
         pixel_size, unit = from_tiff(tif)
     shape = array.shape
     drop = tuple(i for i, axis in enumerate(axes) if axis not in "YXS" and shape[i] == 1)
@@ -197,13 +197,6 @@ def _read_tiff(path: Path) -> ImageFile:
             )
         array, axes = array[..., 0], "YX"  # grey with alpha
     return ImageFile(np.ascontiguousarray(array), axes == "YXS", pixel_size, unit)
-
-
-def _inverted(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an image stored with 0 as white so that larger values are brighter."""
-    if array.dtype.kind == "u":
-        return np.asarray(np.iinfo(array.dtype).max - array, dtype=array.dtype)
-    return ~array if array.dtype.kind == "b" else array
 
 
 def _read_picture(path: Path) -> ImageFile:

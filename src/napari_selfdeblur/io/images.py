@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from napari_selfdeblur.errors import ImageError
 
-__all__ = ["PreparedImage", "cast_like", "describe", "prepare"]
+__all__ = ["LUMA", "PreparedImage", "cast_like", "describe", "natural_range", "prepare"]
 
-_LUMA = np.array([0.299, 0.587, 0.114])
+LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of R, G, B in the luma Y of full-range YCbCr (ITU-R BT.601); they sum to one."""
 
 _HEADROOM_BELOW, _HEADROOM_ABOVE = 0.1, 0.25
@@ -112,14 +112,13 @@ def prepare(
         not finite, beyond float32's range or constant.
     """
     array = _as_array(image)
-    _check_dtype(array)
     colour = _is_colour(array.shape, rgb)
     _check_size(array.shape[:2], kernel_size)
     _check_finite(array)
     planes = array[..., :3] if colour else array
     value_range, limits = _ranges(planes)
     values = planes.astype(np.float64)
-    luma = values @ _LUMA if colour else values
+    luma = values @ LUMA if colour else values
     _check_contrast(luma, value_range)
     low, high = value_range
     return PreparedImage(
@@ -147,7 +146,6 @@ def describe(image: ArrayLike) -> dict[str, Any]:
         If the image is masked or does not hold real numbers.
     """
     array = _as_array(image)
-    _check_dtype(array)
     number: Callable[[Any], int | float] = float if array.dtype.kind == "f" else int
     extremes = [number(f()) for f in (array.min, array.max)] if array.size else [math.nan] * 2
     low, high = (value if math.isfinite(value) else None for value in extremes)
@@ -161,12 +159,21 @@ def describe(image: ArrayLike) -> dict[str, Any]:
     }
 
 
+def natural_range(image: NDArray[Any]) -> tuple[float, float] | None:
+    """Return black and white of 8-bit images and of floats inside [0, 1], None for others."""
+    if image.dtype == np.uint8:
+        return 0.0, 255.0
+    if image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
+        return 0.0, 1.0
+    return None
+
+
 def cast_like(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     """Return `array` in another data type, saturating at its limits.
 
     Parameters
     ----------
-    array : array_like of real numbers
+    array : array_like of float
         Any shape.
     dtype : dtype
         Values are rounded for an integer type and cast for a float one.
@@ -186,10 +193,6 @@ def cast_like(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
             f"an image cannot be stored as {target.name}; choose an integer type or float32"
         )
     low, high = np.iinfo(target).min, np.iinfo(target).max
-    if values.dtype.kind in "iu":
-        source = np.iinfo(values.dtype)
-        values = np.clip(values, max(low, source.min), min(high, source.max))
-        return values.astype(target)
     values = np.rint(values.astype(np.float64))
     if np.isnan(values).any():
         raise ImageError(f"NaN cannot be stored as {target.name}; store the image as float32")
@@ -203,17 +206,14 @@ def _as_array(image: ArrayLike) -> NDArray[Any]:
     if np.ma.is_masked(image):
         raise ImageError("some pixels are masked; fill them, image.filled(value), or crop them")
     try:
-        return np.asarray(image)
+        array = np.asarray(image)
     except (TypeError, ValueError) as error:
         raise ImageError(
             f"this {type(image).__name__} is not one array ({error}); pass a single image, "
             "for example data[0] of a multiscale layer"
         ) from error
-
-
-def _check_dtype(array: NDArray[Any]) -> None:
     if array.dtype.kind in "iuf":
-        return
+        return array
     remedies = {
         "b": "a mask holds no blur: pass the grey image it was made from",
         "c": "pass its magnitude, np.abs(image)",
@@ -267,12 +267,11 @@ def _check_finite(array: NDArray[Any]) -> None:
 
 def _ranges(planes: NDArray[Any]) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return the values that become 0 and 1, and those a restored image is clipped to."""
+    natural = natural_range(planes)
+    if natural is not None:
+        return natural, natural
     lowest, highest = float(planes.min()), float(planes.max())
-    if planes.dtype == np.uint8:
-        return (0.0, 255.0), (0.0, 255.0)
     if planes.dtype.kind == "f":
-        if lowest >= 0 and highest <= 1:
-            return (0.0, 1.0), (0.0, 1.0)
         type_max = min(float(np.finfo(planes.dtype).max), _LARGEST)
         type_min = -type_max
         if max(-lowest, highest) > type_max:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -39,7 +38,8 @@ def from_tiff(tif: tifffile.TiffFile) -> PixelSize:
     if "pixel_size" in own:
         row, column = own["pixel_size"]
         return (float(row), float(column)), normalised_unit(own.get("unit"))
-    size = _from_tags(tif.pages.first)
+    columns, rows = tif.pages.first.resolution  # pixels a unit
+    size = (1 / rows, 1 / columns) if rows > 0 and columns > 0 else None
     if tif.imagej_metadata is not None:
         unit = normalised_unit(tif.imagej_metadata.get("unit"))
         return (None, None) if unit is None and size == (1.0, 1.0) else (size, unit)
@@ -86,17 +86,3 @@ def _from_ome(xml: str) -> PixelSize:
         return None, None
     row, column = (float(size or 0) for size in sizes)
     return ((row, column), units.pop()) if row > 0 and column > 0 else (None, None)
-
-
-def _from_tags(page: Any) -> tuple[float, float] | None:
-    sizes = []
-    for name in ("YResolution", "XResolution"):
-        tag = page.tags.get(name)
-        if tag is None:
-            return None
-        pixels, units = tag.value
-        size = units / pixels if pixels else math.inf
-        if not 0 < size < math.inf:
-            return None
-        sizes.append(size)
-    return sizes[0], sizes[1]
