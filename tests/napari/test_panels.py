@@ -14,9 +14,9 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
-from napari_selfdeblur._napari import cost, links, panel, widget
+from napari_selfdeblur._napari import cost, panel, plugin, widget
 from napari_selfdeblur._napari.panel import Panel
-from napari_selfdeblur._napari.preferences import Preferences
+from napari_selfdeblur._napari.plugin import Preferences
 from napari_selfdeblur._napari.report import clock
 from napari_selfdeblur._napari.restore_widget import RestoreWidget
 from napari_selfdeblur._napari.widget import DeblurWidget
@@ -203,7 +203,7 @@ def test_the_cost_is_that_of_the_numerics() -> None:
     """Time and memory in words are for these settings and this shape."""
     config = SelfDeblurConfig.preset("draft").replace(device="cpu")
     found = FIND_COST(config, (64, 64))
-    assert found.problem is None
+    assert not found.problem
     assert found.text.startswith("64 x 64 px: about 0:")
     assert "GiB of memory" in found.text
 
@@ -420,7 +420,7 @@ def test_the_guide_has_the_sections_that_are_linked() -> None:
         address, _, anchor = kind.LINKS["guide"].partition("#")
         assert address.endswith("/blob/main/docs/user-guide.md")
         assert anchor in anchors
-    assert DeblurWidget.LINKS["paper"] == links.PAPER
+    assert DeblurWidget.LINKS["paper"] == plugin.PAPER
 
 
 def test_a_restoration_of_a_layer(qtbot, restoring: RestoreWidget, viewer_model) -> None:
