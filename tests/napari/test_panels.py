@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,6 +198,26 @@ def test_time_and_memory_are_shown_before_run(qtbot, made: DeblurWidget, monkeyp
     monkeypatch.setattr(cost, "find_cost", find)
     edit(made, "channels", 48)
     qtbot.waitUntil(lambda: made.cost.value == "48 (24, 32)")
+
+
+def test_a_run_ends_the_wait_for_its_cost(qtbot, fake_run, made: DeblurWidget, monkeypatch) -> None:
+    """A run begun while its cost is measured leaves no announcement of it, then or when known."""
+    known = threading.Event()
+
+    def find(config: SelfDeblurConfig, shape: tuple[int, int]) -> cost.Cost:
+        assert known.wait(30)
+        return cost.Cost(config, shape, "measured")
+
+    monkeypatch.setattr(cost, "find_cost", find)
+    edit(made, "channels", 48)
+    qtbot.waitUntil(lambda: made.cost.value == "Measuring the time it will take")
+    press(qtbot, made.run_button)
+    assert made.cost.value == ""
+    known.set()
+    qtbot.waitUntil(lambda: not made._measuring)
+    assert made.cost.value == ""
+    fake_run.finish.set()
+    qtbot.waitUntil(lambda: made.cost.value == "measured")
 
 
 def test_the_cost_is_that_of_the_numerics() -> None:

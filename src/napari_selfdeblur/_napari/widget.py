@@ -76,6 +76,8 @@ class DeblurWidget(Panel):
         )
 
     def _make_job(self, layer: Image) -> Job:
+        if self._measuring:
+            self.cost.value = ""  # from here on the run's own times are shown
         interval = float(self.form.fields["preview_seconds"].value())
         return deblur_job(self._viewer, layer, self.form.read(), preview_seconds=interval)
 
