@@ -64,7 +64,6 @@ class StatusView(QWidget):
         self.bar.setRange(0, 0)
         self.stage.setText("Preparing")
         self.times.setText(f"{clock(0)} elapsed")
-        self.loss.clear()
         self._numbers.show()
         job.progressed.connect(self.show_progress)
         job.previewed.connect(self.show_kernel)
@@ -88,6 +87,7 @@ class StatusView(QWidget):
         """Show nothing of the last run."""
         self._job = None
         self._numbers.hide()
+        self.loss.hide()
         self.kernel.clear()
         self.kernel.hide()
         self.say("")
@@ -104,7 +104,10 @@ class StatusView(QWidget):
         left = progress.seconds_left
         about = "" if left is None else f", {clock(left)} left"
         self.times.setText(f"{clock(progress.seconds)} elapsed{about}")
-        self.loss.setText(f"loss {progress.loss:.3g}" if math.isfinite(progress.loss) else "")
+        finite = math.isfinite(progress.loss)
+        self.loss.setText(f"loss {progress.loss:.3g}" if finite else "")
+        if finite:
+            self.loss.show()
 
     def show_kernel(self, kernel: NDArray[np.float32] | None) -> None:
         """Show the kernel enlarged, each of its pixels a block."""
