@@ -51,7 +51,7 @@ class FakeRun:
     def __call__(
         self,
         image: np.ndarray,
-        *,
+        *_: None,
         config: SelfDeblurConfig,
         rgb: bool,
         preview_seconds: float,

@@ -161,9 +161,9 @@ def test_a_disabled_field_has_its_default() -> None:
     """What is typed into a field that is then disabled is not read."""
     form = SettingsForm(RestoreConfig)
     form.show(values(RestoreConfig(weight=0.5)))
-    form.enable("weight", False)
+    form.fields["weight"].widget.enabled = False
     assert form.read() == RestoreConfig()
-    form.enable("weight", True)
+    form.fields["weight"].widget.enabled = True
     assert form.read() == RestoreConfig(weight=0.5)
 
 

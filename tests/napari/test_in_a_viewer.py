@@ -21,10 +21,11 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import WorkerBase
 
 import napari_selfdeblur
-from napari_selfdeblur._napari import cost, preferences
+from napari_selfdeblur._napari import cost
+from napari_selfdeblur._napari import plugin as registration
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.panel import Panel
-from napari_selfdeblur._napari.preferences import PLUGIN, Preferences, read_preferences
+from napari_selfdeblur._napari.plugin import PLUGIN, Preferences, read_preferences
 from napari_selfdeblur.config import DEVICE
 from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.io import samples
@@ -109,7 +110,7 @@ def test_preferences_are_read_from_napari(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_without_the_page_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where napari does not know the plugin, the package's own defaults are taken."""
-    monkeypatch.setattr(preferences, "PLUGIN", "no-such-plugin")
+    monkeypatch.setattr(registration, "PLUGIN", "no-such-plugin")
     assert read_preferences() == Preferences()
 
 

@@ -14,7 +14,6 @@ from napari.layers import Image
 
 import napari_selfdeblur
 from napari_selfdeblur._napari.job import Job
-from napari_selfdeblur._napari.kernel_choice import GivenKernel
 from napari_selfdeblur._napari.work import deblur_job, restore_job
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError, DivergedError, ImageError, OutOfMemoryError
@@ -280,7 +279,7 @@ def test_a_run_without_a_qt_loop(fake_run, viewer_model: ViewerModel, job: Job) 
 def test_a_real_restoration(viewer_model: ViewerModel, source: Image, blurred) -> None:
     """A restoration leaves one layer, what `restore` returns, with its record."""
     psf = np.full((3, 5), 1 / 15, np.float32)
-    job = restore_job(viewer_model, source, GivenKernel(psf, "psf"), RestoreConfig(device="cpu"))
+    job = restore_job(viewer_model, source, psf, RestoreConfig(device="cpu"), kernel_name="psf")
     job.start()
     job.wait(60)
     assert names(viewer_model) == ["cells", "cells restored (hyper_laplacian)"]
@@ -301,8 +300,8 @@ def test_a_failed_restoration_took_some_time(
         raise RuntimeError("no luck")
 
     monkeypatch.setattr(restoration, "run_restoration", fail)
-    kernel = GivenKernel(np.ones((1, 1), np.float32), "psf")
-    job = restore_job(viewer_model, source, kernel, RestoreConfig())
+    kernel = np.ones((1, 1), np.float32)
+    job = restore_job(viewer_model, source, kernel, RestoreConfig(), kernel_name="psf")
     assert job.seconds == 0
     job.start()
     with pytest.raises(DeblurError, match="no luck"):

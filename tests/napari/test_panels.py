@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
-from napari_selfdeblur._napari import cost, links, panel, widget
+from napari_selfdeblur._napari import cost, panel, plugin, widget
 from napari_selfdeblur._napari.panel import Panel
-from napari_selfdeblur._napari.preferences import Preferences
+from napari_selfdeblur._napari.plugin import Preferences
 from napari_selfdeblur._napari.report import clock
 from napari_selfdeblur._napari.restore_widget import RestoreWidget
 from napari_selfdeblur._napari.widget import DeblurWidget
@@ -199,11 +200,31 @@ def test_time_and_memory_are_shown_before_run(qtbot, made: DeblurWidget, monkeyp
     qtbot.waitUntil(lambda: made.cost.value == "48 (24, 32)")
 
 
+def test_a_run_ends_the_wait_for_its_cost(qtbot, fake_run, made: DeblurWidget, monkeypatch) -> None:
+    """A run begun while its cost is measured leaves no announcement of it, then or when known."""
+    known = threading.Event()
+
+    def find(config: SelfDeblurConfig, shape: tuple[int, int]) -> cost.Cost:
+        assert known.wait(30)
+        return cost.Cost(config, shape, "measured")
+
+    monkeypatch.setattr(cost, "find_cost", find)
+    edit(made, "channels", 48)
+    qtbot.waitUntil(lambda: made.cost.value == "Measuring the time it will take")
+    press(qtbot, made.run_button)
+    assert made.cost.value == ""
+    known.set()
+    qtbot.waitUntil(lambda: not made._measuring)
+    assert made.cost.value == ""
+    fake_run.finish.set()
+    qtbot.waitUntil(lambda: made.cost.value == "measured")
+
+
 def test_the_cost_is_that_of_the_numerics() -> None:
     """Time and memory in words are for these settings and this shape."""
     config = SelfDeblurConfig.preset("draft").replace(device="cpu")
     found = FIND_COST(config, (64, 64))
-    assert found.problem is None
+    assert not found.problem
     assert found.text.startswith("64 x 64 px: about 0:")
     assert "GiB of memory" in found.text
 
@@ -420,7 +441,7 @@ def test_the_guide_has_the_sections_that_are_linked() -> None:
         address, _, anchor = kind.LINKS["guide"].partition("#")
         assert address.endswith("/blob/main/docs/user-guide.md")
         assert anchor in anchors
-    assert DeblurWidget.LINKS["paper"] == links.PAPER
+    assert DeblurWidget.LINKS["paper"] == plugin.PAPER
 
 
 def test_a_restoration_of_a_layer(qtbot, restoring: RestoreWidget, viewer_model) -> None:

@@ -1,10 +1,23 @@
-"""What napari's dock does not do by itself: a title of one's own."""
+"""The panels' docks: the commands of Layers > Filter that open them, and their titles."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from napari.viewer import Viewer
 from qtpy.QtWidgets import QDockWidget, QLabel, QWidget
 
-__all__ = ["dock_of", "keep_title"]
+from napari_selfdeblur._napari.plugin import PLUGIN
+
+
+def open_deblur(viewer: Viewer) -> None:
+    """Open or raise the panel for an unknown kernel, and choose the active layer in it."""
+    _open(viewer, "SelfDeblur")
+
+
+def open_restore(viewer: Viewer) -> None:
+    """Open or raise the panel for a known kernel, and choose the active layer in it."""
+    _open(viewer, "Restore with a known kernel")
 
 
 def dock_of(widget: QWidget) -> QDockWidget | None:
@@ -19,7 +32,7 @@ def keep_title(dock: QDockWidget, title: str) -> None:
     napari calls a dock "WIDGET (PLUGIN)", and finds it by that name, which stays.
     """
 
-    def apply() -> None:
+    def apply(_: Any = None) -> None:
         dock.setWindowTitle(title)
         # napari's title bar is a QLabel that shows the text in another one, its `title`.
         label = getattr(dock.titleBarWidget(), "title", None)
@@ -27,5 +40,16 @@ def keep_title(dock: QDockWidget, title: str) -> None:
             label.setText(title)
 
     apply()
-    dock.topLevelChanged.connect(lambda _: apply())
-    dock.dockLocationChanged.connect(lambda _: apply())
+    dock.topLevelChanged.connect(apply)
+    dock.dockLocationChanged.connect(apply)
+
+
+def _open(viewer: Viewer, name: str) -> None:
+    # The plugin's display name is its package's: so every way to open a panel names the dock
+    # alike, and napari finds the one that is open.
+    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+    dock = dock_of(panel.native)
+    assert dock is not None
+    dock.show()
+    dock.raise_()
+    panel.image.choose_active()

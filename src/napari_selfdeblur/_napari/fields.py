@@ -18,8 +18,6 @@ from qtpy.QtWidgets import (
 
 from napari_selfdeblur.settings import Choice, Device, Flag, Integer, Number, Setting
 
-__all__ = ["Field", "narrow"]
-
 _NARROWEST = 60
 
 
@@ -44,6 +42,7 @@ class Field:
         self.name = name
         self.kind = kind
         self.widget = _widget(kind)
+        self._offered = [(name, name) for name in getattr(self.widget, "choices", ())]
         self.widget.tooltip = f"{kind.help}\n{name}: {kind.allowed}."
         narrow(self.widget)
 
@@ -68,7 +67,7 @@ class Field:
         elif isinstance(widget, ComboBox):
             text = self.kind.text(value)
             if text not in widget.choices:
-                widget.choices = [*_listed(widget), (text, text)]
+                widget.choices = [*self._offered, (text, text)]
             widget.value = text
         else:
             if isinstance(widget, FloatSpinBox):
@@ -79,15 +78,15 @@ class Field:
         """Replace the choices of a `Device` by (name, label) pairs, keeping the chosen one."""
         widget = self.widget
         assert isinstance(widget, ComboBox)
-        offered = [(label, name) for name, label in choices]
-        names = [name for _, name in offered]
+        self._offered = [(label, name) for name, label in choices]
+        names = [name for _, name in self._offered]
         chosen = str(widget.value)
         # A preference says 'cuda', the machine's first card is called 'cuda:0'.
         kept = next((name for name in names if name.startswith(chosen)), names[0])
         with widget.changed.blocked():
-            widget.choices = offered
+            widget.choices = self._offered
             widget.value = kept
-        for index, (label, _) in enumerate(offered):
+        for index, (label, _) in enumerate(self._offered):
             widget.native.setItemData(index, label, Qt.ItemDataRole.ToolTipRole)
 
 
@@ -98,48 +97,40 @@ def narrow(widget: BaseValueWidget[Any]) -> None:
         policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         native.setSizeAdjustPolicy(policy)
         native.setMinimumContentsLength(6)
-        native.installEventFilter(_Elided(native))
     if isinstance(native, QComboBox | QAbstractSpinBox):
         native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        native.installEventFilter(_WheelGuard(native))
+        native.installEventFilter(_Filter(native))
     native.setMinimumWidth(_NARROWEST)
 
 
-class _Elided(QObject):
-    """Paints a combo box with an ellipsis where its text is too long; Qt cuts it."""
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() != QEvent.Type.Paint or not isinstance(watched, QComboBox):
-            return False
-        option = QStyleOptionComboBox()
-        option.initFrom(watched)
-        option.frame = watched.hasFrame()
-        option.subControls = QStyle.SubControl.SC_All
-        field = watched.style().subControlRect(
-            QStyle.ComplexControl.CC_ComboBox,
-            option,
-            QStyle.SubControl.SC_ComboBoxEditField,
-            watched,
-        )
-        metrics = watched.fontMetrics()
-        option.currentText = metrics.elidedText(
-            watched.currentText(), Qt.TextElideMode.ElideRight, field.width()
-        )
-        painter = QStylePainter(watched)
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
-        painter.end()
-        return True
-
-
-class _WheelGuard(QObject):
-    """Passes the wheel on to the scrolled panel unless the field has the focus."""
+class _Filter(QObject):
+    """Gives the wheel to a field only with the focus, and a combo box's long text an ellipsis."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Wheel and not watched.hasFocus():  # type: ignore[attr-defined]
-            event.ignore()
+            event.ignore()  # so that the panel scrolls
+            return True
+        if event.type() == QEvent.Type.Paint and isinstance(watched, QComboBox):
+            _paint_elided(watched)
             return True
         return False
+
+
+def _paint_elided(combo: QComboBox) -> None:
+    """Paint a combo box as Qt does, but for its text, which Qt cuts off."""
+    option = QStyleOptionComboBox()
+    option.initFrom(combo)
+    option.frame = combo.hasFrame()
+    option.subControls = QStyle.SubControl.SC_All
+    kind, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+    room = combo.style().subControlRect(kind, option, part, combo).width()
+    option.currentText = combo.fontMetrics().elidedText(
+        combo.currentText(), Qt.TextElideMode.ElideRight, room
+    )
+    painter = QStylePainter(combo)
+    painter.drawComplexControl(kind, option)
+    painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+    painter.end()
 
 
 def _widget(kind: Setting) -> BaseValueWidget[Any]:
@@ -157,8 +148,3 @@ def _widget(kind: Setting) -> BaseValueWidget[Any]:
     if isinstance(kind, Number) and not kind.words and kind.step is not None:
         return FloatSpinBox(min=kind.low, max=kind.high, step=kind.step, value=kind.low, **options)
     return LineEdit(**options)
-
-
-def _listed(widget: ComboBox) -> list[tuple[str, Any]]:
-    native = widget.native
-    return [(native.itemText(i), native.itemData(i)) for i in range(native.count())]

@@ -15,8 +15,6 @@ from superqt import QCollapsible
 from napari_selfdeblur._napari.fields import Field, narrow
 from napari_selfdeblur.settings import GROUPS, Device, Setting, Settings
 
-__all__ = ["SettingsForm"]
-
 S = TypeVar("S", bound=Settings)
 _MAIN = "main"
 _HEAD = "text-align: left; border: none; background: transparent; font-weight: bold; padding: 3px;"
@@ -44,6 +42,8 @@ class SettingsForm(Generic[S]):
         The group main.
     groups : dict of str to QCollapsible
         The other groups, by their keys in `GROUPS`.
+    marked : str or None
+        Name of the field marked as wrong.
     changed : psygnal.Signal
         Emitted when the user, or `show`, changes a field.
     """
@@ -58,23 +58,24 @@ class SettingsForm(Generic[S]):
         extra: Mapping[str, Setting] | None = None,
     ) -> None:
         self._settings = settings
+        self.marked: str | None = None
         kinds = {**settings.kinds(), **(extra or {})}
         self.fields = {name: Field(name, kind) for name, kind in kinds.items()}
         above = list(first)
         for widget in above:
             narrow(widget)
-        self._shown = [*above, *(field.widget for field in self.fields.values())]
-        self.main = _rows([*above, *self._of(_MAIN)])
-        self.groups: dict[str, QCollapsible] = {}
-        for key, title in GROUPS.items():
-            rows = self._of(key)
-            if key != _MAIN and rows:
-                self.groups[key] = _folded(title, _rows(rows))
-        self._marked: str | None = None
+        rows = {
+            group: [each.widget for each in self.fields.values() if each.kind.group == group]
+            for group in GROUPS
+        }
+        self.main = _rows([*above, *rows.pop(_MAIN)])
+        self.groups = {key: _folded(GROUPS[key], _rows(rows[key])) for key in rows if rows[key]}
+        widgets = [*above, *(field.widget for field in self.fields.values())]
+        self._labels = [label for each in widgets if (label := _label_of(each)) is not None]
         default = settings()
-        for name, field in self.fields.items():
-            if name in settings.kinds():
-                field.show(getattr(default, name))
+        for name in settings.kinds():
+            self.fields[name].show(getattr(default, name))
+        for field in self.fields.values():
             field.widget.changed.connect(self._on_change)
 
     def read(self) -> S:
@@ -85,8 +86,7 @@ class SettingsForm(Generic[S]):
         ConfigError
             If a value is not allowed; its `field` says which.
         """
-        names = self._settings.kinds()
-        enabled = [name for name in names if self.fields[name].widget.enabled]
+        enabled = [name for name in self._settings.kinds() if self.fields[name].widget.enabled]
         return self._settings(**{name: self.fields[name].value() for name in enabled})
 
     def show(self, values: Mapping[str, Any]) -> None:
@@ -95,10 +95,6 @@ class SettingsForm(Generic[S]):
             for name, value in values.items():
                 self.fields[name].show(value)
         self.changed.emit()
-
-    def enable(self, name: str, enabled: bool) -> None:
-        """Let the field be edited, or not."""
-        self.fields[name].widget.enabled = enabled
 
     def offer_devices(self, devices: Collection[tuple[str, str]]) -> None:
         """Offer ``auto`` and these (name, label) pairs, the best first, as devices."""
@@ -109,28 +105,22 @@ class SettingsForm(Generic[S]):
 
     def mark(self, name: str | None, colour: str) -> None:
         """Mark the field called `name` as wrong, and no other; unfold the group that hides it."""
-        if self._marked is not None and self._marked != name:
-            self._paint(self._marked, "")
-        self._marked = name if name in self.fields else None
-        if self._marked is None:
+        if self.marked is not None:
+            self._paint(self.marked, "")
+        self.marked = name if name in self.fields else None
+        if self.marked is None:
             return
-        self._paint(self._marked, colour)
-        group = self.groups.get(self.fields[self._marked].kind.group)
-        if group is not None and not group.isExpanded():
+        self._paint(self.marked, colour)
+        group = self.groups.get(self.fields[self.marked].kind.group)
+        if group is not None:
             group.expand(animate=False)
-
-    @property
-    def marked(self) -> str | None:
-        """Name of the field marked as wrong."""
-        return self._marked
 
     def align(self) -> None:
         """Make all labels as wide as the widest is in the theme's font."""
-        labels = [label for each in self._shown if (label := _label_of(each)) is not None]
-        for label in labels:
+        for label in self._labels:
             label.ensurePolished()
-        widest = max(label.sizeHint().width() for label in labels)
-        for label in labels:
+        widest = max(label.sizeHint().width() for label in self._labels)
+        for label in self._labels:
             label.setFixedWidth(widest)
 
     def by_label(self, message: str, name: str | None) -> str:
@@ -138,9 +128,6 @@ class SettingsForm(Generic[S]):
         if name not in self.fields or not message.startswith(f"{name} "):
             return message
         return self.fields[str(name)].kind.label + message.removeprefix(str(name))
-
-    def _of(self, group: str) -> list[BaseValueWidget[Any]]:
-        return [each.widget for each in self.fields.values() if each.kind.group == group]
 
     def _on_change(self) -> None:
         self.changed.emit()

@@ -1,32 +1,33 @@
-"""One run on a layer: its thread, its stop button and its layers."""
+"""One run on a layer: its thread, its end and its layers."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils import progress as ActivityBar
 from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, QTimer, Signal
-from superqt.utils import create_worker
 
 from napari_selfdeblur._napari.layers import ResultLayers, Source
-from napari_selfdeblur._napari.report import Report, report_of
-from napari_selfdeblur._napari.worker import Mailbox, Outcome, StopFlag, Work, run_steps
+from napari_selfdeblur._napari.report import report_of
+from napari_selfdeblur._napari.worker import RunWorker
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.settings import Settings
 
 if TYPE_CHECKING:
+    from napari_selfdeblur._napari.worker import Outcome
     from napari_selfdeblur.run.events import Progress
     from napari_selfdeblur.run.result import DeblurResult, RestoreResult
 
-__all__ = ["Job"]
-
 _running: set[Job] = set()
-"""Keeps a run alive that nobody holds, such as a scripted one whose handle was dropped."""
+"""Holds the runs that nobody else may hold, such as a scripted one whose handle was dropped."""
 
+_REPORT_MS = 100
 _NOTIFY = {"info": show_info, "warning": show_warning, "error": show_error}
 
 
@@ -45,7 +46,7 @@ class Job(QObject):
     config : Settings
         What to run.
     work : callable
-        Begins the run; see `worker.Work`.
+        Does the run, see `RunWorker`.
     name : str
         Name of the layer of the result.
     notify : bool
@@ -77,7 +78,7 @@ class Job(QObject):
         viewer: ViewerModel,
         source: Source,
         config: Settings,
-        work: Work,
+        work: Callable[[RunWorker], DeblurResult | RestoreResult],
         *,
         name: str,
         notify: bool = True,
@@ -88,22 +89,22 @@ class Job(QObject):
         self.state = "ready"
         self.result: DeblurResult | RestoreResult | None = None
         self.error: DeblurError | None = None
-        self._work = work
         self._notify = notify
+        self._viewer = viewer
         self._layers = ResultLayers(viewer, source, name)
-        self._window = _window(viewer)
-        self._window_closed = False
-        self._stop = StopFlag()
-        self._mailbox = Mailbox()
-        self._worker: Any = None
+        self._worker = RunWorker(work)
+        self._window: QObject | None = None
         self._bar: Any = None
-        self._in_activity = False
         self._begun = self._over = 0.0
+        # Single, so that a report ends before the next begins: napari handles pending events
+        # while it moves its own bar.
+        self._timer = QTimer(self, singleShot=True, interval=_REPORT_MS)
+        self._timer.timeout.connect(self._on_timer)
 
     @property
     def running(self) -> bool:
         """Whether the run has begun and not ended."""
-        return self.state == "running"
+        return self in _running
 
     @property
     def seconds(self) -> float:
@@ -117,10 +118,6 @@ class Job(QObject):
         """The layers of image and kernel, None until the first preview."""
         return self._layers.sharp, self._layers.kernel
 
-    def report(self) -> Report:
-        """Return what is to be said of the run as it is."""
-        return report_of(self)
-
     def start(self) -> None:
         """Begin the run in a thread of its own.
 
@@ -132,34 +129,26 @@ class Job(QObject):
         if QCoreApplication.instance() is None:
             raise DeblurError("without a Qt application a run cannot report; use blocking=True")
         self._begin()
-        # Not napari's own create_worker: that ends a run with whichever viewer is the current one.
-        self._worker = create_worker(run_steps, self._work, self._stop, self._mailbox)
         self._bar = ActivityBar(total=0, desc=f"SelfDeblur: {self.source.name}")
-        self._stop.worker = self._worker
-        self._worker.yielded.connect(self._on_report)
-        self._worker.returned.connect(self._on_returned)
-        self._worker.finished.connect(self._on_finished)
-        if self._window is not None:
+        # Not left to napari, which ends a run with whichever viewer is the current one.
+        window = getattr(self._viewer, "window", None)
+        if window is not None:
+            self._window = window.main_menu.window()
             self._window.destroyed.connect(self._on_window_closed)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.finished.connect(self._on_finished)  # type: ignore[arg-type]
         self._worker.start()
+        self._timer.start()
 
     def run(self) -> None:
-        """Do the whole run in the calling thread; nothing is stopped or shown by others."""
+        """Do the whole run in the calling thread, without previews."""
         self._begin()
-        self._window = None
-        steps = run_steps(self._work, self._stop, self._mailbox)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                self._on_returned(end.value)
-                break
-            self._report()
+        self._on_returned(self._worker.work())
         self._on_finished()
 
     def stop(self) -> None:
         """Ask the run to end after its present step and keep what it has; return at once."""
-        self._stop.set()
+        self._worker.stop()
 
     def wait(self, timeout: float | None = None) -> DeblurResult | RestoreResult:
         """Return the result, keeping the viewer alive until it is there.
@@ -187,12 +176,9 @@ class Job(QObject):
 
     def _wait(self, timeout: float | None) -> None:
         loop = QEventLoop()
-        timer = QTimer()
-        timer.setSingleShot(True)
-        timer.timeout.connect(loop.quit)
         self.ended.connect(loop.quit)
         if timeout is not None:
-            timer.start(int(timeout * 1000))
+            QTimer.singleShot(int(timeout * 1000), loop, loop.quit)
         loop.exec()
         if self.running:
             raise TimeoutError(
@@ -207,85 +193,69 @@ class Job(QObject):
         self._begun = time.perf_counter()
         _running.add(self)
 
-    def _on_report(self) -> None:
+    def _on_timer(self) -> None:
         progress = self._report()
-        # napari handles pending events while it moves its own bar, among them this job's next
-        # report and its end: nothing of this report may come after it, and none within it.
-        if progress is not None and not self._in_activity:
-            self._in_activity = True
-            bar = self._bar
-            if bar.total != progress.total:
-                bar.total = progress.total
-            if self.running:
-                bar.update(progress.iteration - bar.n)
-            self._in_activity = False
+        if progress is not None:
+            if self._bar.total != progress.total:
+                self._bar.total = progress.total
+            if self.running:  # the pending events may have ended the run
+                self._bar.update(progress.iteration - self._bar.n)
+        if self.running:
+            self._timer.start()
 
     def _report(self) -> Progress | None:
-        progress, preview = self._mailbox.take()
-        if self._abandoned:
+        """Show the newest preview and event; return the event."""
+        worker = self._worker
+        if worker.abort_requested:
             return None
-        if preview is not None and preview.sharp is not None:
+        if worker.previews:
+            preview = worker.previews.pop()
+            assert preview.sharp is not None
             self._layers.show(preview.sharp, preview.kernel)
             self._layers.annotate({"status": "running", "config": self.config.to_dict()})
             self.previewed.emit(preview.kernel)
+        progress = worker.events.pop() if worker.events else None
         if progress is not None:
             self.progressed.emit(progress)
         return progress
 
-    @property
-    def _abandoned(self) -> bool:
-        """Whether the window was closed, or napari has quit the worker."""
-        quit_ = self._worker is not None and self._worker.abort_requested
-        return self._window_closed or bool(quit_)
-
     def _on_window_closed(self) -> None:
-        self._window_closed = True
-        self._window = None
-        self._stop.set()
+        self._worker.quit()
 
     def _on_returned(self, outcome: Outcome) -> None:
-        if self._abandoned:
+        if self._worker.abort_requested:
             return
         self._report()
-        result, error = outcome.result, outcome.error
-        self.result, self.error = result, error
-        reason = {} if error is None else {"reason": str(error)}
-        if result is not None:
-            self.state = "failed" if error is not None else result.record.status
-            kernel = getattr(result, "kernel", None)
-            facts = result.record.to_dict()
-            facts["image"]["name"] = self.source.name
-            self._layers.finish(result.sharp, kernel, facts | reason)
-            self.previewed.emit(kernel)
-        else:
+        self.result, self.error = outcome
+        reason = {} if self.error is None else {"reason": str(self.error)}
+        if self.result is None:
             self.state = "failed"
-            facts = {"status": "failed", "config": self.config.to_dict()}
-            self._layers.annotate(facts | reason)
+            failed = {"status": "failed", "config": self.config.to_dict()}
+            self._layers.annotate(failed | reason)
+            return
+        record = self.result.record
+        self.state = record.status if self.error is None else "failed"
+        kernel = getattr(self.result, "kernel", None)  # a restoration has none of its own
+        facts = record.to_dict()
+        facts["image"]["name"] = self.source.name
+        self._layers.finish(self.result.sharp, kernel, facts | reason)
+        self.previewed.emit(kernel)
 
     def _on_finished(self) -> None:
-        if self.running:
+        if self.state == "running":
             self.state = "cancelled"
             self.error = DeblurError(
                 "the viewer was closed before the run had ended; its result is lost"
             )
         self._over = time.perf_counter()
-        # The worker holds the generator, and with it the networks and the device's memory;
-        # the window holds the whole viewer.
-        self._worker = self._stop.worker = None
+        self._timer.stop()
         if self._bar is not None:
             self._bar.close()
-        if self._window is not None and not self._window_closed:
+        if self._window is not None and isalive(self._window):  # type: ignore[no-untyped-call]
             self._window.destroyed.disconnect(self._on_window_closed)
         self._window = None
-        self._stop.set()
         _running.discard(self)
         if self._notify and self.state != "cancelled":
-            report = self.report()
-            _NOTIFY[report.kind](f"{self.source.name}: {report.headline}")
+            kind, lines = report_of(self)
+            _NOTIFY[kind](f"{self.source.name}: {lines[0]}")
         self.ended.emit()
-
-
-def _window(viewer: ViewerModel) -> QObject | None:
-    """Return the Qt window of a viewer, None for a model without one."""
-    window = getattr(viewer, "window", None)
-    return None if window is None else window.main_menu.window()

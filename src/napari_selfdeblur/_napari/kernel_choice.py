@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +19,11 @@ from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.files import read_kernel
 from napari_selfdeblur.io.kernels import prepare_kernel
 
-__all__ = ["GivenKernel", "KernelChoice"]
-
 _FILES = "Images (*.tif *.tiff *.png *.jpg *.jpeg *.bmp);;All files (*)"
 _HELP = (
     "The point spread function: what a point of light became. An image of odd height and width, "
     "dark but for the blur's trace; its values are scaled to add up to 1."
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GivenKernel:
-    """A kernel and where it came from.
-
-    Attributes
-    ----------
-    pixels : ndarray of float32, (kh, kw)
-        The PSF: odd sides, >= 0, sum 1.
-    name : str
-        Name of the layer or the file.
-    """
-
-    pixels: NDArray[np.float32]
-    name: str
 
 
 class KernelChoice:
@@ -57,21 +38,21 @@ class KernelChoice:
 
     Attributes
     ----------
+    choice : LayerChoice
+        The choice of a layer.
+    file : FileEdit
+        The choice of a file.
     changed : psygnal.Signal
-        Emitted when another layer or file is chosen.
-    edited : psygnal.Signal
-        Emitted when the pixels of the chosen layer change.
+        Emitted when another layer or file is chosen, or the layer's pixels change.
     """
 
     changed = Signal()
-    edited = Signal()
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
         self._image: Image | None = None
         self._watched: Image | None = None
         self._chosen_by_user = False
-        self._read: tuple[Path, GivenKernel | ImageError] | None = None
         self.choice = LayerChoice(viewer, "Kernel", _HELP)
         self.file = FileEdit(
             mode=FileDialogMode.EXISTING_FILE,
@@ -79,11 +60,11 @@ class KernelChoice:
             nullable=True,
             value=None,
             label="or file",
+            tooltip=f"{_HELP} A file here is used in place of the layer.",
         )
-        self.file.tooltip = f"{_HELP} A file here is used in place of the layer."
         self.choice.changed.connect(self._on_layer)
         self.choice.widget.native.activated.connect(self._on_activated)
-        self.file.changed.connect(self._on_file)
+        self.file.changed.connect(self._on_change)
         # Last: the choice must have the new layer on its list.
         viewer.layers.events.inserted.connect(self._on_inserted, position="last")
         self._on_layer()
@@ -93,8 +74,8 @@ class KernelChoice:
         """The layer the kernel is taken from, None for a file or where there is no layer."""
         return None if self._path else self.choice.layer
 
-    def kernel(self) -> GivenKernel:
-        """Return the kernel as it is now.
+    def kernel(self) -> tuple[NDArray[np.float32], str]:
+        """Return the kernel, of odd sides, >= 0, sum 1, and the name of its layer or file.
 
         Raises
         ------
@@ -102,20 +83,18 @@ class KernelChoice:
             If none is chosen, or what is chosen is no kernel.
         """
         if self._path is not None:
-            return self._from_file(self._path)
-        layer = self.choice.layer
-        if layer is None:
+            return read_kernel(self._path), self._path.name
+        if self.choice.layer is None:
             raise ImageError("choose a kernel: an image layer, or a file")
-        source = read_source(layer)
-        return GivenKernel(prepare_kernel(source.image), source.name)
+        source = read_source(self.choice.layer)
+        return prepare_kernel(source.image), source.name
 
     def suggest(self, image: Image | None) -> None:
         """Choose the layer that looks like the kernel of `image`, if the user chose none."""
         self._image = image
         if self._chosen_by_user:
             return
-        others = [each for each in self._viewer.layers if isinstance(each, Image)]
-        others = [each for each in reversed(others) if each is not image]
+        others: list[Any] = [each for each in self.choice.widget.choices if each is not image]
         own = "" if image is None else f"{image.name} kernel"
         kernels = [each for each in others if " kernel" in each.name]
         kernels.sort(key=lambda each: not each.name.startswith(own))
@@ -135,42 +114,27 @@ class KernelChoice:
         path = self.file.value
         return path if isinstance(path, Path) and str(path) not in ("", ".") else None
 
-    def _from_file(self, path: Path) -> GivenKernel:
-        if self._read is None or self._read[0] != path:
-            try:
-                self._read = path, GivenKernel(read_kernel(path), path.name)
-            except ImageError as error:
-                self._read = path, error
-        outcome = self._read[1]
-        if isinstance(outcome, ImageError):
-            raise outcome
-        return outcome
-
     def _watch(self, layer: Image | None) -> None:
         """Follow the pixels of the chosen layer, which a run may change while it is shown."""
         if self._watched is not None:
             for event in (self._watched.events.data, self._watched.events.set_data):
-                event.disconnect(self._on_data)
+                event.disconnect(self._on_change)
         self._watched = layer
         if layer is not None:
             for event in (layer.events.data, layer.events.set_data):
-                event.connect(self._on_data)
+                event.connect(self._on_change)
 
-    def _on_inserted(self, event: Any = None) -> None:
+    def _on_inserted(self, _: Any) -> None:
         self.suggest(self._image)
 
     def _on_layer(self) -> None:
         self._watch(self.choice.layer)
         self.changed.emit()
 
-    def _on_data(self, event: Any = None) -> None:
-        self.edited.emit()
+    def _on_change(self, _: Any) -> None:
+        self.changed.emit()
 
     def _on_activated(self, _: int) -> None:
         self._chosen_by_user = True
         if self._path is not None:
             self.file.value = None  # what is chosen last counts
-
-    def _on_file(self, _: Any) -> None:
-        self._read = None
-        self.changed.emit()

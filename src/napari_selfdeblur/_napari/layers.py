@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.images import cast_like
 
-__all__ = ["METADATA_KEY", "ResultLayers", "Source", "read_source", "refuse_stack"]
-
 METADATA_KEY = "selfdeblur"
 _KERNEL_COLORMAP = "inferno"
 _MARGIN = 0.04
-_PLACEMENT = ("scale", "rotate", "shear", "translate", "units", "axis_labels")
-_SHOWN = ("blending", "opacity", "gamma")
+_ALIGNED = ("scale", "rotate", "shear", "translate")
+_PLACED = (*_ALIGNED, "affine", "units", "axis_labels")
+_SHARED = (*_PLACED, "blending", "opacity")
+_SHOWN = ("gamma", "interpolation2d", "interpolation3d")
 _SHOWN_GREY = ("colormap", "contrast_limits")
-_SHOWN_IMAGE = ("interpolation2d", "interpolation3d")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,29 +36,22 @@ class Source:
         The layer's pixels at full resolution, in their own dtype.
     rgb : bool
         Whether the last axis is colour.
-    placement : dict
-        Scale, rotation, shear, translation, affine, units and axis labels: the keywords
-        that put an image where the layer is.
-    appearance : dict
-        Keywords of blending, opacity and gamma.
-    image_appearance : dict
-        Keywords of the display that only an image of the same values can share: interpolation,
-        and of a grey layer colormap and contrast limits.
+    look : dict
+        Keywords of `Image` that put another one where the layer is, displayed alike.
     """
 
     name: str
     image: NDArray[Any]
     rgb: bool
-    placement: dict[str, Any]
-    appearance: dict[str, Any]
-    image_appearance: dict[str, Any]
+    look: dict[str, Any]
 
-    def beside(self) -> dict[str, Any]:
-        """Return the placement of a layer to the right of this one, at the same pixel size."""
+    def kernel_look(self) -> dict[str, Any]:
+        """Return keywords of `Image` for the kernel: to the right, at the same pixel size."""
         height, width = self.image.shape[:2]
-        linear = {name: self.placement[name] for name in ("scale", "rotate", "shear", "translate")}
         corner = (0.0, width + max(2.0, _MARGIN * max(height, width)))
-        return {**self.placement, "translate": np.asarray(Affine(**linear)(corner))}
+        beside = Affine(**{name: self.look[name] for name in _ALIGNED})(corner)
+        shared = {name: self.look[name] for name in _SHARED}
+        return {**shared, "translate": beside, "colormap": _KERNEL_COLORMAP}
 
     def as_shown(self, sharp: NDArray[np.float32]) -> NDArray[Any]:
         """Return a result as its layer holds it: colour in the source's dtype, grey as float32.
@@ -70,13 +62,7 @@ class Source:
 
 
 def refuse_stack(layer: Image) -> None:
-    """Raise unless `layer` is a 2-D image layer.
-
-    Raises
-    ------
-    ImageError
-        The message says how to get at one plane.
-    """
+    """Raise `ImageError`, which says how to get at one plane, unless `layer` is a 2-D image."""
     # Widgets are handed proxies of napari's objects, whose isinstance() answers all the same.
     if not isinstance(layer, Image):
         raise ImageError(f"{layer!r} is not an image layer; choose an image layer")
@@ -85,6 +71,11 @@ def refuse_stack(layer: Image) -> None:
             f"layer '{layer.name}' has {layer.ndim} dimensions, an image of 2 is needed; "
             "split it with 'Split Stack' in the layer's context menu and choose one plane"
         )
+
+
+def full_resolution(layer: Image) -> Any:
+    """Return the pixels of a layer, of a pyramid those of the finest level."""
+    return layer.data[0] if layer.multiscale else layer.data
 
 
 def read_source(layer: Image) -> Source:
@@ -96,17 +87,10 @@ def read_source(layer: Image) -> Source:
         If `layer` is no image or has more than two dimensions.
     """
     refuse_stack(layer)
-    pixels = layer.data[0] if layer.multiscale else layer.data
-    shown = _SHOWN_IMAGE if layer.rgb else (*_SHOWN_GREY, *_SHOWN_IMAGE)
-    placement = {name: _copied(getattr(layer, name)) for name in _PLACEMENT}
-    return Source(
-        name=layer.name,
-        image=np.array(pixels),
-        rgb=bool(layer.rgb),
-        placement={**placement, "affine": np.array(layer.affine.affine_matrix)},
-        appearance={name: getattr(layer, name) for name in _SHOWN},
-        image_appearance={name: getattr(layer, name) for name in shown},
-    )
+    _, state, _ = layer.as_layer_data_tuple()
+    names = (*_SHARED, *_SHOWN, *(() if layer.rgb else _SHOWN_GREY))
+    look = {name: state[name] for name in names}
+    return Source(layer.name, np.array(full_resolution(layer)), bool(layer.rgb), look)
 
 
 class ResultLayers:
@@ -144,15 +128,18 @@ class ResultLayers:
             Its display runs from 0 to its largest value.
         """
         chosen = list(self._viewer.layers.selection)
-        if self.kernel is None and kernel is not None:
-            self._add_kernel(kernel)
-        elif self.kernel is not None and kernel is not None and self._present(self.kernel):
-            self.kernel.data = kernel
-            self.kernel.contrast_limits = _kernel_limits(kernel)
+        if kernel is not None:
+            if self.kernel is None:
+                self._add_kernel(kernel)
+            elif self.kernel in self._viewer.layers:
+                self.kernel.data = kernel
+                self.kernel.contrast_limits = _kernel_limits(kernel)
+        shown, rgb = self._source.as_shown(sharp), self._source.rgb
         if self.sharp is None:
-            self._add_sharp(sharp)
-        elif self._present(self.sharp):
-            self.sharp.data = self._source.as_shown(sharp)
+            self.sharp = Image(shown, name=self._name, rgb=rgb, **self._source.look)
+            self._viewer.add_layer(self.sharp)
+        elif self.sharp in self._viewer.layers:
+            self.sharp.data = shown
         if chosen:
             self._viewer.layers.selection = set(chosen)
 
@@ -163,9 +150,9 @@ class ResultLayers:
         metadata: dict[str, Any],
     ) -> None:
         """Show the result with its record; put a layer that was deleted back."""
-        if self.sharp is not None and not self._present(self.sharp):
+        if self.sharp not in self._viewer.layers:
             self.sharp = None
-        if self.kernel is not None and not self._present(self.kernel):
+        if self.kernel not in self._viewer.layers:
             self.kernel = None
         self.show(sharp, kernel)
         self.annotate(metadata)
@@ -176,44 +163,23 @@ class ResultLayers:
             if layer is not None:
                 layer.metadata[METADATA_KEY] = metadata
 
-    def _add_sharp(self, sharp: NDArray[np.float32]) -> None:
-        source = self._source
-        self.sharp = Image(
-            source.as_shown(sharp),
-            name=self._name,
-            rgb=source.rgb,
-            **source.placement,
-            **source.appearance,
-            **source.image_appearance,
-        )
-        self._viewer.add_layer(self.sharp)
-
     def _add_kernel(self, kernel: NDArray[np.float32]) -> None:
         self.kernel = Image(
             kernel,
             name=f"{self._source.name} kernel",
             rgb=False,
-            colormap=_KERNEL_COLORMAP,
             contrast_limits=_kernel_limits(kernel),
             interpolation2d="nearest",
-            **self._source.beside(),
-            **{**self._source.appearance, "gamma": 1.0},
+            **self._source.kernel_look(),
         )
         self._viewer.add_layer(self.kernel)
         # A view that the user has moved during the run is the user's.
         if _camera(self._viewer) == self._camera and not _in_view(self._viewer, self.kernel):
             self._viewer.fit_to_view()
 
-    def _present(self, layer: Image) -> bool:
-        return layer in self._viewer.layers
-
 
 def _kernel_limits(kernel: NDArray[np.float32]) -> tuple[float, float]:
     return 0.0, max(float(kernel.max()), float(np.finfo(np.float32).tiny))
-
-
-def _copied(value: Any) -> Any:
-    return np.array(value) if isinstance(value, np.ndarray) else tuple(value)
 
 
 def _camera(viewer: ViewerModel) -> tuple[float, ...]:
@@ -222,7 +188,7 @@ def _camera(viewer: ViewerModel) -> tuple[float, ...]:
 
 
 def _in_view(viewer: ViewerModel, layer: Image) -> bool:
-    """Whether the canvas shows the whole of a 2-D layer; in 3-D and in a grid that is napari's."""
+    """Whether the whole of a 2-D layer is displayed; in 3-D and in a grid that is napari's."""
     if viewer.dims.ndisplay != 2 or viewer.canvas.grid.enabled:
         return True
     camera = viewer.scene.camera

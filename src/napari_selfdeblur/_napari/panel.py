@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from magicgui.widgets import Container, Label, PushButton
@@ -10,8 +10,8 @@ from magicgui.widgets.bases import Widget
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFrame, QSizePolicy, QWidget
 from superqt.utils import create_worker
 
 from napari_selfdeblur._napari.cost import Devices, find_devices
@@ -22,9 +22,7 @@ from napari_selfdeblur._napari.layer_choice import LayerChoice
 from napari_selfdeblur._napari.layers import refuse_stack
 from napari_selfdeblur._napari.status import StatusView
 from napari_selfdeblur._napari.theme import colours
-from napari_selfdeblur.errors import ConfigError, DeblurError
-
-__all__ = ["NO_IMAGE", "Panel"]
+from napari_selfdeblur.errors import DeblurError
 
 NO_IMAGE = "Open a blurred image, or File > Open Sample > napari-selfdeblur"
 _CHECK_MS = 100
@@ -49,6 +47,10 @@ class Panel(Container[Widget]):
         Begin a run; end it and keep what it has; return to the preferences.
     status : StatusView
         Progress, end, and messages.
+    devices : Devices or None
+        What the machine has; None until that is known.
+    job : Job or None
+        The last run begun here.
     """
 
     TITLE: ClassVar[str]
@@ -57,11 +59,10 @@ class Panel(Container[Widget]):
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__(labels=False)
-        self.margins = (6, 2, 2, 2)
         self._viewer = viewer
-        self._job: Job | None = None
-        self._complaining = False
         self._colours = colours(viewer.theme)
+        self.job: Job | None = None
+        self.devices: Devices | None = None
         self.image = LayerChoice(
             viewer, "Image", "The blurred image: a 2-D layer, grey or colour. It is not changed."
         )
@@ -76,38 +77,23 @@ class Panel(Container[Widget]):
             text="Reset", tooltip="Return every setting to your preferences (File > Preferences)."
         )
         self.status = StatusView(self._colours)
-        self._timer = QTimer(self.native)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_CHECK_MS)
+        self._timer = QTimer(self.native, singleShot=True, interval=_CHECK_MS)
         self._lay_out()
         self._connect()
-        self._devices = create_worker(find_devices)
-        self._devices.returned.connect(self._on_devices)
-        self._devices.start()
-
-    @property
-    def job(self) -> Job | None:
-        """The last run begun here."""
-        return self._job
-
-    def choose_active_layer(self) -> None:
-        """Choose the viewer's active layer if it is an image."""
-        self.image.choose_active()
+        create_worker(find_devices, _connect={"returned": self._on_devices})
 
     def check(self) -> bool:
         """Say what is wrong with the present choices, if anything is, and return if nothing is."""
-        if self._running:
+        if self._running or not isalive(self.native):  # type: ignore[no-untyped-call]
             return False
         problem, field = self._find_problem()
+        if field in self.form.fields and field != self.form.marked:
+            self._show(self.form.fields[field].widget.native)
         self.form.mark(field, self._colours.error)
-        self.run_button.enabled = problem is None
-        if problem is not None:
+        self.run_button.enabled = not problem
+        if problem or not self.status.occupied:
             self.status.say(problem, "info" if problem == NO_IMAGE else "error")
-            self._show(self.form.fields[field].widget.native if field in self.form.fields else None)
-        elif self._complaining:
-            self.status.say("")
-        self._complaining = problem is not None
-        return problem is None
+        return not problem
 
     def run(self) -> None:
         """Begin a run with the present choices; nothing happens while one is running."""
@@ -119,28 +105,23 @@ class Panel(Container[Widget]):
         except DeblurError as error:
             self.status.say(str(error), "error")
             return
-        self._job = job
+        self.job = job
         job.ended.connect(self._on_ended)
         self.run_button.enabled, self.stop_button.enabled = False, True
-        self.status.clear()
         self.status.follow(job)
         self._show(self.status)
         job.start()
 
     def stop(self) -> None:
         """End the run after its present step and keep what it has."""
-        if self._job is not None and self._running:
+        if self.job is not None and self._running:
             self.stop_button.enabled = False
             self.status.say("Stopping after the present step")
-            self._job.stop()
+            self.job.stop()
 
     def reset(self) -> None:
         """Return every setting to the user's preferences."""
         raise NotImplementedError
-
-    @property
-    def _running(self) -> bool:
-        return self._job is not None and self._job.running
 
     def _make_form(self) -> SettingsForm[Any]:
         raise NotImplementedError
@@ -148,35 +129,30 @@ class Panel(Container[Widget]):
     def _make_job(self, layer: Image) -> Job:
         raise NotImplementedError
 
-    def _problem(self, layer: Image) -> None:
+    def _refuse(self, layer: Image) -> None:
         """Raise what is wrong with the choices, beyond what holds of every panel."""
         raise NotImplementedError
 
-    def _above_run(self) -> Iterable[Widget]:
-        """Return what stands between the settings and the buttons."""
-        return ()
+    @property
+    def _running(self) -> bool:
+        return self.job is not None and self.job.running
 
-    def _find_problem(self) -> tuple[str | None, str | None]:
-        """Return what is wrong and the field where it is."""
-        layer = self.image.layer
-        if layer is None:
+    def _find_problem(self) -> tuple[str, str | None]:
+        """Return what is wrong, empty where nothing is, and the field where it is."""
+        if self.image.layer is None:
             return NO_IMAGE, None
         try:
-            refuse_stack(layer)
-            self._problem(layer)
-        except ConfigError as error:
-            return self.form.by_label(str(error), error.field), error.field
+            refuse_stack(self.image.layer)
+            self._refuse(self.image.layer)
         except DeblurError as error:
-            return str(error), None
-        return None, None
+            field = getattr(error, "field", None)
+            return self.form.by_label(str(error), field), field
+        return ("" if self.devices is None else self.devices.problem), None
 
-    def _on_edit(self) -> None:
-        """Forget the last run: what is shown of it belongs to other choices."""
+    def _on_edit(self, _: Any = None) -> None:
+        """Clear what is shown of the last run: it belongs to other choices."""
         if not self._running and self.status.occupied:
             self.status.clear()
-        self._check_soon()
-
-    def _check_soon(self) -> None:
         self._timer.start()
 
     def _on_ended(self) -> None:
@@ -186,10 +162,10 @@ class Panel(Container[Widget]):
         self._show(self.status)
 
     def _on_devices(self, devices: Devices) -> None:
-        if devices.problem is not None:
-            self.status.say(devices.problem, "error")
-            return
-        self.form.offer_devices(devices.found)
+        self.devices = devices
+        if isalive(self.native):  # type: ignore[no-untyped-call]
+            self.form.offer_devices(devices.found)
+            self.check()
 
     def _on_parent(self, _: Any) -> None:
         dock = dock_of(self.native)
@@ -197,10 +173,10 @@ class Panel(Container[Widget]):
             # Later: napari makes the dock's title bar after it has put the widget in.
             QTimer.singleShot(0, dock, lambda: keep_title(dock, self.TITLE))
             QTimer.singleShot(0, self.native, self.form.align)
-        elif self.native.parent() is None and self._job is not None:
-            self._job.stop()  # the dock was removed: end the run and keep its result
+        elif self.native.parent() is None and self.job is not None:
+            self.job.stop()  # the dock was removed: end the run and keep its result
 
-    def _on_theme(self, event: Any = None) -> None:
+    def _on_theme(self, _: Any) -> None:
         self._colours = colours(self._viewer.theme)
         self.status.recolour(self._colours)
         self.form.mark(self.form.marked, self._colours.error)
@@ -211,9 +187,9 @@ class Panel(Container[Widget]):
         """Leave the viewer and the job alone: Qt has deleted this panel's widgets."""
         self._viewer.events.theme.disconnect(self._on_theme)
         self.image.release()
-        if self._job is not None and isalive(self._job):  # type: ignore[no-untyped-call]
-            self._job.ended.disconnect(self._on_ended)
-            self._job.stop()
+        if self.job is not None and isalive(self.job):  # type: ignore[no-untyped-call]
+            self.job.ended.disconnect(self._on_ended)
+            self.job.stop()
 
     def _connect(self) -> None:
         self._timer.timeout.connect(self.check)
@@ -236,28 +212,24 @@ class Panel(Container[Widget]):
             labels=False,
         )
         buttons.margins = (0, 0, 0, 0)
-        body = Container(
-            widgets=[self._header, self.form.main, *self._above_run(), buttons], labels=False
+        self._body = Container(
+            widgets=[self._header, self.form.main, buttons], labels=False, scrollable=True
         )
-        body.margins = (0, 0, 8, 0)
-        layout = body.native.layout()
+        self._body.margins = (0, 0, 8, 0)
+        layout = self._body.native.layout()
         layout.setSpacing(4)
         for widget in (self.status, *self.form.groups.values()):
             layout.addWidget(widget)
         layout.addStretch()
-        self._body = body
-        self._scroll = QScrollArea()
-        self._scroll.setWidget(body.native)
-        self._scroll.setWidgetResizable(True)
+        self._scroll = self._body.root_native_widget
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setMinimumSize(_LEAST_WIDTH, _LEAST_HEIGHT)
+        self.margins = (6, 2, 2, 2)
         self.native.layout().addWidget(self._scroll)
 
-    def _show(self, widget: QWidget | None) -> None:
+    def _show(self, widget: QWidget) -> None:
         """Scroll down or up to `widget`, once it has been laid out."""
-        if widget is not None:
-            QTimer.singleShot(0, widget, lambda: self._scroll.ensureWidgetVisible(widget, 0, 20))
+        QTimer.singleShot(0, widget, lambda: self._scroll.ensureWidgetVisible(widget, 0, 20))
 
     def _links(self) -> str:
         style = f'style="color: {self._colours.link}"'

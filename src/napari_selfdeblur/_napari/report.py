@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_selfdeblur._napari.job import Job
 
-__all__ = ["Report", "clock", "report_of"]
 
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How a run ended, in words.
-
-    Attributes
-    ----------
-    kind : {"info", "warning", "error"}
-        How serious it is.
-    headline : str
-        One or two sentences.
-    details : str
-        Reasons and advice, a line each; may be empty.
-    """
-
-    kind: Literal["info", "warning", "error"]
-    headline: str
-    details: str = ""
-
-    @property
-    def text(self) -> str:
-        """Headline and details."""
-        return f"{self.headline}\n{self.details}" if self.details else self.headline
-
-
-def report_of(job: Job) -> Report:
-    """Return what is to be said of a job that has ended."""
+def report_of(job: Job) -> tuple[str, list[str]]:
+    """Return info, warning or error, and lines on a run's end: headline, reasons, advice."""
     if job.error is not None:
         kept = " The last estimate is kept." if job.layers[0] is not None else ""
-        return Report("error", f"Failed: {job.error}.{kept}")
+        return "error", [f"Failed: {job.error}.{kept}"]
     assert job.result is not None
     record = job.result.record
     done = "Finished" if record.status == "finished" else "Stopped and kept"
     headline = f"{done} after {clock(job.seconds)}."
-    verdict = getattr(record, "verdict", None)
+    verdict = getattr(record, "verdict", None)  # a restoration has none
     if not verdict or verdict["credible"]:
-        return Report("info", headline)
+        return "info", [headline]
     lines = [f"• {line}" for line in (*verdict["reasons"], *verdict.get("advice", ()))]
-    return Report("warning", f"{headline} The result is doubtful.", "\n".join(lines))
+    return "warning", [f"{headline} The result is doubtful.", *lines]
 
 
 def clock(seconds: float) -> str:

@@ -6,23 +6,19 @@ from typing import Any, ClassVar
 
 from napari.components import ViewerModel
 from napari.layers import Image
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel
 
 from napari_selfdeblur import registry
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.kernel_choice import KernelChoice
-from napari_selfdeblur._napari.links import guide
+from napari_selfdeblur._napari.layers import full_resolution
 from napari_selfdeblur._napari.panel import Panel
-from napari_selfdeblur._napari.preferences import read_preferences
-from napari_selfdeblur._napari.status import kernel_picture
+from napari_selfdeblur._napari.plugin import guide, read_preferences
+from napari_selfdeblur._napari.status import KERNEL_SIDE, kernel_picture
 from napari_selfdeblur._napari.work import restore_job
 from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import ImageError
-
-__all__ = ["RestoreWidget"]
-
-_PICTURE_SIDE = 72
 
 
 class RestoreWidget(Panel):
@@ -41,10 +37,9 @@ class RestoreWidget(Panel):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         self.kernel_choice = KernelChoice(napari_viewer)
         super().__init__(napari_viewer)
-        self.kernel_choice.suggest(self.image.layer)
+        self._on_image()
         self.image.changed.connect(self._on_image)
         self.kernel_choice.changed.connect(self._on_edit)
-        self.kernel_choice.edited.connect(self._check_soon)
         self.form.fields["restoration"].widget.changed.connect(self._on_restoration)
         self.reset()
         self._on_restoration()
@@ -57,34 +52,33 @@ class RestoreWidget(Panel):
 
     def _make_form(self) -> SettingsForm[RestoreConfig]:
         self.picture, self.kernel_text = QLabel(), QLabel()
-        self.picture.setFixedSize(_PICTURE_SIDE, _PICTURE_SIDE)
+        self.picture.setFixedSize(KERNEL_SIDE, KERNEL_SIDE)
         form = SettingsForm(
             RestoreConfig,
             first=[self.image.widget, self.kernel_choice.choice.widget, self.kernel_choice.file],
         )
-        shown = QWidget()
-        row = QHBoxLayout(shown)
-        row.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
         row.addWidget(self.picture)
         row.addWidget(self.kernel_text, 1)
-        form.main.native.layout().insertWidget(3, shown)
+        form.main.native.layout().insertLayout(3, row)
         return form
 
     def _make_job(self, layer: Image) -> Job:
-        return restore_job(self._viewer, layer, self.kernel_choice.kernel(), self.form.read())
+        kernel, name = self.kernel_choice.kernel()
+        return restore_job(self._viewer, layer, kernel, self.form.read(), kernel_name=name)
 
-    def _problem(self, layer: Image) -> None:
+    def _refuse(self, layer: Image) -> None:
         self.picture.clear()
         self.kernel_text.clear()
         if layer is self.kernel_choice.layer:
             raise ImageError("Choose the kernel: another image layer, or a file")
-        kernel = self.kernel_choice.kernel().pixels
-        self.picture.setPixmap(kernel_picture(kernel, _PICTURE_SIDE))
+        kernel, _ = self.kernel_choice.kernel()
+        self.picture.setPixmap(kernel_picture(kernel))
         rows, columns = kernel.shape
         self.kernel_text.setText(f"{rows} x {columns} pixels")
         self.form.read()
-        pixels = layer.data[0] if layer.multiscale else layer.data
-        if pixels.shape[0] < rows or pixels.shape[1] < columns:
+        height, width = full_resolution(layer).shape[:2]
+        if height < rows or width < columns:
             raise ImageError(
                 f"the image is smaller than the kernel of {rows} x {columns} pixels; "
                 "choose another kernel or image"
@@ -98,7 +92,7 @@ class RestoreWidget(Panel):
         has = registry.RESTORATIONS[self.form.fields["restoration"].widget.value].settings
         for entry in registry.RESTORATIONS.values():
             for name in entry.settings:
-                self.form.enable(name, name in has)
+                self.form.fields[name].widget.enabled = name in has
 
     def _release(self) -> None:
         super()._release()

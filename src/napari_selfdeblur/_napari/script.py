@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from napari.components import ViewerModel
 from napari.layers import Image
@@ -10,7 +10,6 @@ from qtpy.QtCore import QCoreApplication
 
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.work import deblur_job
-from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 
 __all__ = ["deblur_layer"]
@@ -18,35 +17,13 @@ __all__ = ["deblur_layer"]
 
 @overload
 def deblur_layer(
-    viewer: ViewerModel,
-    layer: Image | str,
-    *,
-    kernel_size: int | tuple[int, int] | None = ...,
-    preset: str | None = ...,
-    config: SelfDeblurConfig | None = ...,
-    iterations: int | None = ...,
-    device: str | None = ...,
-    seed: int | None = ...,
-    restoration: str | None = ...,
-    preview_seconds: float = ...,
-    blocking: Literal[False] = ...,
+    viewer: ViewerModel, layer: Image | str, *, blocking: Literal[False] = ..., **settings: Any
 ) -> Job: ...
 
 
 @overload
 def deblur_layer(
-    viewer: ViewerModel,
-    layer: Image | str,
-    *,
-    kernel_size: int | tuple[int, int] | None = ...,
-    preset: str | None = ...,
-    config: SelfDeblurConfig | None = ...,
-    iterations: int | None = ...,
-    device: str | None = ...,
-    seed: int | None = ...,
-    restoration: str | None = ...,
-    preview_seconds: float = ...,
-    blocking: Literal[True],
+    viewer: ViewerModel, layer: Image | str, *, blocking: Literal[True], **settings: Any
 ) -> tuple[Image, Image]: ...
 
 
@@ -54,15 +31,9 @@ def deblur_layer(
     viewer: ViewerModel,
     layer: Image | str,
     *,
-    kernel_size: int | tuple[int, int] | None = None,
-    preset: str | None = None,
-    config: SelfDeblurConfig | None = None,
-    iterations: int | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    restoration: str | None = None,
-    preview_seconds: float = 0.5,
     blocking: bool = False,
+    preview_seconds: float = 0.5,
+    **settings: Any,
 ) -> Job | tuple[Image, Image]:
     """Deblur an image layer of a viewer into two new layers, as the widget does.
 
@@ -75,19 +46,14 @@ def deblur_layer(
         The viewer.
     layer : napari.layers.Image or str
         A 2-D image layer, grey or RGB(A), or its name.
-    kernel_size : int or (int, int), optional
-        Odd support of the kernel in pixels; the preset's by default.
-    preset : str, optional
-        Name of a preset; ``fast`` where neither it nor `config` is given.
-    config : SelfDeblurConfig, optional
-        A whole configuration instead of a preset.
-    iterations, device, seed, restoration : optional
-        Replace these fields of the configuration.
-    preview_seconds : float
-        Seconds between two updates of the layers, at least 0.25.
     blocking : bool
         Whether to return only when the run has ended. The viewer stays alive meanwhile;
         without a Qt application the run is done in the calling thread.
+    preview_seconds : float
+        Seconds between two updates of the layers, at least 0.25.
+    **settings
+        `preset`, ``fast`` by default, or a whole `config`; and any setting to replace in it,
+        such as `kernel_size`, `iterations`, `device`, `seed` or `restoration`.
 
     Returns
     -------
@@ -98,7 +64,7 @@ def deblur_layer(
     Raises
     ------
     ConfigError
-        If a setting is outside its range.
+        If a setting is unknown or outside its range.
     ImageError
         If there is no such image layer, or it has more than two dimensions.
     DeblurError
@@ -109,22 +75,12 @@ def deblur_layer(
     >>> job = deblur_layer(viewer, "camera", kernel_size=21)  # doctest: +SKIP
     >>> result = job.wait()  # doctest: +SKIP
     """
-    # Here and not above: this import loads torch.
-    from napari_selfdeblur.api import configure
+    from napari_selfdeblur.api import configure  # loads torch
 
-    chosen = configure(
-        kernel_size,
-        preset,
-        config=config,
-        iterations=iterations,
-        device=device,
-        seed=seed,
-        restoration=restoration,
-    )
     job = deblur_job(
         viewer,
         _find(viewer, layer),
-        chosen,
+        configure(**settings),
         preview_seconds=preview_seconds,
         notify=not blocking,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.utils.colormaps import ensure_colormap
@@ -12,16 +12,14 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_selfdeblur._napari.report import clock
+from napari_selfdeblur._napari.report import clock, report_of
 from napari_selfdeblur._napari.theme import Colours
 
 if TYPE_CHECKING:
     from napari_selfdeblur._napari.job import Job
     from napari_selfdeblur.run.events import Progress
 
-__all__ = ["StatusView", "kernel_picture"]
-
-_KERNEL_SIDE = 72
+KERNEL_SIDE = 72
 _TICK_MS = 500
 _STAGES = {
     "edges": "Edge-based estimate",
@@ -44,13 +42,12 @@ class StatusView(QWidget):
         self.stage, self.times, self.loss = (_line() for _ in range(3))
         self.kernel = QLabel()
         self.kernel.setToolTip("The kernel, enlarged: what a point of light became.")
-        self.kernel.setFixedSize(_KERNEL_SIDE, _KERNEL_SIDE)
+        self.kernel.setFixedSize(KERNEL_SIDE, KERNEL_SIDE)
         self.kernel.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.message = QLabel()
         self.message.setWordWrap(True)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._clock = QTimer(self)
-        self._clock.setInterval(_TICK_MS)
+        self._clock = QTimer(self, interval=_TICK_MS)
         self._clock.timeout.connect(self._tick)
         self._lay_out()
         self.clear()
@@ -62,13 +59,11 @@ class StatusView(QWidget):
 
     def follow(self, job: Job) -> None:
         """Show this job from its beginning on."""
+        self.clear()
         self._job = job
-        self.kernel.clear()
-        self.kernel.hide()
         self.bar.setRange(0, 0)
         self.stage.setText("Preparing")
         self.times.setText(f"{clock(0)} elapsed")
-        self.loss.clear()
         self._numbers.show()
         job.progressed.connect(self.show_progress)
         job.previewed.connect(self.show_kernel)
@@ -85,13 +80,14 @@ class StatusView(QWidget):
             self.bar.setValue(1 if done else 0)
         self.stage.setText(job.state.capitalize())
         self.times.setText(f"{clock(job.seconds)} elapsed")
-        report = job.report()
-        self.say(report.text, report.kind)
+        kind, lines = report_of(job)
+        self.say("\n".join(lines), kind)
 
     def clear(self) -> None:
         """Show nothing of the last run."""
         self._job = None
         self._numbers.hide()
+        self.loss.hide()
         self.kernel.clear()
         self.kernel.hide()
         self.say("")
@@ -108,13 +104,15 @@ class StatusView(QWidget):
         left = progress.seconds_left
         about = "" if left is None else f", {clock(left)} left"
         self.times.setText(f"{clock(progress.seconds)} elapsed{about}")
-        loss = f"loss {progress.loss:.3g}" if math.isfinite(progress.loss) else ""
-        self.loss.setText(loss)
+        finite = math.isfinite(progress.loss)
+        self.loss.setText(f"loss {progress.loss:.3g}" if finite else "")
+        if finite:
+            self.loss.show()
 
     def show_kernel(self, kernel: NDArray[np.float32] | None) -> None:
         """Show the kernel enlarged, each of its pixels a block."""
         if kernel is not None:
-            self.kernel.setPixmap(kernel_picture(kernel, _KERNEL_SIDE))
+            self.kernel.setPixmap(kernel_picture(kernel))
             self.kernel.show()
 
     def say(self, text: str, kind: str = "info") -> None:
@@ -154,16 +152,16 @@ class StatusView(QWidget):
         layout.addWidget(self.message)
 
 
-def kernel_picture(kernel: NDArray[Any], side: int) -> QPixmap:
-    """Return a picture of a kernel, each of its pixels a block, that fits a square of `side`."""
+def kernel_picture(kernel: NDArray[np.float32]) -> QPixmap:
+    """Return a picture of a kernel, each of its pixels a block, that fits `KERNEL_SIDE`."""
     scaled = kernel / max(float(kernel.max()), float(np.finfo(np.float32).tiny))
     colours = ensure_colormap("inferno").map(scaled.ravel())
     rgba = np.round(255 * colours).astype(np.uint8).reshape(*kernel.shape, 4)
     height, width = kernel.shape
     picture = QImage(rgba.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
     return QPixmap.fromImage(picture.copy()).scaled(
-        side,
-        side,
+        KERNEL_SIDE,
+        KERNEL_SIDE,
         Qt.AspectRatioMode.KeepAspectRatio,
         Qt.TransformationMode.FastTransformation,
     )

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from napari.utils.theme import get_theme
 
-__all__ = ["CONTRAST", "Colours", "colours", "contrast"]
-
 CONTRAST = 4.5
 """Least contrast of text against its background (WCAG 2.1, level AA)."""
 
@@ -54,12 +52,9 @@ def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 
 
 def _luminance(colour: tuple[float, ...]) -> float:
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in _unit(colour)]
+    unit = [channel / 255 for channel in colour]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in unit]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _unit(colour: tuple[float, ...]) -> list[float]:
-    return [channel / 255 for channel in colour]
 
 
 def _rgb(colour: object) -> _RGB:

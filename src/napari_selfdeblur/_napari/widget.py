@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from magicgui.widgets import ComboBox, Label
-from magicgui.widgets.bases import Widget
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import Qt
+from superqt.utils import create_worker
 
-from napari_selfdeblur._napari.cost import Cost, CostFinder, Devices
+from napari_selfdeblur._napari import cost
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
-from napari_selfdeblur._napari.links import PAPER, guide
+from napari_selfdeblur._napari.layers import full_resolution
 from napari_selfdeblur._napari.panel import Panel
-from napari_selfdeblur._napari.preferences import read_preferences
+from napari_selfdeblur._napari.plugin import PAPER, guide, read_preferences
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.settings import Number
-
-__all__ = ["DeblurWidget"]
 
 _PREVIEW = Number(
     label="Preview every",
@@ -50,11 +47,11 @@ class DeblurWidget(Panel):
     LINKS: ClassVar = {"paper": PAPER, "guide": guide("a-first-run")}
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        self._cost: Cost | None = None
-        self._torch_loaded = False
+        self._cost: cost.Cost | None = None
+        self._asked: Any = None
+        self._measuring = False
         super().__init__(napari_viewer)
-        self._costs = CostFinder(self.native)
-        self._costs.found.connect(self._on_cost)
+        self._body.native.layout().insertWidget(2, self.cost.native)
         self.preset.changed.connect(self._on_preset)
         self.reset()
         self.check()
@@ -79,51 +76,50 @@ class DeblurWidget(Panel):
         )
 
     def _make_job(self, layer: Image) -> Job:
+        if self._measuring:
+            self.cost.value = ""  # from here on the run's own times are shown
         interval = float(self.form.fields["preview_seconds"].value())
         return deblur_job(self._viewer, layer, self.form.read(), preview_seconds=interval)
 
-    def _above_run(self) -> Iterable[Widget]:
-        return (self.cost,)
-
-    def _problem(self, layer: Image) -> None:
+    def _refuse(self, layer: Image) -> None:
         self.cost.value = ""
         config = self.form.read()
         self._show_preset(config.name)
-        pixels = layer.data[0] if layer.multiscale else layer.data
-        shape = (int(pixels.shape[0]), int(pixels.shape[1]))
-        if any(side < k for side, k in zip(shape, config.kernel_size, strict=True)):
+        height, width = full_resolution(layer).shape[:2]
+        if height < config.kernel_size[0] or width < config.kernel_size[1]:
             raise ConfigError(
-                f"kernel_size must fit into the image of {shape[0]} x {shape[1]} pixels",
+                f"kernel_size must fit into the image of {height} x {width} pixels",
                 field="kernel_size",
             )
-        self._expect(config, shape)
+        self._expect(config, (int(height), int(width)))
 
     def _expect(self, config: SelfDeblurConfig, shape: tuple[int, int]) -> None:
         """Show what the run needs, and raise if this machine does not have it."""
         known = self._cost
-        if known is None or (known.config, known.shape) != (config, shape):
-            if self._torch_loaded:
-                self.cost.value = "Measuring the time it will take"
-                self._costs.ask(config, shape)
-            return
-        self.cost.value = known.text
-        if known.problem is not None:
-            field = "precision" if config.precision == "bfloat16" else "device"
-            raise ConfigError(known.problem, field=field)
+        if known is not None and (known.config, known.shape) == (config, shape):
+            self.cost.value = known.text
+            if known.problem:
+                field = "precision" if config.precision == "bfloat16" else "device"
+                raise ConfigError(known.problem, field=field)
+        elif self.devices is not None and not self.devices.problem:  # torch is loaded
+            self.cost.value = "Measuring the time it will take"
+            if not self._measuring and self._asked != (config, shape):
+                self._measuring, self._asked = True, (config, shape)
+                worker: Any = create_worker(cost.find_cost, config, shape)
+                worker.returned.connect(self._on_cost)
+                worker.finished.connect(self._on_measured)
+                worker.start()
 
-    def _on_cost(self, cost: Cost) -> None:
-        self._cost = cost
-        self.check()
+    def _on_cost(self, found: cost.Cost) -> None:
+        self._cost = found
 
-    def _on_devices(self, devices: Devices) -> None:
-        super()._on_devices(devices)
-        self._torch_loaded = devices.problem is None
+    def _on_measured(self) -> None:
+        self._measuring = False
         self.check()
 
     def _on_preset(self, name: str) -> None:
         if name in PRESETS:
-            preset = SelfDeblurConfig.preset(name)
-            values = _values(preset).items()
+            values = _values(SelfDeblurConfig.preset(name)).items()
             self.form.show({k: v for k, v in values if k not in OUTSIDE_PRESETS})
 
     def _show_preset(self, name: str) -> None:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
+from numpy.typing import NDArray
 
 from napari_selfdeblur._napari.job import Job
-from napari_selfdeblur._napari.kernel_choice import GivenKernel
 from napari_selfdeblur._napari.layers import read_source
-from napari_selfdeblur._napari.worker import StopFlag
+from napari_selfdeblur._napari.worker import RunWorker
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 
 if TYPE_CHECKING:
-    from napari_selfdeblur.run.events import Progress
     from napari_selfdeblur.run.result import DeblurResult, RestoreResult
-
-__all__ = ["MIN_PREVIEW_SECONDS", "deblur_job", "restore_job"]
 
 MIN_PREVIEW_SECONDS = 0.25
 """Layers are updated no faster: each update costs time that the run then lacks."""
@@ -41,14 +38,17 @@ def deblur_job(
         If `layer` is not a 2-D image layer.
     """
     source = read_source(layer)
-    interval = max(MIN_PREVIEW_SECONDS, preview_seconds)
 
-    def work(stop: StopFlag) -> Generator[Progress, None, DeblurResult]:
-        # Here and not above: this import loads torch.
-        from napari_selfdeblur import api
+    def work(worker: RunWorker) -> DeblurResult:
+        from napari_selfdeblur import api  # loads torch
 
-        return api.iter_deblur(
-            source.image, config=config, rgb=source.rgb, preview_seconds=interval, stop=stop
+        return api.deblur(
+            source.image,
+            config=config,
+            rgb=source.rgb,
+            preview_seconds=max(MIN_PREVIEW_SECONDS, preview_seconds),
+            stop=worker,
+            on_progress=worker.receive,
         )
 
     return Job(viewer, source, config, work, name=f"{source.name} deblurred", notify=notify)
@@ -57,10 +57,10 @@ def deblur_job(
 def restore_job(
     viewer: ViewerModel,
     layer: Image,
-    kernel: GivenKernel,
+    kernel: NDArray[np.float32],
     config: RestoreConfig,
     *,
-    notify: bool = True,
+    kernel_name: str,
 ) -> Job:
     """Return a job that restores with a known kernel: ``NAME restored (RESTORATION)``.
 
@@ -71,15 +71,14 @@ def restore_job(
     """
     source = read_source(layer)
 
-    def work(stop: StopFlag) -> RestoreResult:
-        # Here and not above: this import loads torch.
-        from napari_selfdeblur.run import restoration
+    def work(worker: RunWorker) -> RestoreResult:
+        from napari_selfdeblur.run import restoration  # loads torch
 
         result = restoration.run_restoration(
-            source.image, kernel.pixels, config, rgb=source.rgb, stop=stop
+            source.image, kernel, config, rgb=source.rgb, stop=worker
         )
-        named = {**result.record.kernel, "name": kernel.name}
+        named = {**result.record.kernel, "name": kernel_name}
         return replace(result, record=replace(result.record, kernel=named))
 
     name = f"{source.name} restored ({config.restoration})"
-    return Job(viewer, source, config, work, name=name, notify=notify)
+    return Job(viewer, source, config, work, name=name)

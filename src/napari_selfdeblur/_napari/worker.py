@@ -1,13 +1,13 @@
-"""What happens in a run's thread, and how its events reach the main thread."""
+"""What happens in a run's thread, and what the main thread takes from it."""
 
 from __future__ import annotations
 
-import threading
-import time
 import traceback
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from superqt.utils import WorkerBase
 
 from napari_selfdeblur.errors import DeblurError
 
@@ -15,116 +15,62 @@ if TYPE_CHECKING:
     from napari_selfdeblur.run.events import Progress
     from napari_selfdeblur.run.result import DeblurResult, RestoreResult
 
-__all__ = ["Mailbox", "Outcome", "StopFlag", "Work", "reportable", "run_steps"]
-
-_REPORT_SECONDS = 0.1
+    Outcome = tuple[DeblurResult | RestoreResult | None, DeblurError | None]
 
 
-class StopFlag:
-    """Set by the user, by a closed window, or by napari when it quits its workers."""
+class RunWorker(WorkerBase["Outcome"]):
+    """Does one run in a thread, and is the run's stop flag.
 
-    def __init__(self) -> None:
-        self._asked = threading.Event()
-        self.worker: Any = None
-
-    def set(self) -> None:
-        """Ask the run to end after its present step."""
-        self._asked.set()
-
-    def is_set(self) -> bool:
-        """Whether the run is to end after its present step."""
-        worker = self.worker
-        return self._asked.is_set() or bool(worker is not None and worker.abort_requested)
-
-
-Work = Callable[[StopFlag], "Generator[Progress, None, DeblurResult] | RestoreResult"]
-"""Begins a run: a generator of its events that returns the result, or the result at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. Errors are handed over as values: a worker swallows some when raised.
-
-    Attributes
-    ----------
-    result : DeblurResult or RestoreResult or None
-        Result of a run that was finished or stopped, or what a failed one had reached.
-    error : DeblurError or None
-        Why it failed; an error of another kind is its cause.
-    """
-
-    result: DeblurResult | RestoreResult | None = None
-    error: DeblurError | None = None
-
-
-class Mailbox:
-    """Holds the newest event and the newest preview, so that a busy viewer piles up none."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._progress: Progress | None = None
-        self._preview: Progress | None = None
-
-    def put(self, progress: Progress) -> None:
-        """Replace what is held; called in the run's thread."""
-        with self._lock:
-            self._progress = progress
-            if progress.sharp is not None:
-                self._preview = progress
-
-    def take(self) -> tuple[Progress | None, Progress | None]:
-        """Return newest event and newest preview, and hold neither any more."""
-        with self._lock:
-            taken = self._progress, self._preview
-            self._progress = self._preview = None
-        return taken
-
-
-def run_steps(work: Work, stop: StopFlag, mailbox: Mailbox) -> Generator[None, None, Outcome]:
-    """Run in the thread; a bare yield says that the mailbox is full, and lets the worker be quit.
+    Errors are returned as values, because a worker swallows some that are raised.
 
     Parameters
     ----------
     work : callable
-        Begins the run.
-    stop : StopFlag
-        Ends the run after its present step.
-    mailbox : Mailbox
-        Receives every event.
+        Does the run and returns its result; it receives this worker, to look at `is_set` after
+        each step and to give each event to `receive`.
 
-    Yields
-    ------
-    None
-        After a preview, and otherwise every tenth of a second.
-
-    Returns
-    -------
-    Outcome
-        It never raises an ordinary exception.
+    Attributes
+    ----------
+    events, previews : deque of Progress
+        The newest event and the newest preview, so that a busy viewer piles up none.
     """
-    try:
-        events = work(stop)
-        if not isinstance(events, Generator):
-            return Outcome(result=events)
-        reported = -_REPORT_SECONDS
-        while True:
-            try:
-                progress = next(events)
-            except StopIteration as end:
-                return Outcome(result=end.value)
-            mailbox.put(progress)
-            now = time.monotonic()
-            if progress.sharp is not None or now - reported >= _REPORT_SECONDS:
-                reported = now
-                yield
-    except Exception as error:
-        wrapped = reportable(error)
-        return Outcome(result=wrapped.result, error=wrapped)
+
+    def __init__(self, work: Callable[[RunWorker], DeblurResult | RestoreResult]) -> None:
+        super().__init__()
+        self._work = work
+        self._stopped = False
+        self.events: deque[Progress] = deque(maxlen=1)
+        self.previews: deque[Progress] = deque(maxlen=1)
+
+    def stop(self) -> None:
+        """Ask the run to end after its present step, with what it has."""
+        self._stopped = True
+
+    def is_set(self) -> bool:
+        """Whether the run is to end: also when napari quits its workers."""
+        return self._stopped or self.abort_requested
+
+    def receive(self, progress: Progress) -> None:
+        """Keep an event of the run until the main thread takes it."""
+        self.events.append(progress)
+        if progress.sharp is not None:
+            self.previews.append(progress)
+
+    def work(self) -> Outcome:
+        """Do the run; return its result, and the error of a failed one."""
+        try:
+            return self._work(self), None
+        except Exception as error:
+            reported = _as_deblur_error(error)
+            return reported.result, reported
 
 
-def reportable(error: Exception) -> DeblurError:
-    """Return `error` as one to hand over, its frames let go; one of another kind is its cause."""
-    _release(error)
+def _as_deblur_error(error: Exception) -> DeblurError:
+    """Return `error` as one to hand over, without what its frames hold: the networks' memory."""
+    each: BaseException | None = error
+    while each is not None:
+        traceback.clear_frames(each.__traceback__)
+        each = each.__cause__ or each.__context__
     if isinstance(error, DeblurError):
         return error
     wrapped = DeblurError(
@@ -133,10 +79,3 @@ def reportable(error: Exception) -> DeblurError:
     )
     wrapped.__cause__ = error
     return wrapped
-
-
-def _release(error: BaseException | None) -> None:
-    """Let go of what the frames of `error` hold: the networks, and with them device memory."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
