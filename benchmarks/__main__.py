@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks levin | lai | known | speed | score | report | trace``.
+"""The command line: ``python -m benchmarks levin | synthetic | report ...``.
 
 Run from a checkout; it needs the dependency group ``benchmarks``.
 """
@@ -48,6 +48,18 @@ def _blind(asked: Namespace) -> int:
         for test in tests
     ]
     return _perform(asked, tasks)
+
+
+def _synthetic(asked: Namespace) -> int:
+    """Deblur photographs and simulated microscopy, blurred on the spot; needs no data."""
+    from benchmarks.cells import cells
+    from benchmarks.synthetic import tasks
+
+    changed = _settings(asked.set)
+    config = SelfDeblurConfig.preset(asked.preset).replace(device=asked.device, **changed)
+    size = None if "kernel_size" in changed else asked.kernel_size
+    chosen = cells(asked.half, asked.selection)
+    return _perform(asked, tasks(chosen, Setup(asked.preset, config), asked.seeds, size))
 
 
 def _known(asked: Namespace) -> int:
@@ -183,6 +195,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--steps": {"type": int, "default": 5, "help": "timed steps of each path"},
     "--measure": {"type": _words, "default": list(speed_plan.MEASUREMENTS), "help": "a,b"},
     "--run-steps": {"type": int, "default": 1000, "help": "steps of the full network in run"},
+    "--half": {"choices": ("tuning", "checking"), "default": "tuning", "help": "of the scenes"},
+    "--selection": {"choices": ("small", "full"), "default": "small", "help": "how many cells"},
+    "--kernel-size": {"choices": ("true", "auto"), "default": "true", "help": "given to the run"},
     "--figure": {"action": "append", "default": [], "help": "picture at the end"},
 }
 _SUBSET = "--images --kernels"
@@ -191,6 +206,10 @@ _RUN = f"folder {_PROCESSES} {_SUBSET} --preset --seeds --set --restorations --r
 _COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
     "levin": (_blind, f"{_RUN} --store"),
     "lai": (_blind, f"{_RUN} --store"),
+    "synthetic": (
+        _synthetic,
+        f"{_PROCESSES} --half --selection --kernel-size --preset --seeds --set",
+    ),
     "known": (_known, f"folder {_PROCESSES} {_SUBSET} --dataset --restorations --weight --store"),
     "speed": (_speed, f"{_PROCESSES} --sizes --sides --steps --measure --run-steps --set"),
     "score": (_score, "folder results --output --dataset --store"),
