@@ -68,7 +68,8 @@ def central(image: Plane, side: int) -> Plane:
 
 def drawn(points: Plane, side: int) -> Plane:
     """Return how many of `points` (2, N), rows and columns, lie in each pixel of (side, side)."""
-    return np.histogram2d(*points, bins=side, range=[(0, side)] * 2)[0]
+    rows, columns = points
+    return np.asarray(np.histogram2d(rows, columns, bins=side, range=[(0, side)] * 2)[0])
 
 
 def _filaments(rng: np.random.Generator) -> Plane:

@@ -12,7 +12,7 @@ from benchmarks.cells import CELLS, SHARP, Cell, Truth, make
 from benchmarks.images import TestImage
 from benchmarks.results import rounded
 from benchmarks.task import Setup, Task
-from napari_selfdeblur import deblur, restore
+from napari_selfdeblur import DeblurResult, deblur, restore
 from napari_selfdeblur.compare.metrics import Score, kernel_similarity, score
 from napari_selfdeblur.errors import DivergedError
 
@@ -32,8 +32,9 @@ def tasks(
         for cell in chosen:
             true = cell.size if cell.kind != SHARP[0] else _ASKED_OF_SHARP
             asked = {} if size is None else {"kernel_size": true if size == "true" else size}
-            names = {"image": cell.scene, "kernel": cell.blur, "category": cell.half}
-            test = TestImage(dataset="synthetic", **names)
+            test = TestImage(
+                dataset="synthetic", image=cell.scene, kernel=cell.blur, category=cell.half
+            )
             one = setup.changed(seed=seed, **asked)
             made.append(Task(kind="synthetic", image=test, setups=(one,)))
     return made
@@ -43,6 +44,7 @@ def measure(task: Task) -> list[dict[str, Any]]:
     """Return the row of `task`: the cell, how the run went, and what it gave."""
     cell, config = CELLS[task.image.image, task.image.kernel], task.setups[0].config
     truth, row = make(cell), dict[str, Any]()
+    result: DeblurResult | None
     start = time.perf_counter()
     try:
         result = deblur(truth.blurred, config=config)
