@@ -75,7 +75,7 @@ def _known(asked: Namespace) -> int:
 
 
 def _speed(asked: Namespace) -> int:
-    """Time steps, memory, previews, the import and whole runs; run nothing else meanwhile."""
+    """Time steps, memory and whole runs; run nothing else meanwhile."""
     from benchmarks.speed import precisions_of
     from napari_selfdeblur.numerics.runtime import resolve_device
 
@@ -142,7 +142,7 @@ def _outcome(row: dict[str, Any]) -> str:
     images = {"": row.get("sharp"), **row.get("restorations", {})}
     words = [f"{row['network']} {row['path']}"] if row.get("network") else []
     words += [f"{name} {image['psnr']:.2f} dB".strip() for name, image in images.items() if image]
-    figures = {"median": "s a step", "peak": "bytes", "over_bare_ms": "ms", "psnr": "dB"}
+    figures = {"median": "s a step", "peak": "bytes", "psnr": "dB"}
     figures |= {"seconds": "s"}
     numbers = {unit: row.get(name) for name, unit in figures.items()}
     words += [f"{n:.4g} {unit}" for unit, n in numbers.items() if isinstance(n, int | float)]

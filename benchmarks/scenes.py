@@ -8,28 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-SCENES = {
-    "tuning": (
-        "camera",
-        "coffee",
-        "chelsea",
-        "brick",
-        "immunohistochemistry",
-        "filaments_1",
-        "spots_1",
-        "cells_1",
-    ),
-    "checking": (
-        "astronaut",
-        "stereo_motorcycle",
-        "coins",
-        "gravel",
-        "retina",
-        "filaments_2",
-        "spots_2",
-        "cells_2",
-    ),
-}
+_TUNING = "camera coffee chelsea brick immunohistochemistry filaments_1 spots_1 cells_1"
+_CHECKING = "astronaut stereo_motorcycle coins gravel retina filaments_2 spots_2 cells_2"
+SCENES = {"tuning": tuple(_TUNING.split()), "checking": tuple(_CHECKING.split())}
 """Scenes of each half, of one kind where they stand at one place: a person, things, an animal or
 objects, a texture, tissue, three of microscopy. What is fitted on one half is shown on the other.
 """

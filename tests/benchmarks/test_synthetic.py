@@ -132,7 +132,7 @@ def test_a_failure_is_by_gain_and_by_loss(kind, psnr, true, expected):
 
 def test_a_row_is_measured(monkeypatch):
     """A row holds cell, sizes, PSNR beside blurred and true kernel, and the verdict."""
-    monkeypatch.setattr("benchmarks.cells.SIDE", 96)
+    monkeypatch.setattr("benchmarks.cells.SIDE", 72)
     (task,) = synthetic.tasks([CELLS["camera", "motion 9, noise 0.2 %"]], DRAFT, [0], "true")
     (row,) = synthetic.measure(task)
     assert (row["size_true"], row["size_asked"], row["size_used"]) == (9, [9, 9], [9, 9])
