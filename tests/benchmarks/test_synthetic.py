@@ -191,3 +191,4 @@ def test_the_report_counts_failures_and_verdicts(tmp_path):
     assert found["failure"][1:] == ["1", "0"]
     assert found["0 %"][1:] == ["1", "20.00", "19.00", "1", "1"]
     assert "Area under the score's ROC curve: 0.50." in text
+    assert "does not improve by 0.2 dB either: 0." in text
