@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks levin | lai | known | speed | score | report | trace``.
+"""The command line: ``python -m benchmarks levin | synthetic | report ...``.
 
 Run from a checkout; it needs the dependency group ``benchmarks``.
 """
@@ -50,6 +50,18 @@ def _blind(asked: Namespace) -> int:
     return _perform(asked, tasks)
 
 
+def _synthetic(asked: Namespace) -> int:
+    """Deblur photographs and simulated microscopy, blurred on the spot; needs no data."""
+    from benchmarks.cells import cells
+    from benchmarks.synthetic import tasks
+
+    changed = _settings(asked.set)
+    config = SelfDeblurConfig.preset(asked.preset).replace(device=asked.device, **changed)
+    size = None if "kernel_size" in changed else asked.kernel_size
+    chosen = cells(asked.half, asked.selection)
+    return _perform(asked, tasks(chosen, Setup(asked.preset, config), asked.seeds, size))
+
+
 def _known(asked: Namespace) -> int:
     """Restore test images with their true kernels."""
     tests = find(asked.dataset, asked.folder, asked.images, asked.kernels)
@@ -63,7 +75,7 @@ def _known(asked: Namespace) -> int:
 
 
 def _speed(asked: Namespace) -> int:
-    """Time steps, memory, previews, the import and whole runs; run nothing else meanwhile."""
+    """Time steps, memory and whole runs; run nothing else meanwhile."""
     from benchmarks.speed import precisions_of
     from napari_selfdeblur.numerics.runtime import resolve_device
 
@@ -130,7 +142,7 @@ def _outcome(row: dict[str, Any]) -> str:
     images = {"": row.get("sharp"), **row.get("restorations", {})}
     words = [f"{row['network']} {row['path']}"] if row.get("network") else []
     words += [f"{name} {image['psnr']:.2f} dB".strip() for name, image in images.items() if image]
-    figures = {"median": "s a step", "peak": "bytes", "over_bare_ms": "ms", "psnr": "dB"}
+    figures = {"median": "s a step", "peak": "bytes", "psnr": "dB"}
     figures |= {"seconds": "s"}
     numbers = {unit: row.get(name) for name, unit in figures.items()}
     words += [f"{n:.4g} {unit}" for unit, n in numbers.items() if isinstance(n, int | float)]
@@ -183,6 +195,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--steps": {"type": int, "default": 5, "help": "timed steps of each path"},
     "--measure": {"type": _words, "default": list(speed_plan.MEASUREMENTS), "help": "a,b"},
     "--run-steps": {"type": int, "default": 1000, "help": "steps of the full network in run"},
+    "--half": {"choices": ("tuning", "checking"), "default": "tuning", "help": "of the scenes"},
+    "--selection": {"choices": ("small", "full"), "default": "small", "help": "how many cells"},
+    "--kernel-size": {"choices": ("true", "auto"), "default": "true", "help": "given to the run"},
     "--figure": {"action": "append", "default": [], "help": "picture at the end"},
 }
 _SUBSET = "--images --kernels"
@@ -191,6 +206,10 @@ _RUN = f"folder {_PROCESSES} {_SUBSET} --preset --seeds --set --restorations --r
 _COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
     "levin": (_blind, f"{_RUN} --store"),
     "lai": (_blind, f"{_RUN} --store"),
+    "synthetic": (
+        _synthetic,
+        f"{_PROCESSES} --half --selection --kernel-size --preset --seeds --set",
+    ),
     "known": (_known, f"folder {_PROCESSES} {_SUBSET} --dataset --restorations --weight --store"),
     "speed": (_speed, f"{_PROCESSES} --sizes --sides --steps --measure --run-steps --set"),
     "score": (_score, "folder results --output --dataset --store"),

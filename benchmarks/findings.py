@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks import synthetic_report
 from benchmarks.frame import CONFIGURATION, RESULT, figures, markdown, number, settings_of
 from napari_selfdeblur.run.record import RunRecord
 
@@ -16,7 +17,7 @@ Line = dict[str, Any]
 
 
 def findings(
-    table: pd.DataFrame, rows: Iterable[Mapping[str, Any]], records: Iterable[RunRecord]
+    table: pd.DataFrame, rows: Sequence[Mapping[str, Any]], records: Iterable[RunRecord]
 ) -> list[str]:
     """Return the paragraph on what was found, and its table where images were measured.
 
@@ -35,7 +36,8 @@ def findings(
         if record.evaluation is not None
     ]
     sentences += [f"Single runs: {_joined(single)}."] if single else []
-    parts = [" ".join([*sentences, *_speed(rows)]) or "Nothing was measured."]
+    sentences += [*synthetic_report.sentences(rows), *_speed(rows)]
+    parts = [" ".join(sentences) or "Nothing was measured."]
     return [*parts, markdown(lines)] if lines else parts
 
 

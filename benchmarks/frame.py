@@ -22,12 +22,14 @@ CONFIGURATION = ["dataset", "method", "settings", "seed", "device", "file"]
 def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a line for each image that rows of blind runs and known kernels hold.
 
-    Speed is left out. Columns: those of `CONFIGURATION`; ``own``, whether the configuration is
-    the paper's; ``test``, the test image; ``output``, the result or a restoration with its
-    kernel; ``psnr``, ``blurred``, ``authors`` (dB), ``ssim``, ``squares`` and ``spectral`` (error
-    ratios), ``seconds``: None where there are none; ``row``, the row itself; and more of it.
+    Rows of other kinds are left out. Columns: those of `CONFIGURATION`; ``own``, whether the
+    configuration is the paper's; ``test``, the test image; ``output``, the result or a
+    restoration with its kernel; ``psnr``, ``blurred``, ``authors`` (dB), ``ssim``, ``squares``
+    and ``spectral`` (error ratios), ``seconds``: None where there are none; ``row``, the row
+    itself; and more of it.
     """
-    lines = [line for row in rows if row["kind"] != "speed" for line in _lines(row)]
+    measured = (row for row in rows if row["kind"] in ("deblur", "known"))
+    lines = [line for row in measured for line in _lines(row)]
     table = pd.DataFrame(lines)
     return table.sort_values(["image", "kernel"], kind="stable") if lines else table
 

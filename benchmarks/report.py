@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import speed_report
+from benchmarks import speed_report, synthetic_report
 from benchmarks.findings import TITLES, findings
 from benchmarks.frame import (
     CONFIGURATION,
@@ -66,7 +66,8 @@ def render(
         parts += [f"## {TITLES.get(dataset, dataset)}", *_dataset(dataset, own)]
     parts += [_NOTES] if len(table) else []
     parts += ["## Single runs", markdown(map(_record, records))] if records else []
-    parts += [*speed_report.sections(rows), "## How these were made", _provenance(files)]
+    parts += [*synthetic_report.sections(rows), *speed_report.sections(rows)]
+    parts += ["## How these were made", _provenance(files)]
     parts += ["## While it runs"] if figure else []
     for each in figure:
         where = Path(os.path.relpath(Path(each).resolve(), home.resolve())).as_posix()

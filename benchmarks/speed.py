@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.results import rounded
 from benchmarks.speed_plan import NETWORKS, WARM_UP, WHOLE_PRESETS, path_of, plain
 from benchmarks.task import Setup, Task
-from napari_selfdeblur import deblur, iter_deblur, registry
+from napari_selfdeblur import deblur, registry
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeviceError, DivergedError
@@ -28,14 +26,9 @@ from napari_selfdeblur.io.samples import Sample, motion_blurred_photograph
 from napari_selfdeblur.numerics import runtime
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
 
-PREVIEW_SECONDS = 1 / 3
-"""Time between two previews, as the panel asks for them."""
-_PREVIEW_SPAN, _PREVIEW_PAIRS = 2.0, 5  # seconds that each run compared lasts; runs of each kind
 _FULL_RUN = 5000  # steps of the published schedule
 _FULL_RUN_TIMED = 5  # of them, before the first whole run and again after the last one
 _ANY_WEIGHT = 1e-3  # the total variation costs the same whatever its weight
-_LEVELS = (24, 26, 28, 30, 32)  # dB
-_WHOLE_PREVIEW_STEPS = 25
 _STATUS = Path("/proc/self/status")
 
 Row = dict[str, Any]
@@ -43,8 +36,6 @@ Row = dict[str, Any]
 
 def measure(task: Task) -> list[Row]:
     """Return a row for each setup of `task`; one that does not fit into memory is ``skipped``."""
-    if task.method == "import":
-        return [rounded({"status": "finished"} | import_time())]
     label = runtime.device_label(runtime.resolve_device(task.setups[0].config.device))
     names = [{"network": s.preset, "path": path_of(s.config), "device": label} for s in task.setups]
     reasons = [_too_large(setup.config, task.size) for setup in task.setups]
@@ -127,41 +118,12 @@ def peak_memory(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _preview(setups: Sequence[Setup], size: int) -> list[Row]:
-    """Time runs with a preview every third of a second and without, in turn."""
-    config, y = setups[0].config, _image(size)
-    probe = _run_seconds(y, config.replace(iterations=WARM_UP + 2), None)[0] / 2
-    steps = max(math.ceil(_PREVIEW_SPAN / probe), 3)
-    config = config.replace(iterations=WARM_UP + steps)
-    without, shown = [], []
-    for _ in range(_PREVIEW_PAIRS):
-        without.append(_run_seconds(y, config, None)[0])
-        shown.append(_run_seconds(y, config, PREVIEW_SECONDS))
-    row: Row = {"status": "finished", "steps": steps, "previews": [number for _, number in shown]}
-    row |= {"seconds_with": [spent for spent, _ in shown], "seconds_without": without}
-    ratios = [spent / bare for (spent, _), bare in zip(shown, without, strict=True)]
-    return [row | {"ratios": ratios, "ratio": statistics.median(ratios)}]
-
-
-def _run_seconds(
-    y: NDArray[np.float32], config: SelfDeblurConfig, preview_seconds: float | None
-) -> tuple[float, int]:
-    """Return the seconds from the networks' warm-up to their last step, and the previews there."""
-    start, previews, last = 0.0, 0, 0.0
-    for progress in iter_deblur(y, config=config, preview_seconds=preview_seconds):
-        if progress.stage == config.solvers[-1]:
-            last = time.perf_counter()
-            start = last if progress.iteration == WARM_UP else start
-            previews += progress.iteration > WARM_UP and progress.sharp is not None
-    return last - start, previews
-
-
 def _run(setups: Sequence[Setup], size: int) -> list[Row]:
     """Run every setup to its end, between steps of the plain full network."""
     sample = motion_blurred_photograph(size)
     full = [setup.config for setup in setups if setup == plain(setup)]
     steps = [second for config in full for second in _plain_seconds(config, size)]
-    rows = [watched_run(sample, setup.config) for setup in setups]
+    rows = [whole_run(sample, setup.config) for setup in setups]
     # Again, so that a machine that slows down meanwhile slows both sides of the ratio.
     steps += [second for config in full for second in _plain_seconds(config, size)]
     step = statistics.median(steps) if steps else None
@@ -180,59 +142,21 @@ def _plain_seconds(config: SelfDeblurConfig, size: int) -> list[float]:
     return [_step_seconds(solver, config.device) for _ in range(timed.iterations)][WARM_UP:]
 
 
-def watched_run(sample: Sample, config: SelfDeblurConfig) -> Row:
-    """Run `config` on `sample` (uint8) with a preview every 25 steps, without networks every step.
-
-    ``seconds`` are those of the run, without those spent on measuring it; ``psnr`` is that of
-    the result in dB, up to shift; ``trace`` has seconds and PSNR of each preview; ``seconds_to``
-    the seconds until the first preview of at least so many dB, None where there is none.
-    """
-
-    def psnr(image: NDArray[Any]) -> float:
-        return psnr_up_to_shift(image / 255, sample.sharp / 255)
-
-    every = 1 if config.solvers == ("edges",) else _WHOLE_PREVIEW_STEPS
-    trace: list[tuple[float, float]] = []
-    start, measuring = time.perf_counter(), 0.0
-    run = iter_deblur(sample.blurred, config=config, preview_steps=every)
+def whole_run(sample: Sample, config: SelfDeblurConfig) -> Row:
+    """Return the seconds of one run of `config` on `sample` (uint8), and the result's PSNR (dB)."""
+    start = time.perf_counter()
     try:
-        while True:
-            progress = next(run)
-            if progress.sharp is not None:
-                shown = time.perf_counter()
-                trace.append((shown - start - measuring, psnr(progress.sharp)))
-                measuring += time.perf_counter() - shown
-    except StopIteration as end:
-        seconds, result = time.perf_counter() - start - measuring, end.value
+        result = deblur(sample.blurred, config=config)
     except DivergedError as error:
         return {"status": "diverged", "reason": str(error)}
-    row = {"status": "finished", "seconds": seconds, "psnr": psnr(result.sharp), "trace": trace}
-    first = {str(n): next((at for at, value in trace if value >= n), None) for n in _LEVELS}
-    return row | {"seconds_to": first}
-
-
-def import_time(pairs: int = 15) -> Row:
-    """Return wall times of interpreters that import the package and of bare ones, in turn.
-
-    One pair before fills the file caches; ``over_bare_ms`` is the median of the differences.
-    """
-    codes = ("pass", "import napari_selfdeblur")
-    times = [[_process_ms(code) for code in codes] for _ in range(pairs + 1)][1:]
-    bare, loaded = zip(*times, strict=True)
-    over = statistics.median(b - a for a, b in times)
-    return {"bare_ms": list(bare), "import_ms": list(loaded), "over_bare_ms": over}
-
-
-def _process_ms(code: str) -> float:
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-P", "-c", code], check=True)
-    return 1000 * (time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    psnr = psnr_up_to_shift(result.sharp / 255, sample.sharp / 255)
+    return {"status": "finished", "seconds": seconds, "psnr": psnr}
 
 
 _MEASURES: dict[str, Callable[[Sequence[Setup], int], list[Row]]] = {
     "step": _step,
     "memory": _memory,
-    "preview": _preview,
     "run": _run,
 }
 

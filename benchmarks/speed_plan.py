@@ -10,7 +10,7 @@ from benchmarks.task import Setup, Task
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 
-MEASUREMENTS = ("import", "step", "memory", "preview", "run")
+MEASUREMENTS = ("step", "memory", "run")
 NETWORKS = ("official", "fast")
 """Presets whose networks are timed; the first is the full one."""
 WHOLE_PRESETS = ("draft", "fast", "quality")
@@ -69,7 +69,7 @@ def plan(
     # Four fifths of the published schedule are 1 - SSIM: the loss of every timed step.
     settings = {"device": device, "loss_switch": 0.0} | dict(changes)
     networks = [Setup(n, SelfDeblurConfig.preset(n).replace(**settings)) for n in NETWORKS]
-    tasks = [_task("import")]
+    tasks = []
     for size in sizes:
         for kernel in kernels:
             sized = [network.changed(kernel_size=kernel) for network in networks]
@@ -78,18 +78,15 @@ def plan(
             tasks.append(_task("step", size, timed))
             short = [path.changed(iterations=_MEMORY_STEPS) for path in paths]
             tasks += [_task("memory", size, [path]) for path in short]
-        # The quickest steps: what a preview costs weighs most there.
-        tasks.append(_task("preview", size, [networks[-1].changed(kernel_size=kernels[0])]))
     if fitting := [size for size in sizes if size in _PHOTOGRAPH_SIZES]:
         size = _WHOLE_SIZE if _WHOLE_SIZE in fitting else min(fitting)
         tasks.append(_task("run", size, [*_whole_runs(device, precisions[-1], changes, run_steps)]))
     return [task for task in tasks if task.method in measurements]
 
 
-def _task(method: str, size: int = 0, setups: Sequence[Setup] = ()) -> Task:
-    image = f"{size} x {size}" if size else "-"
-    kernel = " x ".join(map(str, setups[0].config.kernel_size)) if setups else "-"
-    test = TestImage(dataset="synthetic", image=image, kernel=kernel)
+def _task(method: str, size: int, setups: Sequence[Setup]) -> Task:
+    kernel = " x ".join(map(str, setups[0].config.kernel_size))
+    test = TestImage(dataset="synthetic", image=f"{size} x {size}", kernel=kernel)
     return Task(kind="speed", image=test, setups=tuple(setups), method=method, size=size)
 
 

@@ -1,5 +1,4 @@
 import statistics
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +8,8 @@ from benchmarks import speed
 from benchmarks.report import render
 from benchmarks.results import Results, row_key
 from benchmarks.speed_plan import WHOLE_PRESETS, plan
-from napari_selfdeblur import Progress
+from napari_selfdeblur import deblur
+from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeviceError, DivergedError
 from napari_selfdeblur.io.samples import motion_blurred_photograph
@@ -58,9 +58,9 @@ def test_the_plain_path_is_the_reference():
 
 def test_each_measurement_is_a_row_of_its_own():
     """No two rows of a benchmark are known by the same settings."""
-    everything = tasks("import", "step", "memory", "preview", "run", sizes=(64,))
+    everything = tasks("step", "memory", "run", sizes=(64,))
     keys = [row_key(row) for task in everything for row in task.identities()]
-    assert len(set(keys)) == len(keys) == 1 + 4 + 4 + 1 + 5
+    assert len(set(keys)) == len(keys) == 4 + 4 + 5
 
 
 def test_precisions_are_those_of_the_device(monkeypatch):
@@ -90,18 +90,6 @@ def test_a_path_that_does_not_fit_is_left_out(monkeypatch):
     assert len(rows[3]["ratios"]) == 2
 
 
-def test_a_preview_is_compared_with_none(monkeypatch):
-    """Runs with previews show some, and the ratio is the median of the pairs'."""
-    monkeypatch.setattr(speed, "_PREVIEW_SPAN", 0.05)
-    monkeypatch.setattr(speed, "_PREVIEW_PAIRS", 2)
-    monkeypatch.setattr(speed, "PREVIEW_SECONDS", 1e-9)
-    (row,) = speed.measure(tasks("preview", changes=SMALL | {"solvers": "joint"})[0])
-    assert row["previews"] == [row["steps"]] * 2
-    pairs = [a / b for a, b in zip(row["seconds_with"], row["seconds_without"], strict=True)]
-    assert row["ratios"] == pytest.approx(pairs, rel=1e-4)
-    assert row["ratio"] == pytest.approx(statistics.median(pairs), rel=1e-4)
-
-
 def test_the_peak_of_memory_is_kept():
     """The peak counts what was held and is held no more."""
     device = torch.device("cpu")
@@ -110,15 +98,6 @@ def test_the_peak_of_memory_is_kept():
     del block
     assert speed.peak_memory(device) - before > 50_000_000
     assert speed.peak_memory(device) >= speed.held_memory(device)
-
-
-def test_import_time_is_the_median_difference(monkeypatch):
-    """What the import adds is the median of the differences, the first pair left out."""
-    times = iter([9.0, 99.0, 10.0, 13.0, 20.0, 21.0, 30.0, 35.0])
-    monkeypatch.setattr(speed, "_process_ms", lambda code: next(times))
-    row = speed.import_time(pairs=3)
-    assert row["bare_ms"], row["import_ms"] == ([10.0, 20.0, 30.0], [13.0, 21.0, 35.0])
-    assert row["over_bare_ms"] == 3.0
 
 
 def test_whole_runs_are_the_presets_and_the_full_network_shortened():
@@ -150,62 +129,26 @@ def test_plain_steps_before_and_after_the_runs(monkeypatch):
         order.append("step")
         return next(seconds)
 
-    def watched(sample, config):
+    def whole(sample, config):
         order.append("run")
         return {"status": "finished", "seconds": 55.0}
 
     monkeypatch.setattr(speed, "_step_seconds", step)
-    monkeypatch.setattr(speed, "watched_run", watched)
+    monkeypatch.setattr(speed, "whole_run", whole)
     rows = speed.measure(tasks("run", sizes=(64,))[0])
     assert order == ["step"] * 7 + ["run"] * 5 + ["step"] * 7
     assert {row["reference_step"] for row in rows} == {5.5}
     assert [row["ratio"] for row in rows] == [0.002] * 3 + [None] * 2
 
 
-@pytest.fixture
-def scripted(monkeypatch):
-    """A run of five previews by a clock of its own: a step takes 1 s, measuring it 100 s."""
-    now = 0.0
-
-    def run(image, *, config, preview_steps):
-        nonlocal now
-        for i, value in enumerate((25.0, 23.0, 29.0, None, 27.0), start=1):
-            now += 1
-            yield Progress("joint", i, 5, 0.0, 0.0, sharp=value and np.float64(value))
-        now += 10
-        return SimpleNamespace(sharp=np.float64(31.0))
-
-    def psnr(image, sharp):
-        nonlocal now
-        now += 100
-        return image * 255
-
-    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: now))
-    monkeypatch.setattr(speed, "iter_deblur", run)
-    monkeypatch.setattr(speed, "psnr_up_to_shift", psnr)
-    return speed.watched_run(motion_blurred_photograph(64), SelfDeblurConfig.preset("fast"))
-
-
-def test_measuring_takes_no_time_of_the_run(scripted):
-    """Seconds are those inside the run; those spent on the PSNR are left out of all of them."""
-    assert scripted["trace"] == [(1, 25.0), (2, 23.0), (3, 29.0), (5, 27.0)]
-    assert (scripted["seconds"], scripted["psnr"]) == (15, 31.0)
-
-
-def test_a_level_is_reached_at_its_first_preview(scripted):
-    """The first preview at or above a level counts, whatever comes later; else there is none."""
-    assert scripted["seconds_to"] == {"24": 1, "26": 3, "28": 3, "30": None, "32": None}
-
-
 def test_a_run_that_diverges_is_a_result(monkeypatch):
     """Its row says why."""
 
-    def run(image, *, config, preview_steps):
-        yield Progress("joint", 1, 5, 0.0, 0.0)
+    def run(image, *, config):
         raise DivergedError("the loss became nan")
 
-    monkeypatch.setattr(speed, "iter_deblur", run)
-    row = speed.watched_run(motion_blurred_photograph(64), SelfDeblurConfig.preset("fast"))
+    monkeypatch.setattr(speed, "deblur", run)
+    row = speed.whole_run(motion_blurred_photograph(64), SelfDeblurConfig.preset("fast"))
     assert row == {"status": "diverged", "reason": "the loss became nan"}
 
 
@@ -214,7 +157,7 @@ def test_the_report_has_every_row(tmp_path):
     step = {"status": "finished", "seconds": [0.1, 0.2], "median": 0.15, "ratios": [0.4, 0.6]}
     step |= {"ratio": 0.5, "ratios_full": [], "ratio_full": None}
     run = {"status": "finished", "seconds": 2.0, "ratio": 1 / 42.3, "reference_step": 0.0512}
-    run |= {"psnr": 27.5, "seconds_to": {"26": 1.25, "30": None}}
+    run |= {"psnr": 27.5}
     rows = []
     for measured, task in zip((step, run), tasks("step", "run", sizes=(64,)), strict=True):
         named = {"device": "a device", "network": "n", "path": "p"}
@@ -226,7 +169,7 @@ def test_the_report_has_every_row(tmp_path):
     lines = [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines()]
     shown = ["64 x 64", "5 x 5", "n", "p", "150.0", "0.500 (0.400 to 0.600)", "-", "2"]
     assert any(line[: len(shown)] == shown for line in lines)
-    shown = ["64 x 64", "17 x 17", "n", "p", "-", "2.0", "1/42.3", "51.2", "27.50", "1.2", "-"]
+    shown = ["64 x 64", "17 x 17", "n", "p", "-", "2.0", "1/42.3", "51.2", "27.50"]
     assert any(line[: len(shown)] == shown for line in lines)
     assert text.count("skipped: too large") == 2
 
@@ -244,16 +187,17 @@ def test_wrong_values_say_what_is_right(options, message):
     """Each wrong value is an error of settings, before anything runs."""
     with pytest.raises(ConfigError, match=message):
         tasks("step", **options)
-    with pytest.raises(ConfigError, match="measure must be some of import, step, memory"):
+    with pytest.raises(ConfigError, match="measure must be some of step, memory, run"):
         tasks("luck")
 
 
-def test_a_whole_run_ends_with_its_result():
-    """The last preview is the result, at a time inside the run."""
+def test_a_whole_run_is_that_of_deblur():
+    """The PSNR of a run is its result's, up to shift."""
     config = SelfDeblurConfig.preset("official").replace(
         **SMALL, iterations=3, kernel_size=5, restoration="sparse", device="cpu"
     )
-    row = speed.watched_run(motion_blurred_photograph(64), config)
-    seconds, psnr = row["trace"][-1]
-    assert psnr == row["psnr"]
-    assert 0 < seconds <= row["seconds"]
+    sample = motion_blurred_photograph(64)
+    row = speed.whole_run(sample, config)
+    result = deblur(sample.blurred, config=config)
+    assert row["psnr"] == psnr_up_to_shift(result.sharp / 255, sample.sharp / 255)
+    assert row["seconds"] > 0
