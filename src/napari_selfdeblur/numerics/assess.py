@@ -219,13 +219,20 @@ def spectral_misfit(y: Plane, k: Plane, sigma: float) -> float:
 
 
 def _residual(x: Plane, k: Plane, y: Plane) -> NDArray[np.float64]:
-    """Return y - k * x where x alone determines it, (H - kh + 1, W - kw + 1)."""
-    (kh, kw), (height, width) = k.shape, y.shape
-    size = (next_fast_len(height, real=True), next_fast_len(width, real=True))
+    """Return y - k * x without the border as wide as the kernel, at most a quarter of the image.
+
+    Nearer to the border y depends on what no one has seen, and a restoration errs there.
+    """
+    size = tuple(next_fast_len(n, real=True) for n in y.shape)
     blurred = irfft2(rfft2(x, s=size) * rfft2(k, s=size), s=size)
-    rows, columns = height - kh + 1, width - kw + 1
-    mine = y[kh // 2 : kh // 2 + rows, kw // 2 : kw // 2 + columns]
-    return np.asarray(mine - blurred[kh - 1 : height, kw - 1 : width], dtype=np.float64)
+    (top, left), (row, column) = (
+        [max(min(n - 1, m // 4), n // 2) for n, m in zip(k.shape, y.shape, strict=True)],
+        [n // 2 for n in k.shape],
+    )
+    rows, columns = y.shape[0] - 2 * top, y.shape[1] - 2 * left
+    mine = y[top : top + rows, left : left + columns]
+    again = blurred[top + row : top + row + rows, left + column : left + column + columns]
+    return np.asarray(mine - again, dtype=np.float64)
 
 
 def _whiteness(r: NDArray[np.float64]) -> float:
