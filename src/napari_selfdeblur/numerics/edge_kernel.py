@@ -24,7 +24,7 @@ from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.numerics.centring import centring_shift
 from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
 
-__all__ = ["edge_kernel", "fit_kernel"]
+__all__ = ["checked_image", "cleaned_kernel", "edge_kernel", "fit_kernel", "refined_kernel"]
 
 Plane = NDArray[np.float32]
 
@@ -71,7 +71,7 @@ def edge_kernel(y: Tensor, kernel_size: tuple[int, int], *, strength: float = 1.
     ImageError
         If the image is not 2-D and finite, is flat, or not larger than the kernel.
     """
-    image = _image(y, kernel_size)
+    image = checked_image(y, kernel_size)
     if not (math.isfinite(strength) and strength > 0):
         raise ConfigError(f"strength must be a number greater than 0, got {strength!r}; try 1.0")
     k: Plane | None = None
@@ -83,14 +83,53 @@ def edge_kernel(y: Tensor, kernel_size: tuple[int, int], *, strength: float = 1.
             least = _LEAST * weight
             k = _delta_kernel(size)
         else:
-            k = _clean(_resized(k, size), k)
+            k = cleaned_kernel(_resized(k, size), k)
         model = L0Gradient(plane, size)
         for _ in range(_ROUNDS):
             x = model.sharp(torch.from_numpy(k).to(y.device), weight)
-            k = _clean(fit_kernel(x, plane, size).numpy(), k)
+            k = cleaned_kernel(fit_kernel(x, plane, size).numpy(), k)
             weight = max(weight / _DECAY, least)
     assert k is not None  # a pyramid has at least one scale
     return torch.from_numpy(k).to(y.device)
+
+
+def refined_kernel(y: Tensor, k: Tensor, *, rounds: int = 8) -> Tensor:
+    """Improve an initial kernel by the strongest edges of the image.
+
+    `rounds` rounds of `edge_kernel` on its finest scale, with the lambda they end at.
+
+    Parameters
+    ----------
+    y : Tensor, (H, W)
+        Blurred image, larger than the kernel both ways; of any offset and scale.
+    k : Tensor of float32, (kh, kw)
+        Initial kernel, >= 0 and not zero everywhere, of odd sides of at least 3.
+    rounds : int
+        At least 0.
+
+    Returns
+    -------
+    Tensor of float32, (kh, kw)
+        The PSF: >= 0, sums to 1, centroid at the central pixel; on the device of `y`.
+
+    Raises
+    ------
+    ConfigError
+        If the sides of `k` are outside their range.
+    ImageError
+        If the image is not 2-D and finite, is flat, or not larger than the kernel.
+    """
+    size = (k.shape[0], k.shape[1])
+    image = checked_image(y, size)
+    coarsest, _ = next(_pyramid(image, size))
+    weight = _LEAST * _WEIGHT * _contrast(torch.from_numpy(coarsest)) ** 2
+    plane = torch.from_numpy(image).to(y.device)
+    model = L0Gradient(plane, size)
+    refined = cleaned_kernel(k.detach().cpu().numpy())
+    for _ in range(rounds):
+        x = model.sharp(torch.from_numpy(refined).to(y.device), weight)
+        refined = cleaned_kernel(fit_kernel(x, plane, size).numpy(), refined)
+    return torch.from_numpy(refined).to(y.device)
 
 
 def fit_kernel(
@@ -190,10 +229,13 @@ def _delta_kernel(size: tuple[int, int]) -> Plane:
     return k
 
 
-def _clean(k: NDArray[np.floating], previous: Plane) -> Plane:
-    """Return `k` without weak entries and islands, centred, sum 1; `previous` if it is zero."""
+def cleaned_kernel(k: NDArray[np.floating], previous: Plane | None = None) -> Plane:
+    """Return `k` without weak entries and islands, centred, sum 1.
+
+    If it is zero: `previous`, without which it is the kernel that does not blur.
+    """
     if not k.max() > 0:
-        return previous
+        return _delta_kernel((k.shape[0], k.shape[1])) if previous is None else previous
     k = np.where(k < _WEAK * k.max(), 0, k)
     labels, count = label(k, structure=np.ones((3, 3)))
     mass = sum_labels(k, labels, np.arange(count + 1))
@@ -209,7 +251,8 @@ def _clean(k: NDArray[np.floating], previous: Plane) -> Plane:
     return np.asarray(centred / centred.sum(), dtype=np.float32)
 
 
-def _image(y: Tensor, kernel_size: tuple[int, int]) -> Plane:
+def checked_image(y: Tensor, kernel_size: tuple[int, int]) -> Plane:
+    """Return `y` scaled to [0, 1], on the CPU; raise what `edge_kernel` raises for y and size."""
     if len(kernel_size) != 2 or any(s < _SMALLEST or s % 2 == 0 for s in kernel_size):
         raise ConfigError(
             f"kernel_size must be two odd numbers of at least 3, got {kernel_size}; try (21, 21)"
