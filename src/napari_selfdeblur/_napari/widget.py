@@ -19,6 +19,7 @@ from napari_selfdeblur._napari.plugin import PAPER, guide, read_preferences
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.numerics.support import with_size
 from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.settings import Number
 
@@ -86,7 +87,8 @@ class DeblurWidget(Panel):
         config = self.form.read()
         self._show_preset(config.name)
         height, width = full_resolution(layer).shape[:2]
-        if height < config.kernel_size[0] or width < config.kernel_size[1]:
+        rows, columns = with_size(config, (int(height), int(width))).sides
+        if height < rows or width < columns:
             raise ConfigError(
                 f"kernel_size must fit into the image of {height} x {width} pixels",
                 field="kernel_size",

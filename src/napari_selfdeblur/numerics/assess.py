@@ -162,6 +162,7 @@ def measure(x: Plane, k: Plane, y: Plane, sigma: float) -> dict[str, float]:
         "sparsity": normalised_sparsity(x[inner]) / max(normalised_sparsity(y[inner]), 1e-12),
         "spread": float(x.std()) / max(float(y.std()), 1e-12),
         "contrast": float(y.std()) / level,
+        "sigma": sigma,
         **_shape(k),
     }
 

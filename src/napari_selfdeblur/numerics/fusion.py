@@ -1,9 +1,10 @@
 """Any number of estimates of one blurred image, made into one.
 
-Each kernel restores the image with one common setting, and three quantities of `assess` judge
-the result: the likelihood of the spectrum, the residual beyond the noise, and its whiteness.
-None of them decides alone: each gives a penalty that saturates, so that a quantity misled by an
-image cannot outweigh the others. Nor does the least penalty: several good kernels that are alike
+Each kernel restores the image with one common setting, and quantities of `assess` judge the
+result: the likelihood of the spectrum, the residual beyond the noise, its whiteness, and, where
+there is little noise, the sparsity of the gradients (Krishnan, Tay and Fergus 2011). None of
+them decides alone: each gives a penalty that saturates, so that a quantity misled by an image
+cannot outweigh the others. Nor does the least penalty: several good kernels that are alike
 outweigh a slightly better one that stands alone. The images that networks made with kernels like
 the chosen one have a share in the result.
 """
@@ -25,14 +26,19 @@ from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.numerics.assess import measure
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 
-__all__ = ["Candidate", "Fused", "best_of", "compared", "fuse", "mixed"]
+__all__ = ["NO_BLUR", "Candidate", "Fused", "best_of", "compared", "fuse", "mixed"]
+
+NO_BLUR = "no blur"
+"""Source of the candidate whose kernel is one point: the image may be sharp as it is."""
 
 Plane = NDArray[np.float32]
 Shift = tuple[float, float]
 
 # Weight of each quantity, and the difference at which half of it is given.
-_SCALES = {"spectrum": (1.0, 0.3), "excess": (1.0, 0.3), "colour": (0.1, 1.0)}
-_TEMPERATURE = 0.2  # an estimate that costs this much more counts 1/e
+_SCALES = {"spectrum": (1.0, 0.6), "excess": (1.0, 0.3), "colour": (0.1, 1.0)}
+_SPARSITY = (0.4, 0.1)  # the same of the sparsity, in an image without noise
+_FAINT = 0.002  # noise at which the sparsity has half of that weight: noise is not sparse
+_TEMPERATURE = 0.1  # an estimate that costs this much more counts 1/e
 _UNLIKE, _ALIKE = 0.6, 0.9  # correlations of kernels that disagree, and that agree
 _KEPT_MASS = 0.999  # of the kernel, in the support returned
 _COMPARED = 40  # iterations of a restoration that is only to be compared
@@ -152,7 +158,7 @@ def fuse(candidates: Sequence[Candidate], kernel_size: tuple[int, int] | None = 
 def best_of(candidates: Sequence[Candidate]) -> int:
     """Return the index of the best estimate.
 
-    That is the largest p_i sum_j a_ij p_j, with p = exp(-cost / 0.2) and a_ij how alike the
+    That is the largest p_i sum_j a_ij p_j, with p = exp(-cost / 0.1) and a_ij how alike the
     kernels of i and j are, from 0 (correlation of 0.6 or less) to 1 (0.9 or more).
     """
     p = np.exp(-costs([c.measures for c in candidates]) / _TEMPERATURE)
@@ -165,7 +171,9 @@ def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
     sum_i w_i d_i / (d_i + c_i), where d_i is how much worse quantity i is than its best.
     """
     total = np.zeros(len(measures))
-    for name, (weight, scale) in _SCALES.items():
+    trust = 1 / (1 + (measures[0]["sigma"] / _FAINT) ** 2)
+    scales = {**_SCALES, "sparsity": (_SPARSITY[0] * trust, _SPARSITY[1])}
+    for name, (weight, scale) in scales.items():
         worse = np.array([_quantity(m, name) for m in measures])
         worse -= worse.min()
         total += weight * worse / (worse + scale)
@@ -210,6 +218,8 @@ def _quantity(measures: dict[str, float], name: str) -> float:
         return max(float(np.log(max(measures["residual"], 1e-6))), 0.0)
     if name == "colour":
         return float(np.log(measures["whiteness"] + 0.1))
+    if name == "sparsity":
+        return float(np.log(max(measures["sparsity"], 1e-6)))
     return measures[name]
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeviceError, OutOfMemoryError
 from napari_selfdeblur.numerics.blur import sharp_size
+from napari_selfdeblur.numerics.support import with_size
 
 __all__ = [
     "Runtime",
@@ -133,7 +134,7 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
     DeviceError
         If the device or the precision is not available.
     """
-    pixels = math.prod(sharp_size(shape, config.sides))
+    pixels = math.prod(sharp_size(shape, with_size(config, shape).sides))
     if not set(config.solvers) & {"joint", "alternating"}:
         return int(pixels * _BYTES_PER_PIXEL + _BASELINE)  # no networks
     device, reference = resolve_device(config.device), config.runtime == "reference"

@@ -13,7 +13,6 @@ from napari_selfdeblur.io import images
 from napari_selfdeblur.numerics.noise import noise_sigma
 from napari_selfdeblur.numerics.runtime import Runtime, check_memory
 from napari_selfdeblur.numerics.solvers.base import Problem
-from napari_selfdeblur.numerics.support import with_size
 
 __all__ = ["Plan", "measured_sigma"]
 
@@ -65,7 +64,7 @@ class Plan:
         size = config.kernel_size
         prepared = images.prepare(image, (3, 3) if isinstance(size, str) else size, rgb=rgb)
         shape = (prepared.y.shape[0], prepared.y.shape[1])
-        check_memory(with_size(config, shape), shape, runtime.device)
+        check_memory(config, shape, runtime.device)
         sigma = measured_sigma(prepared.y)
         used = config.replace(device=str(runtime.device), precision=runtime.precision)
         if config.tv_weight == "auto":

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.numerics.assess import Assessment, assess
-from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared, fuse, mixed
+from napari_selfdeblur.numerics.fusion import NO_BLUR, Candidate, Fused, compared, fuse, mixed
 from napari_selfdeblur.numerics.runtime import memory_checked
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Step, Stop, estimate_of
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
@@ -182,8 +183,24 @@ def restore_stage(state: State) -> Events:
     """Restore the image with the kernel; mix it with what the networks made."""
     plan, fused = state.plan, state.fused
     assert fused is not None
-    assert plan.config.restoration is not None
     state.clock.begin("restore", 0)
+    restored, last = yield from _restored(state, fused)
+    sharp = mixed(restored, fused, state.candidates, 1 - plan.config.restoration_share)
+    state.result = Estimate(sharp, fused.kernel, "fused")
+    state.verdict = assess(
+        restored, fused.kernel, plan.prepared.y, plan.sigma, agreement=fused.agreement
+    )
+    yield state.event("restore", *last, state.result)
+
+
+def _restored(
+    state: State, fused: Fused
+) -> Generator[Progress, None, tuple[NDArray[np.float32], tuple[int, int, float]]]:
+    """Return the image restored with the kernel, and the last step; an event for each step."""
+    plan, last = state.plan, (1, 1, math.nan)
+    assert plan.config.restoration is not None
+    if state.candidates[fused.best].source == NO_BLUR:
+        return plan.prepared.y, last  # what is sharp stays as it is
     steps = restore_steps(
         plan.prepared.y,
         fused.kernel,
@@ -193,19 +210,12 @@ def restore_stage(state: State) -> Events:
         # Asked to stop before, the run ends with a whole restoration.
         stop=None if state.stopping else state.stop,
     )
-    last = (1, 1, math.nan)
-    try:
-        while True:
+    while True:
+        try:
             last = next(steps)
-            yield state.event("restore", *last, None)
-    except StopIteration as end:
-        restored = np.clip(end.value, 0, 1).astype(np.float32)
-    sharp = mixed(restored, fused, state.candidates, 1 - plan.config.restoration_share)
-    state.result = Estimate(sharp, fused.kernel, "fused")
-    state.verdict = assess(
-        restored, fused.kernel, plan.prepared.y, plan.sigma, agreement=fused.agreement
-    )
-    yield state.event("restore", *last, state.result)
+        except StopIteration as end:
+            return np.clip(end.value, 0, 1).astype(np.float32), last
+        yield state.event("restore", *last, None)
 
 
 def _candidates(state: State, solver: Solver, estimate: Estimate) -> list[Candidate]:

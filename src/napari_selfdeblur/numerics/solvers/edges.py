@@ -1,4 +1,4 @@
-"""Image and kernel without networks: edge-based kernels, and the best of them."""
+"""Image and kernel without networks: kernels of edges and of the spectrum, and the best."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import pad
 
-from napari_selfdeblur.numerics.edge_kernel import edge_kernel
-from napari_selfdeblur.numerics.fusion import Candidate, best_of, compared
+from napari_selfdeblur.numerics.edge_kernel import edge_kernel, refined_kernel
+from napari_selfdeblur.numerics.fusion import NO_BLUR, Candidate, best_of, compared
 from napari_selfdeblur.numerics.solvers.base import Problem, Step
+from napari_selfdeblur.numerics.spectral_kernel import spectral_kernels
 from napari_selfdeblur.numerics.support import next_size, sides_of, sizes_to_try
 
 __all__ = ["EdgeSolver", "Trial", "trials"]
@@ -21,22 +22,46 @@ _NOISY = 0.006  # sigma above which an image is smoothed before its kernel is es
 
 
 class Trial(NamedTuple):
-    """How one kernel is estimated: its sides, strength, and smoothing of the image in pixels."""
+    """How one kernel is estimated.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Its sides.
+    strength : float
+        How few edges are taken.
+    smoothing : float
+        Width of the Gaussian that the image is blurred by before, in pixels.
+    start : str
+        ``coarse``: from the coarsest scale up; ``spectrum`` and ``mirrored``: from the kernel of
+        the power spectrum, or the same rotated by 180 degrees; ``no blur``: one point, not
+        estimated at all.
+    """
 
     size: tuple[int, int]
-    strength: float
-    smoothing: float
+    strength: float = 1.0
+    smoothing: float = 0.0
+    start: str = "coarse"
 
 
 def trials(size: tuple[int, int], sigma: float) -> list[Trial]:
     """Return how kernels of `size` are estimated in an image of noise `sigma`.
 
     Without noise: four strengths, for a texture can mislead one of them. With noise, an image
-    smoothed a little: its kernel is estimated in place of the noise's.
+    smoothed a little: the edges are then not the noise's. Then what does not begin with edges.
     """
     if sigma < _NOISY:
-        return [Trial(size, strength, 0.0) for strength in (1.0, 0.5, 0.7, 2.0)]
-    return [Trial(size, strength, width) for width in (1.2, 0.7) for strength in (1.0, 2.0)]
+        coarse = [Trial(size, strength) for strength in (1.0, 0.5, 0.7, 2.0)]
+    else:
+        coarse = [Trial(size, strength, width) for width in (1.2, 0.7) for strength in (1.0, 2.0)]
+    width = first_smoothing(sigma)
+    others = [Trial(size, 1.0, width, start) for start in ("spectrum", "mirrored", NO_BLUR)]
+    return coarse + others
+
+
+def first_smoothing(sigma: float) -> float:
+    """Return the smoothing of an image of noise `sigma` where only one is tried, in pixels."""
+    return 0.0 if sigma < _NOISY else 1.0
 
 
 class EdgeSolver:
@@ -77,7 +102,7 @@ class EdgeSolver:
         size = problem.config.kernel_size
         self.size = None if isinstance(size, str) else size
         if self.size is None:
-            width = 0.0 if problem.sigma < _NOISY else 1.0
+            width = first_smoothing(problem.sigma)
             self.trials = [Trial(side, 1.0, width) for side in sizes_to_try(problem.shape)]
         else:
             self.trials = trials(self.size, problem.sigma)
@@ -98,14 +123,14 @@ class EdgeSolver:
     def step(self) -> Step:
         """Estimate kernel t and return the best so far."""
         y, sigma, trial = self.problem.tensor(), self.problem.sigma, self.trials[self.t]
-        k = edge_kernel(_smoothed(y, trial.smoothing), trial.size, strength=trial.strength)
-        candidate, x = compared(y, k.cpu().numpy(), "edges", sigma)
+        source = trial.start if trial.start == NO_BLUR else "edges"
+        candidate, x = compared(y, _kernel(y, trial).cpu().numpy(), source, sigma)
         before = best_of(self.candidates) if self.candidates else -1
         self.candidates.append(candidate)
         best = best_of(self.candidates)
         if best != before:
             if best != self.t:  # agreement with the new one made an older one the best
-                _, x = compared(y, self.candidates[best].kernel, "edges", sigma)
+                _, x = compared(y, self.candidates[best].kernel, source, sigma)
             kernel = torch.from_numpy(self.candidates[best].kernel).to(y.device)
             loss = self.candidates[best].measures["residual"]
             self.last = Step(loss, _extended(x, kernel), kernel)
@@ -136,6 +161,7 @@ class EdgeSolver:
                 [list(trial.size), trial.strength, trial.smoothing] for trial in self.trials
             ],
             "kernels": [torch.from_numpy(each.kernel) for each in self.candidates],
+            "sources": [each.source for each in self.candidates],
             "measures": [dict(each.measures) for each in self.candidates],
             "last": None if self.last is None else list(self.last),
         }
@@ -149,11 +175,25 @@ class EdgeSolver:
             Trial((h, w), strength, width) for (h, w), strength, width in state["trials"]
         ]
         self.candidates = [
-            Candidate(k.cpu().numpy(), "edges", measures)
-            for k, measures in zip(state["kernels"], state["measures"], strict=True)
+            Candidate(k.cpu().numpy(), source, measures)
+            for k, source, measures in zip(
+                state["kernels"], state["sources"], state["measures"], strict=True
+            )
         ]
         last = state["last"]
         self.last = None if last is None else Step(last[0], last[1].to(device), last[2].to(device))
+
+
+def _kernel(y: Tensor, trial: Trial) -> Tensor:
+    """Return the kernel of one trial."""
+    smoothed = _smoothed(y, trial.smoothing)
+    if trial.start == "coarse":
+        return edge_kernel(smoothed, trial.size, strength=trial.strength)
+    if trial.start == NO_BLUR:
+        return pad(y.new_ones((1, 1)), (1, 1, 1, 1))
+    # The spectrum is judged with its noise; the edges without.
+    both = spectral_kernels(y, trial.size)
+    return refined_kernel(smoothed, both[trial.start == "mirrored"])
 
 
 def _smoothed(y: Tensor, width: float) -> Tensor:
