@@ -94,7 +94,7 @@ config = sd.SelfDeblurConfig(
 )
 events = []
 result = sd.deblur(y, config=config, on_progress=events.append)
-assert [e.stage for e in events] == ["gaussians"] * 4 + ["joint"] * 3 + ["fuse"]
+assert [e.stage for e in events] == ["gaussians"] * 4 + ["joint"] * 3 + ["fuse", "restore"]
 assert [e["source"] for e in result.record.estimates] == ["gaussians", "joint"]
 assert result.sharp.shape == y.shape and np.isfinite(result.sharp).all()
 

@@ -5,7 +5,7 @@ from napari_selfdeblur.numerics import cost
 from napari_selfdeblur.numerics.cost import expected_seconds, expected_stages
 
 TINY = SelfDeblurConfig.preset("official").replace(
-    channels=4, skip_channels=2, device="cpu", precision="float32"
+    kernel_size=21, channels=4, skip_channels=2, device="cpu", precision="float32"
 )
 
 
@@ -23,11 +23,14 @@ def test_larger_images_take_no_less_time():
 
 
 def test_each_stage_has_its_time():
-    """Solvers, fuse and restore are distinguished; fuse restores every estimate."""
+    """Solvers, fuse and restore are distinguished; a size that is to be found is a stage too."""
     config = TINY.replace(solvers=("edges", "joint"), restoration="hyper_laplacian")
     times = expected_stages(config, (64, 64))
     assert list(times) == ["edges", "joint", "fuse", "restore"]
-    assert times["fuse"] == pytest.approx(2 * times["restore"])
+    assert times["fuse"] == pytest.approx(times["restore"])
+    unknown = expected_stages(TINY.replace(kernel_size="auto"), (64, 64))
+    assert list(unknown) == ["size", "joint"]
+    assert unknown["size"] > 0
     assert expected_seconds(config, (64, 64)) == pytest.approx(sum(times.values()))
 
 

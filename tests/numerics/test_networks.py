@@ -16,7 +16,7 @@ from napari_selfdeblur.numerics.networks.skip import (
 )
 from napari_selfdeblur.numerics.networks.upsample import conv_of_upsampled
 
-OFFICIAL = SelfDeblurConfig.preset("official")
+OFFICIAL = SelfDeblurConfig.preset("official").replace(kernel_size=21)
 SMALL = OFFICIAL.replace(channels=8, skip_channels=4)
 
 

@@ -15,7 +15,7 @@ from napari_selfdeblur.numerics.runtime import (
 )
 
 CPU = torch.device("cpu")
-CONFIG = SelfDeblurConfig.preset("official").replace(device="cpu")
+CONFIG = SelfDeblurConfig.preset("official").replace(kernel_size=21, device="cpu")
 
 
 def test_cpu_is_always_there():

@@ -111,7 +111,7 @@ def test_final_image_can_be_a_mixture():
     events = []
     again = sd.deblur(image, config=half.record.config, on_progress=events.append)
     np.testing.assert_array_equal(events[-1].sharp, again.sharp)
-    assert [p.stage for p in events] == ["joint", "joint", "joint", "restore"]
+    assert [p.stage for p in events] == ["joint", "joint", "joint", "fuse", "restore"]
 
 
 def test_unknown_method_and_setting_list_the_known():

@@ -111,12 +111,12 @@ def test_the_record_holds_what_was_asked_and_what_was_used():
 
 
 def test_several_solvers_are_stages_of_one_run():
-    """Each solver is a stage with its own steps; then fuse; the last event has the result."""
+    """Each solver is a stage with its own steps; then fuse and restore, which has the result."""
     sample = motion_blurred_photograph(size=64)
     config = TINY.replace(solvers=("edges", "joint"), restoration="sparse", kernel_size=17)
     events, result = drive(sd.iter_deblur(sample.blurred, config=config))
     stages = [stage for stage, _ in itertools.groupby(events, key=lambda event: event.stage)]
-    assert stages == ["edges", "joint", "fuse"]
+    assert stages == ["edges", "joint", "fuse", "restore"]
     assert [e.iteration for e in events if e.stage == "joint"] == [1, 2, 3, 4]
     assert all(e.total == 4 for e in events if e.stage == "joint")
     assert len(result.record.losses) == result.record.iterations == 4

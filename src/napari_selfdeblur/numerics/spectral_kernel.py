@@ -14,7 +14,7 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
+from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates
 from scipy.signal import fftconvolve
 from scipy.signal.windows import tukey
@@ -156,7 +156,7 @@ def _kernel_slices(R: Array, support: Lags) -> Array:
 
 
 def _magnitude(slices: Array, size: tuple[int, int]) -> tuple[Array, NDArray[np.bool_]]:
-    """Return |K|, and where it is known, on the half grid of `torch.fft.rfft2` of (n, n)."""
+    """Return |K|, and where it is known, on the half grid of `rfft2` of (n, n)."""
     n, period = 2 * next_fast_len(max(size)), 8 * max(size)
     lags = np.zeros((len(slices), period))
     lags[:, : slices.shape[1]] = slices
@@ -174,28 +174,29 @@ def _retrieved(
     measured: tuple[Array, NDArray[np.bool_]], size: tuple[int, int], seed: int
 ) -> NDArray[np.float32]:
     """Return k >= 0 on its support with |K| as measured: the mean of the best starts."""
-    magnitude, known = (torch.from_numpy(a) for a in measured)
-    magnitude, n = magnitude.float(), len(magnitude)
-    generator = torch.Generator().manual_seed(seed)
-    phase = 2 * math.pi * torch.rand((_STARTS, *magnitude.shape), generator=generator)
-    x = torch.fft.irfft2(torch.polar(magnitude.expand_as(phase).contiguous(), phase), s=(n, n))
-    support = torch.zeros((n, n), dtype=torch.bool)
+    known, magnitude = measured[1], measured[0].astype(np.float32)
+    n = len(magnitude)
+    phase = np.random.default_rng(seed).uniform(0, 2 * np.pi, (_STARTS, *magnitude.shape))
+    # SciPy's FFT, not torch's: the retrieval is chaotic, and MKL's rounding depends on where in
+    # memory its input lies.
+    x = irfft2(magnitude * np.exp(1j * phase).astype(np.complex64), s=(n, n))
+    support = np.zeros((n, n), dtype=bool)
     support[: size[0], : size[1]] = True
     for step in range(_STEPS):
-        X = torch.fft.rfft2(x)
-        present = X.abs()
+        X = rfft2(x)
+        present = np.abs(X)
         # Beyond the highest frequency of a slice nothing is measured, and little is left.
-        wanted = torch.where(known, torch.lerp(present, magnitude, _TRUST), present / 2)
-        p = torch.fft.irfft2(X * (wanted / present.clamp_min(1e-9)), s=(n, n))
+        wanted = np.where(known, present + _TRUST * (magnitude - present), present / 2)
+        p = irfft2(X * (wanted / np.maximum(present, 1e-9)), s=(n, n))
         if step < _RAAR:
             kept = support & (2 * p - x >= 0)
-            x = torch.where(kept, p, _RELAXATION * x + (1 - 2 * _RELAXATION) * p)
+            x = np.where(kept, p, _RELAXATION * x + (1 - 2 * _RELAXATION) * p)
         else:
-            x = torch.where(support, p, 0.0).clamp_min(0)
+            x = np.where(support, p, 0.0).clip(0)
             if step % 10 == 0:
-                x = torch.where(x >= _WEAK * x.amax((1, 2), keepdim=True), x, 0.0)
-    misfit = ((torch.fft.rfft2(x).abs() - magnitude) * known).square().sum((1, 2))
-    best = x[misfit.argsort()[:_AVERAGED], : size[0], : size[1]].numpy()
+                x = np.where(x >= _WEAK * x.max((1, 2), keepdims=True), x, 0.0)
+    misfit = (((np.abs(rfft2(x)) - magnitude) * known) ** 2).sum((1, 2))
+    best = x[misfit.argsort()[:_AVERAGED], : size[0], : size[1]].astype(np.float32)
     mean = np.mean([_aligned(k, best[0]) for k in best], axis=0)
     return np.asarray(mean, dtype=np.float32)
 

@@ -157,9 +157,7 @@ class EdgeSolver:
             "t": self.t,
             "losses": list(self.losses),
             "size": None if self.size is None else list(self.size),
-            "trials": [
-                [list(trial.size), trial.strength, trial.smoothing] for trial in self.trials
-            ],
+            "trials": [[*each.size, *each[1:]] for each in self.trials],
             "kernels": [torch.from_numpy(each.kernel) for each in self.candidates],
             "sources": [each.source for each in self.candidates],
             "measures": [dict(each.measures) for each in self.candidates],
@@ -171,9 +169,7 @@ class EdgeSolver:
         device = self.problem.runtime.device
         self.t, self.losses = state["t"], list(state["losses"])
         self.size = None if state["size"] is None else (state["size"][0], state["size"][1])
-        self.trials = [
-            Trial((h, w), strength, width) for (h, w), strength, width in state["trials"]
-        ]
+        self.trials = [Trial((kh, kw), *rest) for kh, kw, *rest in state["trials"]]
         self.candidates = [
             Candidate(k.cpu().numpy(), source, measures)
             for k, source, measures in zip(
