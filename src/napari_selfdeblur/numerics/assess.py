@@ -40,6 +40,9 @@ _EXPONENTS = (1.2, 3.2)  # of the power spectrum; photographs have about 2
 _OFFSET = -0.08
 _WEIGHTS = {"excess": -1.48, "whiteness": -0.43, "gain": 0.38, "pieces": -2.63, "width": 1.04}
 
+# The same of several estimates, by their agreement.
+_DISAGREED, _AGREED = 3.81, 5.29
+
 _NOISE, _POINT, _CUT, _FLAT, _SHARP, _PIECES, _AGREE, _POOR = (
     "noise", "point", "cut", "flat", "sharp", "pieces", "agree", "poor"
 )  # fmt: skip
@@ -108,7 +111,7 @@ def assess(
     sigma : float
         Noise standard deviation of y.
     agreement : float, optional
-        Share in [0, 1] of several estimates that agree with this one.
+        How alike the kernels of other estimates are to this one, on average, from 0 to 1.
     """
     m = measure(x, k, y, sigma)
     if agreement is not None:
@@ -120,9 +123,9 @@ def assess(
         _CUT: m["border_mass"] > 0.1,
         _SHARP: m["spectrum_gain"] < 0.002 and m["width"] >= 0.6,
         _PIECES: m["pieces"] > 0.6,
-        _AGREE: agreement is not None and agreement < 0.1,
+        _AGREE: agreement is not None and _agreed(agreement) < 0.5,
     }
-    score = _score(m)
+    score = _score(m) if agreement is None else _agreed(agreement)
     found = [name for name, present in signs.items() if present]
     if score < 0.5 and not found:
         found = [_POOR]
@@ -130,6 +133,11 @@ def assess(
         score = min(score, 0.49)
     advice = tuple(dict.fromkeys(_ADVICE[name] for name in found))
     return Assessment(score, not found, tuple(_REASONS[n] for n in found), advice, m)
+
+
+def _agreed(agreement: float) -> float:
+    """Return the score of an estimate by how alike the others are: better than by its measures."""
+    return 1 / (1 + math.exp(_DISAGREED - _AGREED * agreement))
 
 
 def _score(m: dict[str, float]) -> float:

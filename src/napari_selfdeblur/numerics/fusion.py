@@ -78,16 +78,15 @@ class Fused:
         Index of the estimate it is from.
     alike : ndarray of float, (candidates,)
         Largest correlation, over shifts, of each estimate's kernel with this one.
+    agreement : float or None
+        How alike the other estimates' kernels are to this one, on average, from 0 (correlation
+        of 0.6 or less) to 1 (0.9 or more); None of fewer than three.
     """
 
     kernel: Plane
     best: int
     alike: NDArray[np.float64]
-
-    @property
-    def agreement(self) -> float | None:
-        """Share of the estimates whose kernels are like this one; None of fewer than three."""
-        return float(np.mean(self.alike >= _ALIKE)) if len(self.alike) > 2 else None
+    agreement: float | None
 
 
 def compared(
@@ -153,7 +152,11 @@ def fuse(candidates: Sequence[Candidate], kernel_size: tuple[int, int] | None = 
     least = kernel_size or tuple(max(c.kernel.shape[i] for c in candidates) for i in (0, 1))
     best = best_of(candidates)
     kernel = _cropped(candidates[best].kernel, (least[0], least[1]))
-    return Fused(kernel, best, correlations([kernel, *(c.kernel for c in candidates)])[0, 1:])
+    alike = correlations([kernel, *(c.kernel for c in candidates)])[0, 1:]
+    estimated = np.array([c.source != NO_BLUR for c in candidates])  # no one estimated no blur
+    others = alike[estimated & (np.arange(alike.size) != best)]
+    agreement = float(_ramp(others).mean()) if others.size > 1 else None
+    return Fused(kernel, best, alike, agreement)
 
 
 def best_of(candidates: Sequence[Candidate]) -> int:
