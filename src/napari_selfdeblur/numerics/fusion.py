@@ -39,7 +39,6 @@ _SCALES = {"spectrum": (1.0, 0.6), "excess": (1.0, 0.3), "colour": (0.1, 1.0)}
 _SPARSITY = (0.4, 0.1)  # the same of the sparsity, in an image without noise
 _FAINT = 0.002  # noise at which the sparsity has half of that weight: noise is not sparse
 _TEMPERATURE = 0.1  # an estimate that costs this much more counts 1/e
-_BETTER = 0.02  # nats a frequency by which a kernel explains the spectrum better
 _UNLIKE, _ALIKE = 0.6, 0.9  # correlations of kernels that disagree, and that agree
 _KEPT_MASS = 0.999  # of the kernel, in the support returned
 _COMPARED = 40  # iterations of a restoration that is only to be compared
@@ -170,7 +169,7 @@ def best_of(candidates: Sequence[Candidate]) -> int:
     p = np.exp(-costs([c.measures for c in candidates]) / _TEMPERATURE)
     spectrum = np.array([c.measures["spectrum"] for c in candidates])
     sharp = np.array([c.source == NO_BLUR for c in candidates])
-    p[sharp & (spectrum > spectrum.min() + _BETTER)] = 0
+    p[sharp & (spectrum > spectrum.min())] = 0
     return int(np.argmax(p * (_ramp(correlations([c.kernel for c in candidates])) @ p)))
 
 
