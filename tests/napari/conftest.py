@@ -18,6 +18,7 @@ from napari_selfdeblur._napari import cost, panel
 from napari_selfdeblur._napari import job as job_module
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.io import images
+from napari_selfdeblur.numerics.support import with_size
 from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.record import RunRecord
 from napari_selfdeblur.run.result import DeblurResult
@@ -83,7 +84,7 @@ class FakeRun:
     def result(
         self, image: np.ndarray, config: SelfDeblurConfig, step: int, status: str
     ) -> DeblurResult:
-        kernel = np.zeros(config.kernel_size, np.float32)
+        kernel = np.zeros(with_size(config, image.shape[:2]).sides, np.float32)
         kernel[0, 0] = 1
         record = RunRecord(
             config=config,

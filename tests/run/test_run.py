@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from skimage import data
 
 import napari_selfdeblur as sd
 from napari_selfdeblur.api import configure
@@ -126,6 +127,40 @@ def test_several_solvers_are_stages_of_one_run():
     assert times == sorted(times)
     np.testing.assert_array_equal(events[-1].sharp, result.sharp)
     np.testing.assert_array_equal(events[-1].kernel, result.kernel)
+
+
+def test_a_size_that_is_not_given_is_found():
+    """Networks alone: a stage before them finds the size, which the record holds."""
+    sample = motion_blurred_photograph(size=96)
+    config = TINY.replace(kernel_size="auto")
+    events, result = drive(sd.iter_deblur(sample.blurred, config=config))
+    stages = [stage for stage, _ in itertools.groupby(events, key=lambda event: event.stage)]
+    assert stages == ["size", "joint"]
+    assert result.record.config.kernel_size == "auto"
+    assert result.record.used.kernel_size == result.kernel.shape
+    assert result.record.size_found == f"Kernel size found: {result.kernel.shape[0]} px."
+    given = sd.deblur(sample.blurred, config=result.record.used)
+    np.testing.assert_array_equal(given.sharp, result.sharp)
+    assert given.record.size_found == ""
+
+
+def test_a_stop_while_the_size_is_found_still_gives_an_estimate():
+    """Stopped in its first step, the run takes the size it has and does one step of the next."""
+    stop = threading.Event()
+    stop.set()
+    config = TINY.replace(kernel_size="auto")
+    result = sd.deblur(motion_blurred_photograph(size=64).blurred, config=config, stop=stop)
+    assert result.record.status == "stopped"
+    assert result.record.used.kernel_size == result.kernel.shape
+
+
+def test_a_sharp_image_comes_back_as_it_was():
+    """An image that was never blurred is returned unchanged, and the verdict says why."""
+    sharp = data.camera()[60:220, 140:300]
+    result = sd.deblur(sharp, preset="draft", kernel_size=9, device="cpu")
+    np.testing.assert_array_equal(result.sharp, sharp)
+    assert not result.record.verdict["credible"]
+    assert any("no blur" in reason for reason in result.record.verdict["reasons"])
 
 
 def test_the_kernel_returned_is_the_one_the_image_was_made_with():

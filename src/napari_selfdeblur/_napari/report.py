@@ -16,8 +16,9 @@ def report_of(job: Job) -> tuple[str, list[str]]:
     assert job.result is not None
     record = job.result.record
     done = "Finished" if record.status == "finished" else "Stopped and kept"
-    headline = f"{done} after {clock(job.seconds)}."
-    verdict = getattr(record, "verdict", None)  # a restoration has none
+    found = getattr(record, "size_found", "")  # a restoration has none, nor a verdict
+    headline = " ".join([f"{done} after {clock(job.seconds)}.", *([found] if found else [])])
+    verdict = getattr(record, "verdict", None)
     if not verdict or verdict["credible"]:
         return "info", [headline]
     lines = [f"• {line}" for line in (*verdict["reasons"], *verdict.get("advice", ()))]

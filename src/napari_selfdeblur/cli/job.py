@@ -105,9 +105,11 @@ def _report(outputs: Outputs, record: RunRecord) -> None:
         "seconds": round(record.seconds, 3),
         "device": record.device,
         "loss": loss,
+        "kernel_size": record.used.to_dict()["kernel_size"],
         "verdict": verdict,
     }
     lines = [f"{record.status}: {steps} on {record.device}, loss {loss:.4g}"]
+    lines += [record.size_found] if record.size_found else []
     outputs.report(lines, values, psnr)
     if verdict and not verdict["credible"]:
         reasons = "; ".join([*verdict["reasons"], *verdict.get("advice", ())])

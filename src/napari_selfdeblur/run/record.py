@@ -248,6 +248,14 @@ class RunRecord(_Record):
             values["evaluation"] = Evaluation(**evaluation, trace=trace)
         return values
 
+    @property
+    def size_found(self) -> str:
+        """What the kernel's size was found to be, as a sentence; empty where it was given."""
+        if self.config.kernel_size != "auto" or self.used.kernel_size == "auto":
+            return ""
+        size = self.used.kind("kernel_size").text(self.used.kernel_size)
+        return f"Kernel size found: {size} px."
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the record that `to_dict` of this version or of 0.1 described; errors as there."""
