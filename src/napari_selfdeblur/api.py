@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +27,7 @@ NOISE_METHODS = {"zoran_weiss": noise.noise_sigma, "wavelet": noise.wavelet_sigm
 
 
 def configure(
-    kernel_size: int | tuple[int, int] | None = None,
+    kernel_size: int | tuple[int, int] | Literal["auto"] | None = None,
     preset: str | None = None,
     *,
     config: SelfDeblurConfig | None = None,
@@ -56,7 +56,7 @@ def configure(
 
 def deblur(
     image: ArrayLike,
-    kernel_size: int | tuple[int, int] | None = None,
+    kernel_size: int | tuple[int, int] | Literal["auto"] | None = None,
     preset: str | None = None,
     *,
     on_progress: Callable[[Progress], object] | None = None,
@@ -68,8 +68,8 @@ def deblur(
     ----------
     image : array, (H, W) or (H, W, 3 or 4)
         Blurred image, grey or RGB(A), of an integer or floating dtype, finite.
-    kernel_size : int or (int, int), optional
-        Odd support of the kernel in pixels, 21 by default.
+    kernel_size : int, (int, int) or "auto", optional
+        Odd support of the kernel in pixels; found by default.
     preset : str, optional
         Name of a preset, ``fast`` by default.
     on_progress : callable, optional
@@ -103,7 +103,7 @@ def deblur(
 
 def iter_deblur(
     image: ArrayLike,
-    kernel_size: int | tuple[int, int] | None = None,
+    kernel_size: int | tuple[int, int] | Literal["auto"] | None = None,
     preset: str | None = None,
     *,
     config: SelfDeblurConfig | None = None,
@@ -126,7 +126,7 @@ def iter_deblur(
     image : array, (H, W) or (H, W, 3 or 4)
         Blurred image, grey or RGB(A), of an integer or floating dtype, finite. Of a colour
         image the luma is deblurred and the blurred chroma put back.
-    kernel_size : int or (int, int), optional
+    kernel_size : int, (int, int) or "auto", optional
         Odd support of the kernel in pixels; the configuration's by default.
     preset : str, optional
         Name of a preset; ``fast`` where neither it nor `config` is given.

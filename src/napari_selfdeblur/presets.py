@@ -35,12 +35,12 @@ _NARROW: dict[str, Any] = {
 
 PRESETS = {
     "draft": Preset(
-        "An edge-based estimate without networks: an answer in seconds.",
+        "Kernels by edges and the power spectrum, without networks: an answer in seconds.",
         {"solvers": ("edges",), "restoration": "sparse"},
     ),
     "fast": Preset(
-        "The default: an edge-based estimate, then networks of half width for 750 steps; the "
-        "result combines them.",
+        "The default: what draft does, then networks of half width for 750 steps; the best "
+        "kernel of all makes the result.",
         {**_NARROW, "iterations": 750},
     ),
     "quality": Preset(

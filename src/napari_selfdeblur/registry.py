@@ -40,7 +40,7 @@ class Entry:
 SOLVERS = {
     "edges": Entry(
         f"{_NUMERICS}.solvers.edges:EdgeSolver",
-        "edge-based kernel estimation (L0 gradient), without networks: seconds",
+        "kernels by edges (L0 gradient) and by the power spectrum, without networks",
     ),
     "joint": Entry(
         f"{_NUMERICS}.solvers.networks:JointSolver",

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 KERNEL_SIDE = 72
 _TICK_MS = 500
 _STAGES = {
-    "edges": "Edge-based estimate",
+    "size": "Kernel size",
+    "edges": "Edge-based estimates",
     "joint": "Networks",
     "alternating": "Networks, in turn",
-    "fuse": "Combining the estimates",
+    "fuse": "Comparing the estimates",
     "restore": "Restoration",
 }
 

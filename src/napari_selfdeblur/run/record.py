@@ -205,7 +205,8 @@ class RunRecord(_Record):
     config : SelfDeblurConfig
         The settings as asked.
     used : SelfDeblurConfig
-        The settings that ran: nothing is "auto" in them.
+        The settings that ran: nothing is "auto" in them, unless a run failed before the
+        kernel's size was found.
     iterations : int
         Steps done by the last solver.
     losses : tuple of float

@@ -20,7 +20,7 @@ __all__ = ["Estimate", "Problem", "Solver", "Step", "Stop", "estimate_of"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """What a solver is given: the blurred image, and the settings with nothing left "auto".
+    """What a solver is given: the blurred image, and settings but for the size "auto" resolved.
 
     Attributes
     ----------
