@@ -19,7 +19,6 @@ from napari_selfdeblur.io.samples import motion_blurred_photograph
 
 PLUGIN = "napari-selfdeblur"
 DEBLUR, RESTORE = "SelfDeblur", "Restore with a known kernel"
-KERNEL_SIZE = 17
 
 
 def main() -> None:
@@ -43,7 +42,6 @@ def main() -> None:
 def blind(options: argparse.Namespace) -> None:
     """Deblur the sample: running.png and finished.png."""
     viewer, panel = opened(options, DEBLUR)
-    panel.form.show({"kernel_size": (KERNEL_SIZE, KERNEL_SIZE)})
     panel.preset.value = options.preset
     panel.form.show({"iterations": options.iterations})
     wait(lambda: panel.run_button.enabled and "GiB" in panel.cost.value)

@@ -153,3 +153,12 @@ def test_no_error_of_ours_is_a_runtime_error() -> None:
     children = DeblurError.__subclasses__()
     assert len(children) >= 5
     assert not any(issubclass(kind, RuntimeError) for kind in (DeblurError, *children))
+
+
+def test_a_kernel_size_may_be_found():
+    """auto is the default, is read from text, and has no sides until it is found."""
+    assert SelfDeblurConfig().kernel_size == SelfDeblurConfig.parse("kernel_size", "auto") == "auto"
+    assert SelfDeblurConfig(kernel_size=21).sides == (21, 21)
+    with pytest.raises(ConfigError, match="not known yet; give kernel_size") as error:
+        _ = SelfDeblurConfig().sides
+    assert error.value.field == "kernel_size"
