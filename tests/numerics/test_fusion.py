@@ -132,6 +132,20 @@ def test_a_true_kernel_among_all_wrong_ones(bundled):
     assert fused.best in (3, 6)  # the true kernel, or the same shifted
 
 
+def test_sources_are_averaged_not_their_estimates(bundled):
+    """The best of each source has a share, a second estimate of a source none."""
+    y, k = torch.from_numpy(bundled.y), bundled.k
+    near = blurred_by_a_pixel(k)
+    one = [compared(y, k, "a", bundled.sigma)[0], compared(y, near, "a", bundled.sigma)[0]]
+    assert fuse(one).weights == {"a": 1.0}
+    alone = fuse(one[:1], near.shape).kernel
+    np.testing.assert_allclose(fuse(one).kernel, alone, atol=1e-7)
+    equal = one[1]._replace(source="b", measures=one[0].measures)
+    both = fuse([one[0], equal])
+    assert both.weights["a"] == pytest.approx(0.5, abs=0.1)
+    assert both.kernel.max() < alone.max()
+
+
 def test_a_wrong_kernel_found_alone_is_outvoted(bundled):
     """Three kernels that are alike outweigh a lone one whose image costs a little less."""
     y = torch.from_numpy(bundled.y)
@@ -149,9 +163,10 @@ def test_order_does_not_matter(bundled):
     kernels = [gaussian(7, 0.8), bundled.k, blurred_by_a_pixel(bundled.k), shifted(bundled.k)]
     candidates = bundled.candidates(*kernels, own=bundled.truth)
     first, second = (fuse([candidates[i] for i in order]) for order in ((0, 1, 2, 3), (2, 0, 3, 1)))
-    np.testing.assert_array_equal(first.kernel, second.kernel)
-    assert first.agreement == second.agreement
-    np.testing.assert_array_equal(first.alike, second.alike[[1, 3, 0, 2]])
+    np.testing.assert_allclose(first.kernel, second.kernel, atol=1e-7)
+    assert first.agreement == pytest.approx(second.agreement)
+    assert first.weights == pytest.approx(second.weights)
+    np.testing.assert_allclose(first.alike, second.alike[[1, 3, 0, 2]])
 
 
 def test_one_estimate_alone_stays_as_it_is(bundled):

@@ -5,8 +5,9 @@ result: the likelihood of the spectrum, the residual beyond the noise, its white
 there is little noise, the sparsity of the gradients (Krishnan, Tay and Fergus 2011). None of
 them decides alone: each gives a penalty that saturates, so that a quantity misled by an image
 cannot outweigh the others. Nor does the least penalty: several good kernels that are alike
-outweigh a slightly better one that stands alone. The images that networks made with kernels like
-the chosen one have a share in the result.
+outweigh a slightly better one that stands alone. Estimates of one source err alike, those of
+different sources do not: the best kernel of every other source that is like the best of all has
+a share in it, and so have the images that networks made.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ class Fused:
     kernel : ndarray of float32, (kh, kw)
         Odd sides, sum 1, centroid at the central pixel.
     best : int
-        Index of the estimate it is from.
+        Index of the best estimate.
+    weights : dict of str to float
+        Share of each source in the kernel; they sum to 1.
     alike : ndarray of float, (candidates,)
         Largest correlation, over shifts, of each estimate's kernel with this one.
     agreement : float or None
@@ -84,6 +87,7 @@ class Fused:
 
     kernel: Plane
     best: int
+    weights: dict[str, float]
     alike: NDArray[np.float64]
     agreement: float | None
 
@@ -131,7 +135,7 @@ def compared(
 
 
 def fuse(candidates: Sequence[Candidate], kernel_size: tuple[int, int] | None = None) -> Fused:
-    """Return the best of any number of estimates, in whatever order they come.
+    """Return one kernel of any number of estimates, in whatever order they come.
 
     Parameters
     ----------
@@ -150,12 +154,38 @@ def fuse(candidates: Sequence[Candidate], kernel_size: tuple[int, int] | None = 
         raise ImageError("there is no estimate to fuse; run at least one solver")
     least = kernel_size or tuple(max(c.kernel.shape[i] for c in candidates) for i in (0, 1))
     best = best_of(candidates)
-    kernel = _cropped(candidates[best].kernel, (least[0], least[1]))
+    mean, weights = _averaged(candidates, best)
+    kernel = _cropped(mean, (least[0], least[1]))
     alike = correlations([kernel, *(c.kernel for c in candidates)])[0, 1:]
     estimated = np.array([c.source != NO_BLUR for c in candidates])  # no one estimated no blur
     others = alike[estimated & (np.arange(alike.size) != best)]
     agreement = float(_ramp(others).mean()) if others.size > 1 else None
-    return Fused(kernel, best, alike, agreement)
+    return Fused(kernel, best, weights, alike, agreement)
+
+
+def _averaged(
+    candidates: Sequence[Candidate], best: int
+) -> tuple[NDArray[np.float64], dict[str, float]]:
+    """Return the best kernel averaged with the best of every other source, and their shares.
+
+    A kernel's weight is how alike it is to the best, times exp(-(its cost - the best's) / 0.1).
+    """
+    cost = costs([c.measures for c in candidates])
+    alike = correlations([candidates[best].kernel, *(c.kernel for c in candidates)])[0, 1:]
+    fixed = _padded(candidates[best].kernel, 2 * max(max(c.kernel.shape) for c in candidates) + 1)
+    total, weights = fixed, dict.fromkeys((c.source for c in candidates), 0.0)
+    weights[candidates[best].source] = 1.0
+    for source in set(weights) - {candidates[best].source, NO_BLUR}:
+        i = min((n for n, c in enumerate(candidates) if c.source == source), key=lambda n: cost[n])
+        distance = min(cost[best] - cost[i], 0.0) / _TEMPERATURE
+        weights[source] = float(_ramp(alike[i : i + 1])[0] * np.exp(distance))
+        if weights[source] > 0:
+            k = _padded(candidates[i].kernel, fixed.shape[0])
+            # Cubic: linear interpolation would blur the kernel.
+            k = ndimage.shift(k, _shift_between(fixed, k), order=3).clip(0)
+            total = total + weights[source] * k / k.sum()
+    whole = sum(weights.values())
+    return total / whole, {source: weight / whole for source, weight in weights.items()}
 
 
 def best_of(candidates: Sequence[Candidate]) -> int:
@@ -255,14 +285,18 @@ def _to_centre(k: NDArray[np.float64]) -> tuple[int, int]:
     return rows, columns
 
 
-def _cropped(kernel: NDArray[np.floating], least: tuple[int, int]) -> Plane:
-    """Return a kernel centred on the smallest odd support of at least `least` that keeps 99.9 %."""
-    side = 2 * max(*kernel.shape, *least) + 1
+def _padded(kernel: NDArray[np.floating], side: int) -> NDArray[np.float64]:
+    """Return a kernel with sum 1, centred to half a pixel on a support of `side`, odd."""
     k = np.zeros((side, side))
     top, left = ((side - n) // 2 for n in kernel.shape)
     k[top : top + kernel.shape[0], left : left + kernel.shape[1]] = kernel / kernel.sum()
-    k = np.roll(k, _to_centre(k), axis=(0, 1))
-    middle, (a, b) = side // 2, (n // 2 for n in least)
+    return np.roll(k, _to_centre(k), axis=(0, 1))
+
+
+def _cropped(kernel: NDArray[np.floating], least: tuple[int, int]) -> Plane:
+    """Return a kernel centred on the smallest odd support of at least `least` that keeps 99.9 %."""
+    k = _padded(kernel, 2 * max(*kernel.shape, *least) + 1)
+    middle, (a, b) = k.shape[0] // 2, (n // 2 for n in least)
     while k[middle - a : middle + a + 1, middle - b : middle + b + 1].sum() < _KEPT_MASS:
         a, b = min(a + 1, middle), min(b + 1, middle)
     k = k[middle - a : middle + a + 1, middle - b : middle + b + 1]

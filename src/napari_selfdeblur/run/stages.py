@@ -173,9 +173,8 @@ def fuse_stage(state: State) -> Events:
     """Make one kernel of all the estimates."""
     state.clock.begin("fuse", 0)
     state.fused = fuse(state.candidates, state.plan.config.sides)
-    source = state.candidates[state.fused.best].source
     for made in state.made:
-        made.weight = float(made.estimate.source == source)
+        made.weight = state.fused.weights[made.estimate.source]
     yield state.event("fuse", 1, 1, math.nan, None)
 
 
@@ -185,7 +184,9 @@ def restore_stage(state: State) -> Events:
     assert fused is not None
     state.clock.begin("restore", 0)
     restored, last = yield from _restored(state, fused)
-    sharp = mixed(restored, fused, state.candidates, 1 - plan.config.restoration_share)
+    sharp = restored
+    if state.candidates[fused.best].source != NO_BLUR:  # what is sharp stays as it is
+        sharp = mixed(restored, fused, state.candidates, 1 - plan.config.restoration_share)
     state.result = Estimate(sharp, fused.kernel, "fused")
     state.verdict = assess(
         restored, fused.kernel, plan.prepared.y, plan.sigma, agreement=fused.agreement
@@ -200,7 +201,7 @@ def _restored(
     plan, last = state.plan, (1, 1, math.nan)
     assert plan.config.restoration is not None
     if state.candidates[fused.best].source == NO_BLUR:
-        return plan.prepared.y, last  # what is sharp stays as it is
+        return plan.prepared.y, last
     steps = restore_steps(
         plan.prepared.y,
         fused.kernel,
