@@ -88,7 +88,8 @@ def _changes(config: SelfDeblurConfig, preset: str, own: bool) -> list[str]:
     told = OUTSIDE_PRESETS - {"precision", "runtime"} | {"iterations"}
     told |= {"solvers", "kernel_generator"} if own else set()
     usual = base.to_dict()
-    return [
+    found = ["kernel size auto"] if config.kernel_size == "auto" else []
+    return found + [
         f"{field}={value}"
         for field, value in config.to_dict().items()
         if field not in told and usual[field] != value

@@ -70,7 +70,9 @@ def _frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def _line(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as a line; a measurement without an image is a failure that nobody believes."""
     config = config_of(row)
-    settings = row["preset"] if config is None else settings_of(config, row["preset"])
+    settings = row["preset"]
+    if config is not None:  # the size has a column of its own
+        settings = settings_of(config.replace(kernel_size=3), row["preset"])
     line = {"half": row["category"], "settings": settings, "seed": row["seed"]}
     line |= {"kernel size": "auto" if row.get("size_asked") == "auto" else "given"}
     names = ("psnr", "psnr_blurred", "psnr_true", "score", "kernel_similarity", "seconds")
