@@ -15,8 +15,8 @@ from napari_selfdeblur.errors import DeblurError
 
 ROOT = Path(__file__).parents[2]
 STORED = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
-FAST = SelfDeblurConfig.preset("fast").replace(iterations=300)
-OFFICIAL = SelfDeblurConfig.preset("official").replace(iterations=500)
+FAST = SelfDeblurConfig.preset("fast").replace(kernel_size=21, iterations=300)
+OFFICIAL = SelfDeblurConfig.preset("official").replace(kernel_size=21, iterations=500)
 
 
 def row(kernel, psnr, *, ratio=None, preset="official", config=OFFICIAL, **more):
@@ -127,7 +127,7 @@ def test_only_the_papers_configurations_stand_beside_the_published(tmp_path):
 )
 def test_a_configuration_has_the_papers_name_or_its_own(preset, changes, method, own):
     """The paper's names are for its own configurations, with whatever steps, alone."""
-    config = SelfDeblurConfig.preset(preset).replace(**changes)
+    config = SelfDeblurConfig.preset(preset).replace(**{"kernel_size": 21, **changes})
     assert method_of(config) == (method, own)
 
 
