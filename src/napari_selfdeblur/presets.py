@@ -40,7 +40,7 @@ PRESETS = {
     ),
     "fast": Preset(
         "The default: what draft does, then networks of half width for 750 steps; the best "
-        "kernel of all makes the result.",
+        "kernels of both make the result.",
         {**_NARROW, "iterations": 750},
     ),
     "quality": Preset(
