@@ -67,11 +67,11 @@ def known(options: argparse.Namespace) -> None:
         wait(lambda: panel.run_button.enabled)
         panel.run_button.native.click()
         wait(lambda: not panel.job.running)
-    QTest.qWait(8000)
-    viewer.canvas.grid.enabled = True
-    viewer.canvas.grid.stride = 1
-    viewer.reset_view()
-    take(viewer, options.folder / "restore.png")
+        QTest.qWait(8000)
+        viewer.canvas.grid.enabled = True
+        viewer.canvas.grid.stride = 1
+        viewer.reset_view()
+        take(viewer, options.folder / "restore.png")
     print(panel.status.message.text())
     viewer.close()
 
