@@ -11,7 +11,7 @@ from skimage.transform import resize
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.fusion import Candidate, compared, fuse, mixed
+from napari_selfdeblur.numerics.fusion import NO_BLUR, Candidate, compared, fuse, mixed
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 
 
@@ -144,6 +144,16 @@ def test_sources_are_averaged_not_their_estimates(bundled):
     both = fuse([one[0], equal])
     assert both.weights["a"] == pytest.approx(0.5, abs=0.1)
     assert both.kernel.max() < alone.max()
+
+
+def test_no_blur_is_not_averaged(bundled):
+    """Where no blur is the best, the kernel is one point, however alike another one is."""
+    y = torch.from_numpy(bundled.y)
+    none = compared(y, delta(3), NO_BLUR, bundled.sigma)[0]
+    near = compared(y, gaussian(5, 0.4), "edges", bundled.sigma)[0]
+    fused = fuse([none, near._replace(measures={**none.measures, "residual": 2.0})], (3, 3))
+    np.testing.assert_array_equal(fused.kernel, delta(3))
+    assert fused.weights == {NO_BLUR: 1.0, "edges": 0.0}
 
 
 def test_a_wrong_kernel_found_alone_is_outvoted(bundled):

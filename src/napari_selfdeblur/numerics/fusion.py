@@ -175,7 +175,10 @@ def _averaged(
     fixed = _padded(candidates[best].kernel, 2 * max(max(c.kernel.shape) for c in candidates) + 1)
     total, weights = fixed, dict.fromkeys((c.source for c in candidates), 0.0)
     weights[candidates[best].source] = 1.0
-    for source in set(weights) - {candidates[best].source, NO_BLUR}:
+    # No blur is the result alone, and no part of another: the image comes back as it is.
+    chosen = candidates[best].source
+    others = [source for source in weights if source not in (chosen, NO_BLUR)]
+    for source in others if chosen != NO_BLUR else []:
         i = min((n for n, c in enumerate(candidates) if c.source == source), key=lambda n: cost[n])
         distance = min(cost[best] - cost[i], 0.0) / _TEMPERATURE
         weights[source] = float(_ramp(alike[i : i + 1])[0] * np.exp(distance))

@@ -28,7 +28,7 @@ def sizes_to_try(shape: tuple[int, int]) -> list[tuple[int, int]]:
         If the image is too small for any.
     """
     fitting = [side for side in _LADDER[:_FIRST] if side <= _PART * min(shape)]
-    smallest = int(_PART * min(shape)) - 1 | 1
+    smallest = (int(_PART * min(shape)) - 1) | 1  # the largest odd number within
     if not fitting and smallest < 3:
         raise ImageError(
             f"the image of {shape[0]} x {shape[1]} pixels is too small for its kernel size to be "

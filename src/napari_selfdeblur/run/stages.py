@@ -128,11 +128,8 @@ class State:
 
 def estimate_stage(state: State, index: int) -> Events:
     """Run the solver at `index` of the settings to its end, or to the user's."""
-    name, solver, begun = (
-        state.plan.config.solvers[index],
-        _solver(state, index),
-        time.perf_counter(),
-    )
+    begun = time.perf_counter()
+    name, solver = state.plan.config.solvers[index], _solver(state, index)
     state.losses = solver.losses
     state.clock.begin(name, solver.t)
     step, is_last = solver.last, index == len(state.plan.config.solvers) - 1

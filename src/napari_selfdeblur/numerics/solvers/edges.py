@@ -99,6 +99,7 @@ class EdgeSolver:
         self.losses: list[float] = []
         self.candidates: list[Candidate] = []
         self.last: Step | None = None
+        self._spectral: list[Tensor] | None = None  # once for the two trials that begin with it
         size = problem.config.kernel_size
         self.size = None if isinstance(size, str) else size
         if self.size is None:
@@ -124,7 +125,7 @@ class EdgeSolver:
         """Estimate kernel t and return the best so far."""
         y, sigma, trial = self.problem.tensor(), self.problem.sigma, self.trials[self.t]
         source = trial.start if trial.start == NO_BLUR else "edges"
-        candidate, x = compared(y, _kernel(y, trial).cpu().numpy(), source, sigma)
+        candidate, x = compared(y, self._kernel(y, trial).cpu().numpy(), source, sigma)
         before = best_of(self.candidates) if self.candidates else -1
         self.candidates.append(candidate)
         best = best_of(self.candidates)
@@ -140,6 +141,17 @@ class EdgeSolver:
         if self.size is None and self.t == len(self.trials):
             self._size_tried(self.candidates[best].kernel)
         return self.last
+
+    def _kernel(self, y: Tensor, trial: Trial) -> Tensor:
+        """Return the kernel of one trial."""
+        if trial.start == NO_BLUR:
+            return pad(y.new_ones((1, 1)), (1, 1, 1, 1))
+        smoothed = _smoothed(y, trial.smoothing)
+        if trial.start == "coarse":
+            return edge_kernel(smoothed, trial.size, strength=trial.strength)
+        # The spectrum is judged with its noise; the edges without.
+        self._spectral = self._spectral or spectral_kernels(y, trial.size)
+        return refined_kernel(smoothed, self._spectral[trial.start == "mirrored"])
 
     def _size_tried(self, kernel: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         """Try a larger size, or take the best kernel's."""
@@ -178,18 +190,6 @@ class EdgeSolver:
         ]
         last = state["last"]
         self.last = None if last is None else Step(last[0], last[1].to(device), last[2].to(device))
-
-
-def _kernel(y: Tensor, trial: Trial) -> Tensor:
-    """Return the kernel of one trial."""
-    smoothed = _smoothed(y, trial.smoothing)
-    if trial.start == "coarse":
-        return edge_kernel(smoothed, trial.size, strength=trial.strength)
-    if trial.start == NO_BLUR:
-        return pad(y.new_ones((1, 1)), (1, 1, 1, 1))
-    # The spectrum is judged with its noise; the edges without.
-    both = spectral_kernels(y, trial.size)
-    return refined_kernel(smoothed, both[trial.start == "mirrored"])
 
 
 def _smoothed(y: Tensor, width: float) -> Tensor:
