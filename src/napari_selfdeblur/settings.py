@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ GROUPS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(ABC):
     """What one field may hold. A kind says how its values are checked, read, written and named.
 
     Attributes
@@ -110,12 +111,13 @@ class Setting:
                 return word
         return None
 
+    @abstractmethod
     def _own(self, value: Any) -> Any:
         """Return a value of Python's own types as it is kept, or raise ValueError with the rule."""
-        raise NotImplementedError
 
     def _near(self, value: Any) -> Any:
         """Return an allowed value near one that was refused, None where there is none to name."""
+        return None
 
     def _read(self, text: str) -> Any:
         return _number(text)
@@ -123,8 +125,8 @@ class Setting:
     def _write(self, value: Any) -> str:
         return str(value)
 
-    def _rule(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _rule(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -119,19 +120,19 @@ class Panel(Container[Widget]):
             self.status.say("Stopping after the present step")
             self.job.stop()
 
+    @abstractmethod
     def reset(self) -> None:
         """Return every setting to the user's preferences."""
-        raise NotImplementedError
 
-    def _make_form(self) -> SettingsForm[Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def _make_form(self) -> SettingsForm[Any]: ...
 
-    def _make_job(self, layer: Image) -> Job:
-        raise NotImplementedError
+    @abstractmethod
+    def _make_job(self, layer: Image) -> Job: ...
 
+    @abstractmethod
     def _refuse(self, layer: Image) -> None:
         """Raise what is wrong with the choices, beyond what holds of every panel."""
-        raise NotImplementedError
 
     @property
     def _running(self) -> bool:
