@@ -107,10 +107,21 @@ def test_each_failure_is_doubted_for_its_own_reason(failure):
 def test_disagreement_is_a_reason():
     """Estimates that disagree make a good one doubtful; without the number nothing is said."""
     assert assess(X, K, Y, 0.004).credible
-    found = assess(X, K, Y, 0.004, agreement=0.05)
+    found = assess(X, K, Y, 0.004, agreement=0.05, parts=0.2)
     assert not found.credible
-    assert found.reasons == ("the estimates disagree about the kernel",)
+    assert "the estimates disagree about the kernel" in found.reasons
     assert found.measures["agreement"] == 0.05
+
+
+def test_parts_that_disagree_are_a_reason():
+    """Parts of the image with other kernels make a good estimate doubtful, whatever agrees."""
+    assert assess(X, K, Y, 0.004, agreement=0.9, parts=0.95).credible
+    found = assess(X, K, Y, 0.004, agreement=0.9, parts=0.1)
+    assert not found.credible
+    assert found.reasons == (
+        "parts of the image give another kernel, which is wrong or not the same everywhere",
+    )
+    assert any("smaller region" in sentence for sentence in found.advice)
 
 
 def test_the_score_rises_as_the_image_nears_the_truth():

@@ -2,8 +2,8 @@
 
 Three quantities tell a wrong kernel, and each of them misses some:
 
-- the likelihood of y's power spectrum under k (Whittle's, for images with a power-law
-  spectrum): a kernel too narrow or too wide gives the wrong spectrum;
+- the likelihood of y's power spectrum under k (Whittle's, for images whose spectrum is a power
+  law in every direction): a kernel too narrow or too wide gives the wrong spectrum;
 - the standard deviation of the residual y - k * x over sigma: a kernel that cannot explain y
   leaves more than the noise. A kernel of one point explains everything;
 - the whiteness of that residual, the energy of its autocorrelation outside lag 0 (Almeida and
@@ -26,7 +26,7 @@ from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import label, sum_labels
 from scipy.optimize import minimize
 
-__all__ = ["Assessment", "assess", "normalised_sparsity", "spectral_misfit"]
+__all__ = ["Assessment", "assess", "is_blurred", "normalised_sparsity", "spectral_misfit"]
 
 Plane = NDArray[np.floating]
 
@@ -34,17 +34,21 @@ _FLOOR = 0.003  # standard deviation of what else the model gets wrong, as in `n
 _LAGS = 5
 _FREQUENCIES = 6000  # at most, of those the spectrum is judged by
 _EXPONENTS = (1.2, 3.2)  # of the power spectrum; photographs have about 2
+_RESOLVED = 1.0  # root mean square radius, in pixels, of the narrowest blur that pixels show
+_HARMONICS = 4  # of the spectrum's amplitude over direction: bricks and horizons have one
+_POINT_KERNEL = np.ones((1, 1))
 
 # The logistic score, fitted on right and wrong kernels of half of the scenes: see
 # docs/decisions/0008.
 _OFFSET = -0.08
 _WEIGHTS = {"excess": -1.48, "whiteness": -0.43, "gain": 0.38, "pieces": -2.63, "width": 1.04}
 
-# The same of several estimates, by their agreement.
-_DISAGREED, _AGREED = 3.81, 5.29
+# The same where other estimates, and parts of the image, were asked for the kernel too.
+_SUPPORTED_OFFSET = -5.06
+_SUPPORTED = {"whiteness": -0.53, "gain": 0.4, "width": 1.67, "agreement": 1.13, "parts": 3.52}
 
-_NOISE, _POINT, _CUT, _FLAT, _SHARP, _PIECES, _AGREE, _POOR = (
-    "noise", "point", "cut", "flat", "sharp", "pieces", "agree", "poor"
+_NOISE, _POINT, _CUT, _FLAT, _SHARP, _PIECES, _AGREE, _PARTS, _POOR = (
+    "noise", "point", "cut", "flat", "sharp", "pieces", "agree", "parts", "poor"
 )  # fmt: skip
 _REASONS = {
     _NOISE: "the image holds hardly more than noise",
@@ -54,6 +58,7 @@ _REASONS = {
     _SHARP: "no blur at all explains the image's spectrum as well as this kernel does",
     _PIECES: "the kernel is scattered over separate pieces",
     _AGREE: "the estimates disagree about the kernel",
+    _PARTS: "parts of the image give another kernel, which is wrong or not the same everywhere",
     _POOR: "the kernel explains the image worse than kernels that were right did",
 }
 _ADVICE = {
@@ -64,6 +69,7 @@ _ADVICE = {
     _SHARP: "the image may be sharp already: compare the result with it",
     _PIECES: "try a smaller kernel size or another preset",
     _AGREE: "try another kernel size, or a part of the image with more edges",
+    _PARTS: "try a smaller region, over which the blur is the same, or another kernel size",
     _POOR: "try another kernel size or preset",
 }
 
@@ -98,7 +104,13 @@ class Assessment:
 
 
 def assess(
-    x: Plane, k: Plane, y: Plane, sigma: float, *, agreement: float | None = None
+    x: Plane,
+    k: Plane,
+    y: Plane,
+    sigma: float,
+    *,
+    agreement: float | None = None,
+    parts: float | None = None,
 ) -> Assessment:
     """Judge an estimate of a blurred image without the truth.
 
@@ -112,36 +124,51 @@ def assess(
         Noise standard deviation of y.
     agreement : float, optional
         How alike the kernels of other estimates are to this one, on average, from 0 to 1.
+    parts : float, optional
+        Least correlation, from 0 to 1, of this kernel with those of parts of the image. Where it
+        is not known the agreement takes its place.
     """
     m = measure(x, k, y, sigma)
+    m["spectrum_gain"] = spectral_misfit(y, _POINT_KERNEL, sigma) - m["spectrum"]
     if agreement is not None:
         m["agreement"] = agreement
+        m["parts"] = _alike_by(agreement) if parts is None else parts
     signs = {
         _NOISE: m["contrast"] < 1.3,
         _FLAT: m["spread"] < 0.1,
-        _POINT: m["width"] < 0.6,
+        _POINT: m["width"] < _RESOLVED,
         _CUT: m["border_mass"] > 0.1,
-        _SHARP: m["spectrum_gain"] < 0.002 and m["width"] >= 0.6,
+        _SHARP: m["spectrum_gain"] <= 0 and m["width"] >= _RESOLVED,
         _PIECES: m["pieces"] > 0.6,
-        _AGREE: agreement is not None and _agreed(agreement) < 0.5,
     }
-    score = _score(m) if agreement is None else _agreed(agreement)
-    found = [name for name, present in signs.items() if present]
-    if score < 0.5 and not found:
-        found = [_POOR]
-    if any(signs.values()):
+    score, found = _score(m), [name for name, present in signs.items() if present]
+    if found:
         score = min(score, 0.49)
+    elif score < 0.5:
+        weak = {_AGREE: m.get("agreement", 1) < 0.5, _PARTS: m.get("parts", 1) < _alike_by(0.5)}
+        found = [name for name, present in weak.items() if present] or [_POOR]
     advice = tuple(dict.fromkeys(_ADVICE[name] for name in found))
     return Assessment(score, not found, tuple(_REASONS[n] for n in found), advice, m)
 
 
-def _agreed(agreement: float) -> float:
-    """Return the score of an estimate by how alike the others are: better than by its measures."""
-    return 1 / (1 + math.exp(_DISAGREED - _AGREED * agreement))
+def is_blurred(y: Plane, k: Plane, sigma: float) -> bool:
+    """Return whether `k` is wider than a pixel and explains y's spectrum better than no blur.
+
+    The residual cannot tell: a kernel of one point leaves none in any image. Parameters as in
+    `assess`.
+    """
+    k = np.asarray(k / k.sum(), dtype=np.float64)
+    sharp = spectral_misfit(y, _POINT_KERNEL, sigma)
+    return _width(k) >= _RESOLVED and spectral_misfit(y, k, sigma) < sharp
+
+
+def _alike_by(agreement: float) -> float:
+    """Return the correlation that kernels have which agree so much, as `fusion` counts it."""
+    return 0.6 + 0.3 * agreement
 
 
 def _score(m: dict[str, float]) -> float:
-    """Return the logistic of the weighted quantities."""
+    """Return the logistic of the weighted quantities, of more of them where they are known."""
     terms = {
         "excess": max(math.log(max(m["residual"], 1e-6)), 0.0),
         # Structure far below the noise says nothing.
@@ -149,15 +176,17 @@ def _score(m: dict[str, float]) -> float:
         "gain": math.log(max(m["spectrum_gain"], 1e-3)),
         "pieces": m["pieces"],
         "width": math.log(m["width"] + 0.3),
+        "agreement": m.get("agreement", 0.0),
+        "parts": m.get("parts", 0.0),
     }
-    z = _OFFSET + sum(_WEIGHTS[name] * value for name, value in terms.items())
+    offset, weights = (_SUPPORTED_OFFSET, _SUPPORTED) if "agreement" in m else (_OFFSET, _WEIGHTS)
+    z = offset + sum(weight * terms[name] for name, weight in weights.items())
     return 1 / (1 + math.exp(-max(min(z, 30.0), -30.0)))
 
 
 def measure(x: Plane, k: Plane, y: Plane, sigma: float) -> dict[str, float]:
     """Return the quantities `assess` judges by; parameters as there."""
     k = np.asarray(k / k.sum(), dtype=np.float64)
-    spectrum = spectral_misfit(y, k, sigma)
     level = math.hypot(sigma, _FLOOR)
     r = _residual(x, k, y)
     a, b = ((n - m) // 2 for n, m in zip(y.shape, r.shape, strict=True))
@@ -165,8 +194,7 @@ def measure(x: Plane, k: Plane, y: Plane, sigma: float) -> dict[str, float]:
     return {
         "residual": float(r.std()) / level,
         "whiteness": _whiteness(r),
-        "spectrum": spectrum,
-        "spectrum_gain": spectral_misfit(y, np.ones((1, 1)), sigma) - spectrum,
+        "spectrum": spectral_misfit(y, k, sigma),
         "sparsity": normalised_sparsity(x[inner]) / max(normalised_sparsity(y[inner]), 1e-12),
         "spread": float(x.std()) / max(float(y.std()), 1e-12),
         "contrast": float(y.std()) / level,
@@ -189,9 +217,10 @@ def normalised_sparsity(image: Plane) -> float:
 def spectral_misfit(y: Plane, k: Plane, sigma: float) -> float:
     """Return minus twice the log-likelihood of y's power spectrum, in nats a frequency.
 
-    Whittle's likelihood, mean(log v + |Y|^2 / v) with v = a |f|^-e |K|^2 + sigma^2, at the a and
-    e of the largest likelihood. Y is windowed (Hann); the lowest
-    frequencies, which the window mixes, are left out.
+    Whittle's likelihood, mean(log v + |Y|^2 / v) with v = a(t) |f|^-e |K|^2 + sigma^2, at the e
+    and the a of the largest likelihood; log a is a Fourier series of the direction t with
+    periods of pi to pi / 4, for sharp images too have more contrast in some directions. Y is
+    windowed (Hann); the lowest frequencies, which the window mixes, are left out.
 
     Parameters
     ----------
@@ -205,26 +234,27 @@ def spectral_misfit(y: Plane, k: Plane, sigma: float) -> float:
     height, width = y.shape
     window = np.hanning(height)[:, None] * np.hanning(width)
     power = np.abs(rfft2((y - y.mean()) * window)) ** 2 / (window**2).sum()
-    f2 = np.fft.fftfreq(height)[:, None] ** 2 + np.fft.rfftfreq(width) ** 2
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
+    f2 = rows**2 + columns**2
     used = np.flatnonzero(f2 > (4 / min(height, width)) ** 2)
     used = used[:: used.size // _FREQUENCIES + 1]
     P, logf = power.flat[used], 0.5 * np.log(f2.flat[used])
     K2 = np.abs(rfft2(k, s=(height, width)).flat[used]) ** 2
     noise = sigma**2 + _FLOOR**2
+    turns = 2 * np.arange(1, _HARMONICS + 1)[:, None] * np.arctan2(rows, columns).flat[used]
+    basis = np.concatenate([-logf[None], np.ones((1, used.size)), np.cos(turns), np.sin(turns)])
     low = logf < np.quantile(logf, 0.02)
     start = math.log(float(np.mean(P[low] * np.exp(2 * logf[low]))) + 1e-12)
 
     def misfit(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        signal = K2 * np.exp(at[0] - at[1] * logf)
+        signal = K2 * np.exp(at @ basis)
         v = signal + noise
         ratio = P / v
-        slope = signal / v * (1 - ratio)
-        value = float(np.mean(np.log(v) + ratio))
-        return value, np.array([slope.mean(), -(slope * logf).mean()])
+        return float(np.mean(np.log(v) + ratio)), basis @ (signal / v * (1 - ratio)) / used.size
 
-    bounds = ((start - 5, start + 5), _EXPONENTS)
-    found = minimize(misfit, (start, 2.0), jac=True, method="L-BFGS-B", bounds=bounds)
-    return float(found.fun)
+    bounds = [_EXPONENTS, (start - 8, start + 8), *[(-3, 3)] * (2 * _HARMONICS)]
+    first = [2.0, start, *[0.0] * (2 * _HARMONICS)]
+    return float(minimize(misfit, first, jac=True, method="L-BFGS-B", bounds=bounds).fun)
 
 
 def _residual(x: Plane, k: Plane, y: Plane) -> NDArray[np.float64]:
@@ -257,14 +287,18 @@ def _whiteness(r: NDArray[np.float64]) -> float:
 def _shape(k: Plane) -> dict[str, float]:
     """Return the kernel's mass at one point, at its border and in small pieces, and its width."""
     blocks = np.lib.stride_tricks.sliding_window_view(np.pad(k, 1), (2, 2)).sum(axis=(2, 3))
-    rows, columns = np.indices(k.shape)
-    centre = (rows * k).sum(), (columns * k).sum()
-    variance = (((rows - centre[0]) ** 2 + (columns - centre[1]) ** 2) * k).sum()
     labels, count = label(k > 0.05 * k.max(), structure=np.ones((3, 3)))
     mass = sum_labels(k, labels, np.arange(1, count + 1))
     return {
         "peak_mass": float(blocks.max()),
         "border_mass": float(k.sum() - k[1:-1, 1:-1].sum()) if min(k.shape) > 2 else 0.0,
         "pieces": float(1 - mass.max()),
-        "width": math.sqrt(float(variance)),
+        "width": _width(k),
     }
+
+
+def _width(k: Plane) -> float:
+    """Return the root mean square distance from the centroid, in pixels, of a kernel of sum 1."""
+    rows, columns = np.indices(k.shape)
+    centre = (rows * k).sum(), (columns * k).sum()
+    return math.sqrt(float((((rows - centre[0]) ** 2 + (columns - centre[1]) ** 2) * k).sum()))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
-from scipy.ndimage import label, sum_labels
+from scipy.ndimage import gaussian_filter, label, sum_labels
 from skimage.transform import resize
 from torch import Tensor
 
@@ -24,10 +24,19 @@ from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.numerics.centring import centring_shift
 from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
 
-__all__ = ["checked_image", "cleaned_kernel", "edge_kernel", "fit_kernel", "refined_kernel"]
+__all__ = [
+    "checked_image",
+    "cleaned_kernel",
+    "edge_kernel",
+    "first_smoothing",
+    "fit_kernel",
+    "refined_kernel",
+    "smoothed",
+]
 
 Plane = NDArray[np.float32]
 
+_NOISY = 0.006  # sigma above which an image is smoothed before its kernel is estimated
 _ROUNDS = 5
 _SMALLEST = 3  # sides of the coarsest kernel, in pixels
 _WEIGHT = 0.08  # lambda of the first round, over the square of the contrast
@@ -130,6 +139,18 @@ def refined_kernel(y: Tensor, k: Tensor, *, rounds: int = 8) -> Tensor:
         x = model.sharp(torch.from_numpy(refined).to(y.device), weight)
         refined = cleaned_kernel(fit_kernel(x, plane, size).numpy(), refined)
     return torch.from_numpy(refined).to(y.device)
+
+
+def first_smoothing(sigma: float) -> float:
+    """Return the smoothing of an image of noise `sigma` where only one is tried, in pixels."""
+    return 0.0 if sigma < _NOISY else 1.0
+
+
+def smoothed(y: Tensor, width: float) -> Tensor:
+    """Return y (H, W) blurred by a Gaussian of `width` pixels."""
+    if not width:
+        return y
+    return torch.from_numpy(gaussian_filter(y.cpu().numpy(), width)).to(y.device)
 
 
 def fit_kernel(

@@ -1,13 +1,12 @@
 """Any number of estimates of one blurred image, made into one.
 
 Each kernel restores the image with one common setting, and quantities of `assess` judge the
-result: the likelihood of the spectrum, the residual beyond the noise, its whiteness, and, where
-there is little noise, the sparsity of the gradients (Krishnan, Tay and Fergus 2011). None of
-them decides alone: each gives a penalty that saturates, so that a quantity misled by an image
-cannot outweigh the others. Nor does the least penalty: several good kernels that are alike
-outweigh a slightly better one that stands alone. Estimates of one source err alike, those of
-different sources do not: the best kernel of every other source that is like the best of all has
-a share in it, and so have the images that networks made.
+result: the likelihood of the spectrum, where there is little noise the sparsity of the gradients
+(Krishnan, Tay and Fergus 2011), and a little the residual beyond the noise and the kernel's
+width. None of them decides alone: each gives a penalty that saturates, so that a quantity misled
+by an image cannot outweigh the others. Estimates of one source err alike, those of different
+sources do not: the best kernel of every other source that is like the best of all has a share
+in it, and so have the images that networks made.
 """
 
 from __future__ import annotations
@@ -27,19 +26,17 @@ from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.numerics.assess import measure
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 
-__all__ = ["NO_BLUR", "Candidate", "Fused", "best_of", "compared", "fuse", "mixed"]
-
-NO_BLUR = "no blur"
-"""Source of the candidate whose kernel is one point: the image may be sharp as it is."""
+__all__ = ["Candidate", "Fused", "best_of", "compared", "fuse", "mixed"]
 
 Plane = NDArray[np.float32]
 Shift = tuple[float, float]
 
 # Weight of each quantity, and the difference at which half of it is given.
-_SCALES = {"spectrum": (1.0, 0.6), "excess": (1.0, 0.3), "colour": (0.1, 1.0)}
+_SCALES = {"spectrum": (1.0, 0.6), "excess": (0.05, 0.3)}
 _SPARSITY = (0.4, 0.1)  # the same of the sparsity, in an image without noise
 _FAINT = 0.002  # noise at which the sparsity has half of that weight: noise is not sparse
-_TEMPERATURE = 0.1  # an estimate that costs this much more counts 1/e
+_WIDER = 0.01  # cost of a kernel e times as wide: of two that explain as much, the narrower
+_TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
 _UNLIKE, _ALIKE = 0.6, 0.9  # correlations of kernels that disagree, and that agree
 _KEPT_MASS = 0.999  # of the kernel, in the support returned
 _COMPARED = 40  # iterations of a restoration that is only to be compared
@@ -157,8 +154,7 @@ def fuse(candidates: Sequence[Candidate], kernel_size: tuple[int, int] | None = 
     mean, weights = _averaged(candidates, best)
     kernel = _cropped(mean, (least[0], least[1]))
     alike = correlations([kernel, *(c.kernel for c in candidates)])[0, 1:]
-    estimated = np.array([c.source != NO_BLUR for c in candidates])  # no one estimated no blur
-    others = alike[estimated & (np.arange(alike.size) != best)]
+    others = np.delete(alike, best)
     agreement = float(_ramp(others).mean()) if others.size > 1 else None
     return Fused(kernel, best, weights, alike, agreement)
 
@@ -168,17 +164,14 @@ def _averaged(
 ) -> tuple[NDArray[np.float64], dict[str, float]]:
     """Return the best kernel averaged with the best of every other source, and their shares.
 
-    A kernel's weight is how alike it is to the best, times exp(-(its cost - the best's) / 0.1).
+    A kernel's weight is how alike it is to the best, times exp(-(its cost - the best's) / 0.05).
     """
     cost = costs([c.measures for c in candidates])
     alike = correlations([candidates[best].kernel, *(c.kernel for c in candidates)])[0, 1:]
     fixed = _padded(candidates[best].kernel, 2 * max(max(c.kernel.shape) for c in candidates) + 1)
     total, weights = fixed, dict.fromkeys((c.source for c in candidates), 0.0)
     weights[candidates[best].source] = 1.0
-    # No blur is the result alone, and no part of another: the image comes back as it is.
-    chosen = candidates[best].source
-    others = [source for source in weights if source not in (chosen, NO_BLUR)]
-    for source in others if chosen != NO_BLUR else []:
+    for source in [name for name in weights if name != candidates[best].source]:
         i = min((n for n, c in enumerate(candidates) if c.source == source), key=lambda n: cost[n])
         distance = min(cost[best] - cost[i], 0.0) / _TEMPERATURE
         weights[source] = float(_ramp(alike[i : i + 1])[0] * np.exp(distance))
@@ -194,31 +187,29 @@ def _averaged(
 def best_of(candidates: Sequence[Candidate]) -> int:
     """Return the index of the best estimate.
 
-    That is the largest p_i sum_j a_ij p_j, with p = exp(-cost / 0.1) and a_ij how alike the
-    kernels of i and j are, from 0 (correlation of 0.6 or less) to 1 (0.9 or more). No blur at
-    all explains every image without a residual: it counts only where no kernel explains the
-    spectrum better.
+    That is the largest p_i times the mean of p_j over the kernels that are like it, weighted by
+    a_ij, with p = exp(-cost / 0.05) and a_ij from 0 (correlation of 0.6 or less) to 1 (0.9 or
+    more). The mean, not the sum: a kernel is no better for having been found often.
     """
     p = np.exp(-costs([c.measures for c in candidates]) / _TEMPERATURE)
-    spectrum = np.array([c.measures["spectrum"] for c in candidates])
-    sharp = np.array([c.source == NO_BLUR for c in candidates])
-    p[sharp & (spectrum > spectrum.min())] = 0
-    return int(np.argmax(p * (_ramp(correlations([c.kernel for c in candidates])) @ p)))
+    alike = _ramp(correlations([c.kernel for c in candidates]))
+    return int(np.argmax(p * (alike @ p) / alike.sum(axis=1)))
 
 
 def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
-    """Return what speaks against each estimate of one image, 0 for one that is best in all.
+    """Return what speaks against each estimate of one image, near 0 for one that is best in all.
 
-    sum_i w_i d_i / (d_i + c_i), where d_i is how much worse quantity i is than its best.
+    sum_i w_i d_i / (d_i + c_i), where d_i is how much worse quantity i is than its best, and a
+    little for the width.
     """
-    total = np.zeros(len(measures))
+    total = _WIDER * np.log([m["width"] + 0.5 for m in measures])
     trust = 1 / (1 + (measures[0]["sigma"] / _FAINT) ** 2)
     scales = {**_SCALES, "sparsity": (_SPARSITY[0] * trust, _SPARSITY[1])}
     for name, (weight, scale) in scales.items():
         worse = np.array([_quantity(m, name) for m in measures])
         worse -= worse.min()
         total += weight * worse / (worse + scale)
-    return total
+    return np.asarray(total, dtype=np.float64)
 
 
 def mixed(
@@ -257,8 +248,6 @@ def mixed(
 def _quantity(measures: dict[str, float], name: str) -> float:
     if name == "excess":  # a residual below the noise is no merit
         return max(float(np.log(max(measures["residual"], 1e-6))), 0.0)
-    if name == "colour":
-        return float(np.log(measures["whiteness"] + 0.1))
     if name == "sparsity":
         return float(np.log(max(measures["sparsity"], 1e-6)))
     return measures[name]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.errors import DivergedError
-from napari_selfdeblur.numerics.assess import Assessment, assess
-from napari_selfdeblur.numerics.fusion import NO_BLUR, Candidate, Fused, compared, fuse, mixed
+from napari_selfdeblur.numerics.assess import Assessment, assess, is_blurred
+from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared, fuse, mixed
+from napari_selfdeblur.numerics.parts import parts_agreement
 from napari_selfdeblur.numerics.runtime import memory_checked
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Step, Stop, estimate_of
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
@@ -67,6 +68,10 @@ class State:
         Every kernel found, where they are to be fused.
     fused : Fused or None
         What they gave together.
+    blurred : bool
+        Whether the image is blurred by that kernel; otherwise it comes back as it is.
+    parts : float or None
+        How well kernels of parts of the image agree with that kernel; see `parts_agreement`.
     result : Estimate or None
         What the run returns, once there is one.
     stopped : bool
@@ -84,6 +89,8 @@ class State:
     best_score: float = -math.inf
     candidates: list[Candidate] = field(default_factory=list)
     fused: Fused | None = None
+    blurred: bool = True
+    parts: float | None = None
     result: Estimate | None = None
     verdict: Assessment | None = None
     losses: list[float] = field(default_factory=list)
@@ -167,11 +174,20 @@ def size_stage(state: State) -> Events:
 
 
 def fuse_stage(state: State) -> Events:
-    """Make one kernel of all the estimates."""
+    """Make one kernel of all the estimates, or one point if the image is not blurred."""
     state.clock.begin("fuse", 0)
-    state.fused = fuse(state.candidates, state.plan.config.sides)
+    fused = fuse(state.candidates, state.plan.config.sides)
+    state.blurred = is_blurred(state.plan.prepared.y, fused.kernel, state.plan.sigma)
+    if state.blurred:
+        y = state.plan.problem.tensor()
+        state.parts = parts_agreement(y, fused.kernel, state.plan.sigma)
+    else:
+        point = np.zeros_like(fused.kernel)
+        point[point.shape[0] // 2, point.shape[1] // 2] = 1
+        fused = replace(fused, kernel=point, weights=dict.fromkeys(fused.weights, 0.0))
+    state.fused = fused
     for made in state.made:
-        made.weight = state.fused.weights[made.estimate.source]
+        made.weight = fused.weights[made.estimate.source]
     yield state.event("fuse", 1, 1, math.nan, None)
 
 
@@ -181,13 +197,12 @@ def restore_stage(state: State) -> Events:
     assert fused is not None
     state.clock.begin("restore", 0)
     restored, last = yield from _restored(state, fused)
-    sharp = restored
-    if state.candidates[fused.best].source != NO_BLUR:  # what is sharp stays as it is
+    sharp, agreement = restored, None
+    if state.blurred:
         sharp = mixed(restored, fused, state.candidates, 1 - plan.config.restoration_share)
+        agreement = fused.agreement
     state.result = Estimate(sharp, fused.kernel, "fused")
-    state.verdict = assess(
-        restored, fused.kernel, plan.prepared.y, plan.sigma, agreement=fused.agreement
-    )
+    state.verdict = assess(restored, fused.kernel, plan.prepared.y, plan.sigma, agreement=agreement)
     yield state.event("restore", *last, state.result)
 
 
@@ -197,7 +212,7 @@ def _restored(
     """Return the image restored with the kernel, and the last step; an event for each step."""
     plan, last = state.plan, (1, 1, math.nan)
     assert plan.config.restoration is not None
-    if state.candidates[fused.best].source == NO_BLUR:
+    if not state.blurred:
         return plan.prepared.y, last
     steps = restore_steps(
         plan.prepared.y,

@@ -6,19 +6,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import pad
 
-from napari_selfdeblur.numerics.edge_kernel import edge_kernel, refined_kernel
-from napari_selfdeblur.numerics.fusion import NO_BLUR, Candidate, best_of, compared
+from napari_selfdeblur.numerics.edge_kernel import (
+    edge_kernel,
+    first_smoothing,
+    refined_kernel,
+    smoothed,
+)
+from napari_selfdeblur.numerics.fusion import Candidate, best_of, compared
 from napari_selfdeblur.numerics.solvers.base import Problem, Step
 from napari_selfdeblur.numerics.spectral_kernel import spectral_kernels
 from napari_selfdeblur.numerics.support import next_size, sides_of, sizes_to_try
 
 __all__ = ["EdgeSolver", "Trial", "trials"]
-
-_NOISY = 0.006  # sigma above which an image is smoothed before its kernel is estimated
 
 
 class Trial(NamedTuple):
@@ -34,8 +36,7 @@ class Trial(NamedTuple):
         Width of the Gaussian that the image is blurred by before, in pixels.
     start : str
         ``coarse``: from the coarsest scale up; ``spectrum`` and ``mirrored``: from the kernel of
-        the power spectrum, or the same rotated by 180 degrees; ``no blur``: one point, not
-        estimated at all.
+        the power spectrum, or the same rotated by 180 degrees.
     """
 
     size: tuple[int, int]
@@ -50,18 +51,13 @@ def trials(size: tuple[int, int], sigma: float) -> list[Trial]:
     Without noise: four strengths, for a texture can mislead one of them. With noise, an image
     smoothed a little: the edges are then not the noise's. Then what does not begin with edges.
     """
-    if sigma < _NOISY:
+    if not first_smoothing(sigma):
         coarse = [Trial(size, strength) for strength in (1.0, 0.5, 0.7, 2.0)]
     else:
         coarse = [Trial(size, strength, width) for width in (1.2, 0.7) for strength in (1.0, 2.0)]
     width = first_smoothing(sigma)
-    others = [Trial(size, 1.0, width, start) for start in ("spectrum", "mirrored", NO_BLUR)]
+    others = [Trial(size, 1.0, width, start) for start in ("spectrum", "mirrored")]
     return coarse + others
-
-
-def first_smoothing(sigma: float) -> float:
-    """Return the smoothing of an image of noise `sigma` where only one is tried, in pixels."""
-    return 0.0 if sigma < _NOISY else 1.0
 
 
 class EdgeSolver:
@@ -124,14 +120,13 @@ class EdgeSolver:
     def step(self) -> Step:
         """Estimate kernel t and return the best so far."""
         y, sigma, trial = self.problem.tensor(), self.problem.sigma, self.trials[self.t]
-        source = trial.start if trial.start == NO_BLUR else "edges"
-        candidate, x = compared(y, self._kernel(y, trial).cpu().numpy(), source, sigma)
+        candidate, x = compared(y, self._kernel(y, trial).cpu().numpy(), "edges", sigma)
         before = best_of(self.candidates) if self.candidates else -1
         self.candidates.append(candidate)
         best = best_of(self.candidates)
         if best != before:
             if best != self.t:  # agreement with the new one made an older one the best
-                _, x = compared(y, self.candidates[best].kernel, source, sigma)
+                _, x = compared(y, self.candidates[best].kernel, "edges", sigma)
             kernel = torch.from_numpy(self.candidates[best].kernel).to(y.device)
             loss = self.candidates[best].measures["residual"]
             self.last = Step(loss, _extended(x, kernel), kernel)
@@ -144,14 +139,12 @@ class EdgeSolver:
 
     def _kernel(self, y: Tensor, trial: Trial) -> Tensor:
         """Return the kernel of one trial."""
-        if trial.start == NO_BLUR:
-            return pad(y.new_ones((1, 1)), (1, 1, 1, 1))
-        smoothed = _smoothed(y, trial.smoothing)
+        smooth = smoothed(y, trial.smoothing)
         if trial.start == "coarse":
-            return edge_kernel(smoothed, trial.size, strength=trial.strength)
+            return edge_kernel(smooth, trial.size, strength=trial.strength)
         # The spectrum is judged with its noise; the edges without.
         self._spectral = self._spectral or spectral_kernels(y, trial.size)
-        return refined_kernel(smoothed, self._spectral[trial.start == "mirrored"])
+        return refined_kernel(smooth, self._spectral[trial.start == "mirrored"])
 
     def _size_tried(self, kernel: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         """Try a larger size, or take the best kernel's."""
@@ -171,7 +164,6 @@ class EdgeSolver:
             "size": None if self.size is None else list(self.size),
             "trials": [[*each.size, *each[1:]] for each in self.trials],
             "kernels": [torch.from_numpy(each.kernel) for each in self.candidates],
-            "sources": [each.source for each in self.candidates],
             "measures": [dict(each.measures) for each in self.candidates],
             "last": None if self.last is None else list(self.last),
         }
@@ -183,20 +175,11 @@ class EdgeSolver:
         self.size = None if state["size"] is None else (state["size"][0], state["size"][1])
         self.trials = [Trial((kh, kw), *rest) for kh, kw, *rest in state["trials"]]
         self.candidates = [
-            Candidate(k.cpu().numpy(), source, measures)
-            for k, source, measures in zip(
-                state["kernels"], state["sources"], state["measures"], strict=True
-            )
+            Candidate(k.cpu().numpy(), "edges", measures)
+            for k, measures in zip(state["kernels"], state["measures"], strict=True)
         ]
         last = state["last"]
         self.last = None if last is None else Step(last[0], last[1].to(device), last[2].to(device))
-
-
-def _smoothed(y: Tensor, width: float) -> Tensor:
-    """Return y blurred by a Gaussian of `width` pixels."""
-    if not width:
-        return y
-    return torch.from_numpy(gaussian_filter(y.cpu().numpy(), width)).to(y.device)
 
 
 def _extended(x: Tensor, k: Tensor) -> Tensor:
