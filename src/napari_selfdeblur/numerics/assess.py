@@ -140,6 +140,7 @@ def assess(
         _CUT: m["border_mass"] > 0.1,
         _SHARP: m["spectrum_gain"] <= 0 and m["width"] >= _RESOLVED,
         _PIECES: m["pieces"] > 0.6,
+        _PARTS: m.get("parts", 1.0) < 0.4,
     }
     score, found = _score(m), [name for name, present in signs.items() if present]
     if found:
