@@ -184,7 +184,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--device": {"default": "auto", "help": "auto, cpu, cuda, cuda:N or mps"},
     "--restorations": {"type": _words, "default": ["sparse", "hyper_laplacian"], "help": "a,b"},
     "--reference": {"type": _words, "help": "restoration behind error ratios, or none"},
-    "--dataset": {"choices": DATASETS, "default": "levin"},
+    "--dataset": {"choices": list(DATASETS), "default": "levin"},
     "--weight": {"type": float, "help": "weight of the restorations' prior"},
     "--jobs": {"type": int, "default": 1, "help": "processes side by side"},
     "--threads": {"type": int, "help": "threads of each process"},
