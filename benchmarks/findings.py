@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import synthetic_report
-from benchmarks.frame import CONFIGURATION, RESULT, figures, markdown, number, settings_of
+from benchmarks import speed_report, synthetic_report
+from benchmarks.frame import CONFIGURATION, RESULT, figures, joined, markdown, number, settings_of
 from napari_selfdeblur.run.record import RunRecord
 
 TITLES = {"levin": "Levin et al. 2009", "lai": "Lai et al. 2016"}
@@ -35,8 +35,8 @@ def findings(
         for record in records
         if record.evaluation is not None
     ]
-    sentences += [f"Single runs: {_joined(single)}."] if single else []
-    sentences += [*synthetic_report.sentences(rows), *_speed(rows)]
+    sentences += [f"Single runs: {joined(single)}."] if single else []
+    sentences += [*synthetic_report.sentences(rows), *speed_report.sentences(rows)]
     parts = [" ".join(sentences) or "Nothing was measured."]
     return [*parts, markdown(lines)] if lines else parts
 
@@ -46,7 +46,7 @@ def _shown(results: pd.DataFrame) -> list[Line]:
 
     The paper's own configurations are there where they were measured on all images.
     """
-    lines: list[Line] = figures(results, [*CONFIGURATION, "kind", "own"]).to_dict("records")
+    lines = figures(results, [*CONFIGURATION, "kind", "own"])
     lowest = results.groupby(["method", "settings"]).seed.min()
     most = max(line["images"] for line in lines)
     shown = [
@@ -60,22 +60,21 @@ def _shown(results: pd.DataFrame) -> list[Line]:
 
 def _small_table(shown: Sequence[Line]) -> Iterable[Line]:
     first = max(shown, key=lambda line: line["images"])
-    given = {"images": first["images"], "psnr": first["blurred"]}
-    lines: list[tuple[str, str | None, Line]] = [("the blurred images", None, given)]
+    lines: list[Line] = [{"settings": "the blurred images", "psnr": first["blurred"]}]
     for line in shown:
-        if line["kind"] == "known":
-            lines.append((line["method"], "restoration only", line))
-        else:
-            lines.append((line["settings"], line["method"], line))
+        known = line["kind"] == "known"
+        named = {"settings": line["method"], "method": "restoration only"} if known else {}
+        lines.append(line | named)
     if not pd.isna(first["authors"]):
-        published = {"images": first["images"], "psnr": first["authors"]}
-        lines.append(("published images, 5000 steps", "SelfDeblur (joint), its authors", published))
-    for configuration, what, line in lines:
+        named = {"settings": "published images, 5000 steps"}
+        named["method"] = "SelfDeblur (joint), its authors"
+        lines.append(named | {"psnr": first["authors"]})
+    for line in lines:
         yield {
-            "configuration": configuration,
-            "what it is": what,
+            "configuration": line["settings"],
+            "what it is": line.get("method"),
             "file": line.get("file"),
-            "images": line["images"],
+            "images": line.get("images", first["images"]),
             "mean PSNR, dB": number(line["psnr"], 2),
             "worst": number(line.get("worst"), 2),
             "error ratio > 3": number(line.get("failed_3"), 0),
@@ -85,29 +84,28 @@ def _small_table(shown: Sequence[Line]) -> Iterable[Line]:
 
 def _sentences(title: str, results: pd.DataFrame, shown: Sequence[Line]) -> list[str]:
     first = max(shown, key=lambda line: line["images"])
-    blind = [line for line in shown if line["kind"] != "known"]
-    known = [line for line in shown if line["kind"] == "known"]
-    told = [
-        f"`{b['settings']}` gives {number(b['psnr'], 2)} (worst {number(b['worst'], 2)}"
-        + f", {b['images']} of them)" * (b["images"] < first["images"])
-        + ")" * (b["images"] == first["images"])
-        for b in blind
-    ]
-    told += [f"a {k['method']} restoration {k['psnr']:.2f}" for k in known]
+    found, combined = [], []
+    for line in shown:
+        if line["kind"] == "known":
+            found.append(f"a {line['method']} restoration {line['psnr']:.2f}")
+            continue
+        some = f", {line['images']} of them" * (line["images"] < first["images"])
+        worst = number(line["worst"], 2)
+        found.append(f"`{line['settings']}` gives {number(line['psnr'], 2)} (worst {worst}{some})")
+        combined += [f"`{line['settings']}`"] * ("combined" in line["method"])
     said = [
         f"On {first['images']} blurred image{'s' * (first['images'] > 1)} of {title} (themselves "
-        f"{number(first['blurred'], 2)} dB on average) {_joined(told)} dB."
+        f"{number(first['blurred'], 2)} dB on average) {joined(found)} dB."
     ]
-    if combined := [f"`{b['settings']}`" for b in blind if "combined" in b["method"]]:
-        said.append(
-            f"{_joined(combined)}: an edge-based estimate and networks combined, not the paper's "
-            "method."
-        )
-    means = results[results.own].groupby(["settings", "method"], sort=False).psnr.agg("mean")
-    for settings, group in means.groupby("settings", sort=False):
-        count = results[results.settings == settings].groupby("method").test.nunique().max()
-        own = [f"{m} {number(v, 2)}" for (_, m), v in group.sort_values(ascending=False).items()]
-        said.append(f"The paper's methods as `{settings}` on {count} of them: {_joined(own)} dB.")
+    if combined:
+        what = "an edge-based estimate and networks combined, not the paper's method"
+        said.append(f"{joined(combined)}: {what}.")
+    for settings, group in results[results.own].groupby("settings", sort=False):
+        methods = group.groupby("method", sort=False)
+        means = methods.psnr.mean().sort_values(ascending=False)
+        own = joined([f"{method} {number(mean, 2)}" for method, mean in means.items()])
+        count = methods.test.nunique().max()
+        said.append(f"The paper's methods as `{settings}` on {count} of them: {own} dB.")
     return said + _seeds(results)
 
 
@@ -119,25 +117,9 @@ def _seeds(results: pd.DataFrame) -> list[str]:
         by_test = group.groupby(["method", "test"]).psnr.agg(["count", "min", "max"])
         several = by_test[by_test["count"] > 1]
         if len(several) and group.seed.nunique() > 1:
-            apart = (several["max"] - several["min"]).astype(float)
+            apart = several["max"] - several["min"]
             said.append(
                 f"Of `{settings}`, {group.seed.nunique()} seeds on {len(several)} images lie "
                 f"{apart.mean():.2f} dB apart on average, {apart.max():.2f} at most."
             )
     return said
-
-
-def _speed(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    rated = [row for row in rows if row["kind"] == "speed" and row.get("ratio")]
-    rated = [row for row in rated if row["method"] == "run"]
-    if not rated:
-        return []
-    told = [f"{r['seconds']:.1f} s for `{r['network']}` (1/{1 / r['ratio']:.0f})" for r in rated]
-    return [
-        f"A whole run on {rated[0]['image']} pixels, {rated[0]['device']}, takes {_joined(told)}; "
-        "in brackets its share of 5000 plain steps of the full network."
-    ]
-
-
-def _joined(words: Sequence[str]) -> str:
-    return ", ".join(words[:-1]) + " and " * (len(words) > 1) + words[-1]

@@ -14,14 +14,16 @@ from benchmarks.findings import TITLES, findings
 from benchmarks.frame import (
     CONFIGURATION,
     FAILURES,
+    PUBLISHED,
     RESULT,
+    authors_psnr,
     figures,
     frame,
     markdown,
+    method_of,
     number,
     settings_of,
 )
-from benchmarks.published import PUBLISHED, authors_psnr, method_of
 from benchmarks.results import Results, read_json
 from napari_selfdeblur.run.record import RunRecord
 
@@ -35,7 +37,6 @@ a failure. A run without an image counts as a failure too. *The result* is what 
 _BESIDE = """\
 Published are means over the whole data set, {} blurred images, SelfDeblur at 5000 steps. Of the
 measured configurations only the paper's and its public code's own stand here."""
-_WHOLE = {"levin": 32, "lai": 100}
 _YES = {True: "yes", False: "no", None: "-"}
 
 
@@ -76,33 +77,29 @@ def render(
 
 
 def _dataset(dataset: str, table: pd.DataFrame) -> list[str]:
-    parts, blind = [], table[table.kind != "known"]
-    if dataset in PUBLISHED:
-        own = blind[blind.own & (blind.output == RESULT)]
-        parts += ["### The paper's methods", _BESIDE.format(_WHOLE[dataset])]
-        parts.append(markdown(_beside(own, dataset)))
-    for title, part in (
-        ("With the known kernel", table[table.kind == "known"]),
-        ("Kernel estimated", blind),
-    ):
+    blind, known = table[table.kind != "known"], table[table.kind == "known"]
+    parts, published = [], PUBLISHED[PUBLISHED.dataset == dataset]
+    if len(published):
+        own = figures(blind[blind.own & (blind.output == RESULT)], CONFIGURATION)
+        parts += ["### The paper's methods", _BESIDE.format(published.images.iloc[0])]
+        parts.append(markdown(_beside(own, published)))
+    tables = {"With the known kernel": known, "Kernel estimated": blind}
+    tables["By category"] = blind[blind.category.notna()]
+    for title, part in tables.items():
+        by = [*CONFIGURATION, "output"] + ["category"] * (title == "By category")
         if len(part):
-            lines = figures(part, [*CONFIGURATION, "output"]).to_dict("records")
-            parts += [f"### {title}", markdown(map(_wide, lines))]
-    if blind.category.notna().any():
-        lines = figures(blind, [*CONFIGURATION, "output", "category"]).to_dict("records")
-        cells = ({"category": line["category"]} | _wide(line) for line in lines)
-        parts += ["### By category", markdown(cells)]
-    for (_, method, *words), group in blind.groupby(CONFIGURATION, sort=False):
-        words[1] = f"seed {words[1]}"
-        title = f"### {method}: {', '.join(filter(None, words))}"
-        parts += [title, markdown(_tests(group))]
+            parts += [f"### {title}", markdown(map(_wide, figures(part, by)))]
+    for (_, method, settings, seed, *words), group in blind.groupby(CONFIGURATION, sort=False):
+        title = ", ".join(filter(None, [settings, f"seed {seed}", *words]))
+        parts += [f"### {method}: {title}", markdown(_tests(group))]
     return parts
 
 
 def _wide(line: Mapping[str, Any]) -> dict[str, Any]:
     """Return the cells of one configuration in the wide tables."""
     some = line["made"] < line["images"]
-    cells = {name: line[name] for name in ("method", "settings", "seed")}
+    names = ("category", "method", "settings", "seed")
+    cells = {name: line[name] for name in names if name in line}
     cells |= {
         "image": line["output"],
         "blurred images": f"{line['made']} of {line['images']}" if some else line["made"],
@@ -117,31 +114,26 @@ def _wide(line: Mapping[str, Any]) -> dict[str, Any]:
     return cells | {"s each": number(line["seconds"], 1), "file": line["file"]}
 
 
-def _beside(own: pd.DataFrame, dataset: str) -> Iterable[dict[str, Any]]:
+def _beside(own: Sequence[Mapping[str, Any]], published: pd.DataFrame) -> Iterable[dict[str, Any]]:
     """Yield the paper's own configurations as measured here, then the published means."""
-    lines = figures(own, CONFIGURATION).to_dict("records") if len(own) else []
-    for line in lines:
+    lines: list[Mapping[str, Any]] = []
+    for line in own:
         source = f"measured here, {line['settings']}, seed {line['seed']}"
-        yield _beside_cells(line["method"], source, line["images"], line)
+        lines.append({**line, "source": source})
     # Configurations on the same images have the same mean of the authors' own results.
-    for images, psnr in {(line["images"], line["authors"]) for line in lines}:
+    for images, psnr in {(line["images"], line["authors"]) for line in own}:
         if not pd.isna(psnr):
-            words = "SelfDeblur (joint)", "its authors' images of these, 5000 steps"
-            yield _beside_cells(*words, images, {"psnr": psnr})
-    for p in PUBLISHED[dataset]:
-        measures = {"psnr": p.psnr, "ssim": p.ssim, "spectral": p.error_ratio}
-        yield _beside_cells(p.method, p.source, _WHOLE[dataset], measures)
-
-
-def _beside_cells(method: str, source: str, images: int, line: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "method": method,
-        "source": source,
-        "blurred images": images,
-        "mean PSNR": number(line["psnr"], 2),
-        "SSIM": number(line.get("ssim"), 4),
-        "ratio, spectral": number(line.get("spectral"), 4),
-    }
+            words = {"source": "its authors' images of these, 5000 steps", "images": images}
+            lines.append({"method": "SelfDeblur (joint)", "psnr": psnr} | words)
+    for line in [*lines, *published.to_dict("records")]:
+        yield {
+            "method": line["method"],
+            "source": line["source"],
+            "blurred images": line["images"],
+            "mean PSNR": number(line["psnr"], 2),
+            "SSIM": number(line.get("ssim"), 4),
+            "ratio, spectral": number(line.get("spectral"), 4),
+        }
 
 
 def _tests(group: pd.DataFrame) -> Iterable[dict[str, Any]]:
