@@ -58,7 +58,7 @@ KERNEL_GENERATORS = {
     "fcn": Entry(f"{_NUMERICS}.networks.fcn:fcn", "fully connected, one hidden layer"),
     "fcn_shallow": Entry(f"{_NUMERICS}.networks.fcn:fcn_shallow", "no hidden layer (k-)"),
     "fcn_deep": Entry(f"{_NUMERICS}.networks.fcn:fcn_deep", "two hidden layers (k+)"),
-    "skip": Entry(f"{_NUMERICS}.networks.skip_kernel:SkipKernel", "hourglass (Double-DIP)"),
+    "skip": Entry(f"{_NUMERICS}.networks.skip:SkipKernel", "hourglass (Double-DIP)"),
 }
 RESTORATIONS = {
     "hyper_laplacian": Entry(

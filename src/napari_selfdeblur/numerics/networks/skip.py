@@ -1,6 +1,11 @@
-"""G_x, the image generator: an hourglass with skips, the deep image prior of the paper."""
+"""G_x, the image generator: an hourglass with skips, the deep image prior of the paper.
+
+As a kernel generator G_k it is the Double-DIP row of the paper's Table 2.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +14,7 @@ from torch import Tensor, nn
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.networks.upsample import conv_of_upsampled
 
-__all__ = ["SkipNet"]
+__all__ = ["SkipKernel", "SkipNet"]
 
 _FIRST_NON_LOCAL = 2  # scales 3, 4, 5 of the public code, counted from 0
 
@@ -54,6 +59,23 @@ class SkipNet(nn.Module):
     def logits(self, z: Tensor) -> Tensor:
         """Return the last convolution's output, in float32."""
         return conv_1x1(self.hourglass(z), self.last).float()
+
+
+class SkipKernel(nn.Module):
+    """Map a code z_k (1, C, kh, kw) to a kernel (kh, kw) that is >= 0 and sums to 1.
+
+    The network of G_x without non-local blocks, ending in a softmax over all pixels.
+    """
+
+    def __init__(self, config: SelfDeblurConfig) -> None:
+        super().__init__()
+        self.code_shape = (1, config.code_channels, *config.sides)
+        self.network = SkipNet(replace(config, non_local=False), config.sides)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the softmax over all kernel pixels, in float32."""
+        logits = self.network.logits(z)[0, 0]
+        return torch.softmax(logits.flatten(), dim=0).view(logits.shape)
 
 
 class Scale(nn.Module):

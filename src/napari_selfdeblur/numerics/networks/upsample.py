@@ -79,20 +79,9 @@ def _filter_and_upsample(small: Tensor, weight: Tensor, size: tuple[int, int]) -
 def _border(
     rows: Tensor, columns: Tensor, weight: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, ...]:
-    """Return what the first and last row and column of `_filter_and_upsample` lack.
+    """Return what the ends of `_filter_and_upsample` lack: two rows (out, W), two columns.
 
-    Parameters
-    ----------
-    rows, columns : Tensor, (4, C, n)
-        As `_Statistics` returns them.
-    weight : Tensor, (out, C, 3, 3)
-    size : (int, int)
-        H, W.
-
-    Returns
-    -------
-    top, bottom : Tensor, (out, W)
-    left, right : Tensor, (out, H)
+    `rows` and `columns` (4, C, n) are those of `_Statistics`.
     """
     height, width = size
 
