@@ -22,14 +22,8 @@ class L0Gradient:
     """min_x |k * x - y|^2 + lambda |grad x|_0 for one y and any kernel.
 
     y is continued smoothly into its opposite side, over as many pixels as the kernel spans,
-    so that every convolution may be circular.
-
-    Parameters
-    ----------
-    y : Tensor of float32, (H, W)
-        Blurred image.
-    kernel_size : (int, int)
-        Sides of the kernels to come, odd.
+    so that every convolution may be circular. `y` (H, W) is float32, `kernel_size` the odd sides
+    of the kernels to come.
     """
 
     def __init__(self, y: Tensor, kernel_size: tuple[int, int]) -> None:

@@ -31,24 +31,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """How a run computes.
-
-    Attributes
-    ----------
-    device : torch.device
-        Where.
-    trunk : torch.dtype
-        Arithmetic of G_x's trunk; everything else is float32.
-    channels_last : bool
-        Whether G_x's tensors keep their channels together.
-    fused : bool
-        Whether Adam updates all weights in one kernel.
-    """
+    """How a run computes."""
 
     device: torch.device
-    trunk: torch.dtype
-    channels_last: bool
-    fused: bool
+    trunk: torch.dtype  # arithmetic of G_x's trunk; everything else is float32
+    channels_last: bool  # whether G_x's tensors keep their channels together
+    fused: bool  # whether Adam updates all weights in one kernel
 
     @classmethod
     def of(cls, config: SelfDeblurConfig) -> Runtime:
@@ -168,14 +156,9 @@ def own_torch_state(device: torch.device) -> Iterator[None]:
 def memory_checked(
     config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
 ) -> Iterator[None]:
-    """Compute on y of `shape` as in `own_torch_state`; out of memory is our own error.
+    """Compute on y of `shape` as in `own_torch_state`; out of memory is an `OutOfMemoryError`.
 
     Of a run its `config` is given, and the error says what is needed.
-
-    Raises
-    ------
-    OutOfMemoryError
-        Where torch or NumPy have no memory left.
     """
     try:
         with own_torch_state(device):

@@ -25,16 +25,8 @@ class SkipNet(nn.Module):
     Five scales of 128 channels down and up with 16-channel skips (section 3 and supplement
     of the paper); every convolution is reflection padded, with bias, batch norm and
     LeakyReLU 0.2. As many of ``config.scales`` are used as leave the deepest one 2 pixels for
-    its reflection padding.
-
-    Parameters
-    ----------
-    config : SelfDeblurConfig
-        Its channels, scales and non-local blocks are used. With the optimised runtime the
-        filter after each x2 upsampling is applied before it, which is the same to rounding
-        and faster; done on the CPU only.
-    size : (int, int)
-        H and W.
+    its reflection padding. With the optimised runtime the filter after each x2 upsampling is
+    applied before it on the CPU, which is the same to rounding and faster.
     """
 
     def __init__(self, config: SelfDeblurConfig, size: tuple[int, int]) -> None:
