@@ -15,11 +15,22 @@ __all__ = ["GroundTruth"]
 
 
 class GroundTruth:
-    """The known sharp image `truth` of one blurred image of the same height and width.
+    """The known sharp image of one blurred image.
 
-    Images (H, W), (H, W, 3) or (H, W, 4) are compared by their luma with a peak of 1: 255 of
-    8-bit images, 1 of floats inside [0, 1], otherwise the truth's own range. `psnr_blurred` is the
-    PSNR in dB of the blurred image, as it was before anything was done to it.
+    Images are compared by their luma with a peak of 1: 255 of 8-bit images, 1 of floats
+    inside [0, 1], otherwise the truth's own range.
+
+    Parameters
+    ----------
+    truth : array_like, (H, W), (H, W, 3) or (H, W, 4)
+        Sharp image.
+    blurred : array_like
+        The blurred image of the same height and width, before anything was done to it.
+
+    Attributes
+    ----------
+    psnr_blurred : float
+        PSNR in dB of the blurred image.
 
     Raises
     ------
@@ -44,7 +55,13 @@ class GroundTruth:
         self.psnr_blurred = self.psnr(observed)
 
     def psnr(self, image: ArrayLike) -> float:
-        """Return the PSNR in dB, up to shift, of an image in the blurred image's values."""
+        """Return the PSNR in dB, up to shift, of an image in the blurred image's values.
+
+        Raises
+        ------
+        ImageError
+            If the image is too small for the search over shifts.
+        """
         return psnr_up_to_shift(_unit(np.asarray(image), self._range), self._truth)
 
 

@@ -156,9 +156,14 @@ def own_torch_state(device: torch.device) -> Iterator[None]:
 def memory_checked(
     config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
 ) -> Iterator[None]:
-    """Compute on y of `shape` as in `own_torch_state`; out of memory is an `OutOfMemoryError`.
+    """Compute on y of `shape` as in `own_torch_state`; out of memory is our own error.
 
     Of a run its `config` is given, and the error says what is needed.
+
+    Raises
+    ------
+    OutOfMemoryError
+        Where torch or NumPy have no memory left.
     """
     try:
         with own_torch_state(device):

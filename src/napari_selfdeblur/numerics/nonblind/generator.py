@@ -29,9 +29,36 @@ def generator(
 ) -> Generator[tuple[int, int, float], None, Tensor]:
     """Restore y with the deep image prior and the known kernel, step by step.
 
-    The structure of the network is the prior: there is no weight, and no noise to give. Networks
-    and schedule are those of `config`, kernel size and device those of the tensors. Raises
-    `OutOfMemoryError` if the device is too small.
+    The structure of the network is the prior: there is no weight, and no noise to give.
+
+    Parameters
+    ----------
+    y : Tensor, (H, W)
+        Blurred image in [0, 1].
+    k : Tensor, (kh, kw)
+        Kernel of odd size, summing to 1.
+    iterations : int, optional
+        Steps, at least 1; by default those of `config`.
+    config : SelfDeblurConfig, optional
+        Networks and schedule; kernel size and device are those of the tensors.
+    stop : Stop, optional
+        Ends the fit after the present step, with the image it has by then.
+
+    Yields
+    ------
+    (int, int, float)
+        After each step: steps done, of how many, and the loss.
+
+    Returns
+    -------
+    Tensor, (H, W), like `y`
+
+    Raises
+    ------
+    ConfigError
+        If `iterations` is out of range.
+    OutOfMemoryError
+        If the device is too small.
     """
     config = config.replace(
         kernel_size=tuple(k.shape),
