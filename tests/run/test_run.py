@@ -13,6 +13,7 @@ from napari_selfdeblur.errors import ConfigError, DivergedError, ImageError, Out
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics import runtime
 from napari_selfdeblur.numerics.assess import assess
+from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL, generator
 from napari_selfdeblur.numerics.solvers.networks import JointSolver
 from napari_selfdeblur.run.events import Previews
 from napari_selfdeblur.run.plan import Plan
@@ -127,6 +128,23 @@ def test_several_solvers_are_stages_of_one_run():
     assert times == sorted(times)
     np.testing.assert_array_equal(events[-1].sharp, result.sharp)
     np.testing.assert_array_equal(events[-1].kernel, result.kernel)
+
+
+def test_a_restoration_by_a_network_reports_and_stops(monkeypatch):
+    """Its steps are events of the run like any solver's, and a stop ends them after the present."""
+    small = KNOWN_KERNEL.replace(channels=8, skip_channels=4, precision="float32")
+    monkeypatch.setitem(generator.__kwdefaults__, "config", small)
+    stop, steps = threading.Event(), []
+
+    def on_progress(event):
+        if event.stage == "restore":
+            steps.append((event.iteration, event.total))
+            stop.set()
+
+    config = TINY.replace(restoration="generator")
+    result = sd.deblur(GREY, config=config, on_progress=on_progress, stop=stop)
+    assert set(steps) == {(1, 1000)}
+    assert np.isfinite(result.sharp).all()
 
 
 def test_a_size_that_is_not_given_is_found():
