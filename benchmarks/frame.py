@@ -58,10 +58,10 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """
     measured = (row for row in rows if row["kind"] in ("deblur", "known"))
     lines = [line for row in measured for line in _lines(row)]
-    if not lines:
-        return pd.DataFrame()
     floats = dict.fromkeys([*_MEASURES, "blurred", "authors", "seconds"], float)
-    return pd.DataFrame(lines).astype(floats).sort_values(["image", "kernel"], kind="stable")
+    empty = [*CONFIGURATION, "image", "kernel", "output", *floats]
+    table = pd.DataFrame(lines, columns=None if lines else empty).astype(floats)
+    return table.sort_values(["image", "kernel"], kind="stable")
 
 
 def _lines(row: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
