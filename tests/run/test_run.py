@@ -5,7 +5,9 @@ import threading
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import uniform_filter1d
 from skimage import data
+from skimage.transform import resize
 
 import napari_selfdeblur as sd
 from napari_selfdeblur.api import configure
@@ -179,6 +181,16 @@ def test_a_sharp_image_comes_back_as_it_was():
     np.testing.assert_array_equal(result.sharp, sharp)
     assert not result.record.verdict["credible"]
     assert any("no blur" in reason for reason in result.record.verdict["reasons"])
+
+
+def test_two_blurs_in_one_image_are_doubted():
+    """No one kernel explains a half blurred down and a half blurred along: the verdict says so."""
+    sharp = resize(data.camera() / 255, (128, 128), anti_aliasing=True)
+    down, along = (uniform_filter1d(sharp, 9, axis=axis) for axis in (0, 1))
+    blurred = np.hstack([down[:, :64], along[:, 64:]])
+    blurred += np.random.default_rng(0).normal(0, 0.004, blurred.shape)
+    result = sd.deblur(blurred.clip(0, 1), preset="draft", kernel_size=11, device="cpu")
+    assert not result.record.verdict["credible"]
 
 
 def test_the_kernel_returned_is_the_one_the_image_was_made_with():
