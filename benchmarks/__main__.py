@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import speed_plan
 from benchmarks.images import DATASETS, find
 from benchmarks.results import Results
 from benchmarks.runner import pending, run
@@ -76,11 +75,11 @@ def _known(asked: Namespace) -> int:
 
 def _speed(asked: Namespace) -> int:
     """Time steps, memory and whole runs; run nothing else meanwhile."""
-    from benchmarks.speed import precisions_of
+    from benchmarks.speed import plan, precisions_of
     from napari_selfdeblur.numerics.runtime import resolve_device
 
     device = str(resolve_device(asked.device))
-    tasks = speed_plan.plan(
+    tasks = plan(
         asked.sizes,
         asked.sides,
         steps=asked.steps,
@@ -184,7 +183,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--device": {"default": "auto", "help": "auto, cpu, cuda, cuda:N or mps"},
     "--restorations": {"type": _words, "default": ["sparse", "hyper_laplacian"], "help": "a,b"},
     "--reference": {"type": _words, "help": "restoration behind error ratios, or none"},
-    "--dataset": {"choices": DATASETS, "default": "levin"},
+    "--dataset": {"choices": list(DATASETS), "default": "levin"},
     "--weight": {"type": float, "help": "weight of the restorations' prior"},
     "--jobs": {"type": int, "default": 1, "help": "processes side by side"},
     "--threads": {"type": int, "help": "threads of each process"},
@@ -193,7 +192,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--sizes": {"type": _numbers, "default": [128, 255, 512, 1024], "help": "sides of images"},
     "--sides": {"type": _numbers, "default": [17, 31, 75], "help": "sides of kernels"},
     "--steps": {"type": int, "default": 5, "help": "timed steps of each path"},
-    "--measure": {"type": _words, "default": list(speed_plan.MEASUREMENTS), "help": "a,b"},
+    "--measure": {"type": _words, "default": ["step", "memory", "run"], "help": "a,b"},
     "--run-steps": {"type": int, "default": 1000, "help": "steps of the full network in run"},
     "--half": {"choices": ("tuning", "checking"), "default": "tuning", "help": "of the scenes"},
     "--selection": {"choices": ("small", "full"), "default": "small", "help": "how many cells"},

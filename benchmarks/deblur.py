@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.protocol import GroundTruth, Made, kernel_mse
+from benchmarks.protocol import RESTORED, GroundTruth, kernel_mse
 from benchmarks.results import rounded
 from benchmarks.store import store
 from benchmarks.task import Task
 from napari_selfdeblur import DeblurResult, Progress, iter_deblur
+from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError
 
 _KEPT = (1 / 64, 1 / 16, 1 / 4, 1.0)  # parts of the run: most happens early
@@ -22,14 +23,19 @@ def measure(task: Task) -> list[dict[str, Any]]:
     """Return the row of `task`; a run whose loss diverges has the status ``diverged``."""
     truth = GroundTruth(task.image)
     trace = Trace(task.trace, truth)
-    row, result = _run(task, truth, trace)
+    row, result = run(truth.blurred, task.setups[0].config, rgb=truth.rgb, trace=trace)
     if result is None:
         return [rounded(row)]
-    made, times = Made(result.sharp, result.kernel), {}
+    record, times = result.record, dict[str, float]()
+    row |= {"iterations": record.iterations, "verdict": record.verdict}
+    row |= {"estimates": list(record.estimates), "noise_sigma": record.image["noise_sigma"]}
+    row["loss"] = (record.losses or [None])[-1]
+    made = {"sharp": result.sharp, "kernel": result.kernel}
     if task.reference is not None and truth.kernel is not None:
-        made.known, _ = truth.restore(truth.kernel.psf, task.reference, task.device)
+        made["known"], _ = truth.restore(truth.kernel.psf, task.reference, task.device)
     for name in task.restorations:
-        made.restored[name], times[name] = truth.restore(result.kernel, name, task.device)
+        restored, times[name] = truth.restore(result.kernel, name, task.device)
+        made[RESTORED + name] = restored
     row |= truth.measures(made)
     for name, seconds in times.items():
         row["restorations"][name]["seconds"] = seconds
@@ -38,33 +44,34 @@ def measure(task: Task) -> list[dict[str, Any]]:
     if task.trace:
         row["trace"] = trace.points
     if task.store is not None:
-        row["stored"] = store(task.store, task.identities()[0], made, trace.kept())
+        row["stored"] = store(task.store, task.identities()[0], made | trace.kept())
     return [rounded(row)]
 
 
-def _run(
-    task: Task, truth: GroundTruth, trace: Trace
+def run(
+    blurred: NDArray[Any],
+    config: SelfDeblurConfig,
+    *,
+    rgb: bool = False,
+    trace: Trace | None = None,
 ) -> tuple[dict[str, Any], DeblurResult | None]:
-    """Return the part of the row that says how the run went, and its result if it has one."""
-    config, row = task.setups[0].config, dict[str, Any]()
-    every = task.trace or None
-    start, result = time.perf_counter(), None
-    run = iter_deblur(truth.blurred, config=config, rgb=truth.rgb, preview_steps=every)
+    """Return the part of a row that says how a run went, and its result if it has one."""
+    row, every = dict[str, Any](), (trace and trace.every) or None
+    start = time.perf_counter()
+    steps = iter_deblur(blurred, config=config, rgb=rgb, preview_steps=every)
     try:
         while True:
-            trace.take(next(run))
+            progress = next(steps)
+            if trace is not None:
+                trace.take(progress)
     except StopIteration as end:
         result = end.value
+        row = {"status": result.record.status}
     except DivergedError as error:
-        result, row = error.result, {"status": "diverged", "reason": str(error)}
-    row["seconds"] = time.perf_counter() - start - trace.seconds
-    if result is None:
-        return row, None
-    record = result.record
-    row |= {"status": record.status, "device": record.device, "iterations": record.iterations}
-    row |= {"verdict": record.verdict, "estimates": list(record.estimates)}
-    row |= {"noise_sigma": record.image["noise_sigma"], "loss": (record.losses or [None])[-1]}
-    return row, result
+        result = error.result
+        row = {"status": "diverged", "reason": str(error)}
+    row["seconds"] = time.perf_counter() - start - (trace.seconds if trace else 0)
+    return row | ({"device": result.record.device} if result else {}), result
 
 
 class Trace:

@@ -1,17 +1,32 @@
-"""Test images: where the blurred image, the sharp one and the kernel of each are."""
+"""Test images: where the blurred image, the sharp one and the kernel of each are.
+
+The folders are laid out as by SelfDeblur's authors. ``levin``, Levin, Weiss, Durand and Freeman,
+CVPR 2009::
+
+    DIR/im1_kernel1_img.png     blurred images: four images by eight kernels
+    DIR/gt/im1.png              sharp images
+    DIR/gt/kernel1.png          kernels; some are stored rotated by 180 degrees
+
+``lai``, Lai, Huang, Hu, Ahuja and Yang, CVPR 2016::
+
+    DIR/uniform_ycbcr/manmade_01_kernel_01.png   blurred images: 5 categories x 5 x 4 kernels
+    DIR/ground_truth/manmade_01.png              sharp images
+    DIR/kernels/kernel_01.png                    kernels, where there are any
+
+``uniform_ycbcr`` holds the Y of YCbCr alone, in studio range as MATLAB's ``rgb2ycbcr`` returns it;
+where that folder is missing, the colour images in ``uniform`` are taken. DIR may be the folder of
+the blurred images itself, with ``ground_truth`` inside or beside it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from napari_selfdeblur.errors import ImageError
-
-DATASETS = ("levin", "lai")
-"""Data sets; the module of that name describes its layout and has `found_in` and `LAYOUT`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +55,46 @@ class TestImage:
         return f"{self.image}_{self.kernel}"
 
 
+class DataSet(NamedTuple):
+    """How the files of a data set are named and where they are."""
+
+    layout: str  # in words
+    blurred: re.Pattern[str]  # names of blurred images
+    folders: Callable[[Path], tuple[Path, Path, Path]]  # of blurred and sharp images and kernels
+    kernel_sizes: dict[int, int]  # the support that the authors give for each kernel
+
+
+def _levin(folder: Path) -> tuple[Path, Path, Path]:
+    return folder, folder / "gt", folder / "gt"
+
+
+def _lai(folder: Path) -> tuple[Path, Path, Path]:
+    names = ("uniform_ycbcr", "uniform")
+    blurred = next((folder / name for name in names if (folder / name).is_dir()), folder)
+    homes = [home / "ground_truth" for home in (folder, blurred, blurred.resolve().parent)]
+    sharp = next((home for home in homes if home.is_dir()), homes[0])
+    return blurred, sharp, sharp.parent / "kernels"
+
+
+DATASETS = {
+    "levin": DataSet(
+        "im1_kernel1_img.png and the like, with gt/im1.png and gt/kernel1.png",
+        re.compile(r"(?P<image>im\d+)_(?P<kernel>kernel(?P<number>\d+))_img\.png"),
+        _levin,
+        {1: 17, 2: 15, 3: 13, 4: 27, 5: 11, 6: 19, 7: 21, 8: 21},  # the true: up to 2 pixels more
+    ),
+    "lai": DataSet(
+        "uniform_ycbcr/manmade_01_kernel_01.png and the like, with ground_truth/",
+        re.compile(
+            r"(?P<image>(?P<category>manmade|natural|people|saturated|text)_\d+)"
+            r"_(?P<kernel>kernel_(?P<number>\d+))\.png"
+        ),
+        _lai,
+        {1: 31, 2: 51, 3: 55, 4: 75},
+    ),
+}
+
+
 def find(
     dataset: str,
     folder: Path,
@@ -53,12 +108,10 @@ def find(
     ImageError
         If the folder holds no blurred images, or a chosen one or its sharp image is missing.
     """
-    layout = import_module(f"benchmarks.{dataset}")
-    found: list[TestImage] = sorted(
-        layout.found_in(folder), key=lambda test: (_natural(test.image), _natural(test.kernel))
-    )
+    found = _found_in(folder, dataset)
     if not found:
-        raise ImageError(f"{folder}: holds no blurred images; expected {layout.LAYOUT}")
+        layout = DATASETS[dataset].layout
+        raise ImageError(f"{folder}: holds no blurred images; expected {layout}")
     for field, wanted in (("image", images), ("kernel", kernels)):
         names = list(dict.fromkeys(getattr(test, field) for test in found))
         for item in wanted or ():
@@ -73,11 +126,28 @@ def find(
     return found
 
 
-def kernel_size(path: Path, number: int, sizes: Mapping[int, int]) -> int:
-    """Return the kernel size that the data set's authors give for kernel `number`."""
-    if number not in sizes:
-        raise ImageError(f"{path}: kernel {number} is not one of {min(sizes)} to {max(sizes)}")
-    return sizes[number]
+def _found_in(folder: Path, dataset: str) -> list[TestImage]:
+    """Return every test image in `folder`, im2 before im10."""
+    _, names, folders, sizes = DATASETS[dataset]
+    blurred, sharp, kernels = folders(folder)
+    found = []
+    for path in blurred.glob("*.png"):
+        if (match := names.fullmatch(path.name)) is None:
+            continue
+        named = match.groupdict()
+        if (number := int(named.pop("number"))) not in sizes:
+            raise ImageError(f"{path}: kernel {number} is not one of {min(sizes)} to {max(sizes)}")
+        true_kernel = kernels / f"{named['kernel']}.png"
+        test = TestImage(
+            dataset=dataset,
+            blurred=str(path),
+            sharp=str(sharp / f"{named['image']}.png"),
+            true_kernel=str(true_kernel) if true_kernel.is_file() else None,
+            kernel_size=sizes[number],
+            **named,
+        )
+        found.append(test)
+    return sorted(found, key=lambda test: re.sub(r"\d+", lambda n: n[0].zfill(9), test.label))
 
 
 def _chosen(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
@@ -85,8 +155,3 @@ def _chosen(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
     numbers = {int(item) for item in wanted if item.isdigit()}
     ends = {name: re.search(r"\d+$", name) for name in names}
     return [n for n, end in ends.items() if n in wanted or (end and int(end.group()) in numbers)]
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Key that puts im2 before im10."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.protocol import GroundTruth, Made
+from benchmarks.protocol import GroundTruth
 from benchmarks.results import rounded
 from benchmarks.store import store
 from benchmarks.task import Task
@@ -19,9 +19,9 @@ def measure(task: Task) -> list[dict[str, Any]]:
     if kernel is None or task.method is None:
         raise ConfigError(f"{task.image.label}: a restoration needs its true kernel and a method")
     image, seconds = truth.restore(kernel.psf, task.method, task.device, task.weight)
-    made, device = Made(image), device_label(resolve_device(task.device))
-    row = {"device": device, "status": "finished", "seconds": seconds} | truth.measures(made)
+    row = truth.measures({"sharp": image}) | {"status": "finished", "seconds": seconds}
+    row["device"] = device_label(resolve_device(task.device))
     row |= {"kernel_rotated": kernel.rotated, "reblur_residual": kernel.residuals}
     if task.store is not None:
-        row["stored"] = store(task.store, task.identities()[0], made)
+        row["stored"] = store(task.store, task.identities()[0], {"sharp": image})
     return [rounded(row)]

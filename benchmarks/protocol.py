@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,15 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import fftconvolve
+from skimage.color import rgb2ycbcr
 
 from benchmarks.images import TestImage
 from napari_selfdeblur.compare.metrics import Score, align, error_ratios, kernel_similarity, score
 from napari_selfdeblur.io.files import read_image
 from napari_selfdeblur.io.kernels import prepare_kernel
 
-_STUDIO_LUMA = np.array([65.481, 128.553, 24.966]) / 255  # ITU-R BT.601 with head- and footroom
-_STUDIO_BLACK = 16 / 255
+RESTORED = "restored_"
+"""Before the names of restorations with an estimated kernel."""
 _REACH = 10
+
+Arrays = Mapping[str, NDArray[Any]]
 
 
 class OrientedKernel(NamedTuple):
@@ -33,20 +36,6 @@ class OrientedKernel(NamedTuple):
     psf: NDArray[np.float32]
     rotated: bool
     residuals: tuple[float, float]
-
-
-@dataclass(slots=True, eq=False)
-class Made:
-    """What a measurement made, in the blurred image's values.
-
-    The result; the estimated kernel, None where it was given; the restoration with the true
-    kernel, by whose error error ratios divide; restorations with the estimated kernel, by name.
-    """
-
-    sharp: NDArray[Any]
-    kernel: NDArray[np.float32] | None = None
-    known: NDArray[Any] | None = None
-    restored: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class GroundTruth:
@@ -83,18 +72,25 @@ class GroundTruth:
         image = restore(self.blurred, kernel, method, weight=weight, device=device, rgb=self.rgb)
         return image, time.perf_counter() - start
 
-    def measures(self, made: Made) -> dict[str, Any]:
-        """Return every measure of what was made, as in a row. A new metric belongs here."""
+    def measures(self, made: Arrays) -> dict[str, Any]:
+        """Return every measure of what was made, as in a row. A new metric belongs here.
+
+        Images are in the blurred image's values: ``sharp``, the result, and where they were made
+        ``kernel``, the estimate; ``known``, the restoration with the true kernel, by whose error
+        error ratios divide; ``restored_NAME``, a restoration with the estimated kernel.
+        """
         row: dict[str, Any] = {"blurred": _quality(self.score(self.blurred))}
-        if made.kernel is not None and self.kernel is not None:
-            row["kernel_similarity"] = kernel_similarity(made.kernel, self.kernel.psf)
-            row["kernel_mse"] = kernel_mse(made.kernel, self.kernel.psf)
-        known = None if made.known is None else self.score(made.known)
-        if known is not None:
+        if "kernel" in made and self.kernel is not None:
+            row["kernel_similarity"] = kernel_similarity(made["kernel"], self.kernel.psf)
+            row["kernel_mse"] = kernel_mse(made["kernel"], self.kernel.psf)
+        known = None
+        if "known" in made:
+            known = self.score(made["known"])
             row["reference"] = _quality(known)
-        row["sharp"] = _quality(self.score(made.sharp), known)
-        restored = made.restored.items()
-        return row | {"restorations": {n: _quality(self.score(i), known) for n, i in restored}}
+        row["sharp"] = _quality(self.score(made["sharp"]), known)
+        restored = {n.removeprefix(RESTORED): made[n] for n in made if n.startswith(RESTORED)}
+        row["restorations"] = {n: _quality(self.score(i), known) for n, i in restored.items()}
+        return row
 
 
 def _quality(found: Score, known: Score | None = None) -> dict[str, float]:
@@ -114,7 +110,7 @@ def grey(image: ArrayLike, white: float, *, rgb: bool) -> NDArray[np.float64]:
     were taken. Its PSNR lies 1.3 dB above that of the full range.
     """
     values = np.asarray(image, dtype=np.float64) / white
-    return values[..., :3] @ _STUDIO_LUMA + _STUDIO_BLACK if rgb else values
+    return np.asarray(rgb2ycbcr(values[..., :3])[..., 0] / 255) if rgb else values
 
 
 def read_psf(path: Path) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmarks.frame import config_of, markdown, number
+from benchmarks.frame import config_of, joined, markdown, number
 
 _NOTES = """\
 Each measurement has a process of its own. Steps of all paths on one image size are timed in turn,
@@ -17,57 +17,69 @@ full network: 5000 times the median of steps timed in the same process, before t
 runs and after the last, with the loss of four fifths of the schedule, 1 - SSIM. The image of whole
 runs is the package's motion-blurred photograph. `official` is shortened to the steps in the table,
 its schedule with them."""
-_HEADINGS = {
-    "step": "Time of one step",
-    "memory": "Peak memory",
-    "run": "Whole runs",
-}
+_HEADINGS = {"step": "Time of one step", "memory": "Peak memory", "run": "Whole runs"}
 
 Row = Mapping[str, Any]
 
 
 def sections(rows: Iterable[Row]) -> list[str]:
     """Return the paragraphs of the report on speed, none where there are no rows of it."""
-    kept = [row for row in rows if row["kind"] == "speed"]
-    parts = ["## Speed", _NOTES] if kept else []
+    tables: dict[str, list[Row]] = {}
+    timed = [row for row in rows if row["kind"] == "speed"]
     for method, heading in _HEADINGS.items():
-        found: dict[str, list[Row]] = {}
-        for row in kept:
+        for row in timed:
             if row["method"] == method:
-                made = [heading, row.get("device"), row.get("file")]
-                found.setdefault(", ".join(filter(None, made)), []).append(row)
-        for title, own in found.items():
-            parts.append(f"### {title}")
-            parts.append(markdown(map(_cells, own)))
+                title = ", ".join(filter(None, [heading, row.get("device"), row.get("file")]))
+                tables.setdefault(title, []).append(row)
+    parts = ["## Speed", _NOTES] if tables else []
+    for title, own in tables.items():
+        parts += [f"### {title}", markdown(map(_cells, own))]
     return parts
 
 
+def sentences(rows: Iterable[Row]) -> list[str]:
+    """Return what whole runs take, in a sentence, none where none was timed."""
+    timed = (row for row in rows if row["kind"] == "speed" and row["method"] == "run")
+    rated = [row for row in timed if row.get("ratio")]
+    if not rated:
+        return []
+    found = [f"{r['seconds']:.1f} s for `{r['network']}` (1/{1 / r['ratio']:.0f})" for r in rated]
+    return [
+        f"A whole run on {rated[0]['image']} pixels, {rated[0]['device']}, takes {joined(found)}; "
+        "in brackets its share of 5000 plain steps of the full network."
+    ]
+
+
 def _cells(row: Row) -> dict[str, Any]:
-    method, config = row["method"], config_of(row)
-    cells: dict[str, Any]
-    named: dict[str, Any] = {"image": row["image"], "kernel": row["kernel"]}
+    named = {"image": row["image"], "kernel": row["kernel"]}
     named |= {"network": row.get("network") or row.get("preset"), "path": row.get("path")}
     if row["status"] != "finished":
         return named | {"not measured": f"{row['status']}: {row['reason']}"}
-    if method == "step":
-        own, full = _ratio(row), _ratio(row, "_full")
-        cells = {"ms a step": number(1000 * row["median"], 1), "of its plain step": own}
-        cells |= {"of the full network's plain step": full, "steps timed": len(row["seconds"])}
-    elif method == "memory":
-        cells = {f"{n}, GB": number(row[n] / 1e9, 2) for n in ("peak", "predicted")}
-        cells |= {"predicted / measured": number(row["ratio"], 2)}
-    else:
-        networks = config is None or config.solvers != ("edges",)
-        share = row["ratio"] and f"1/{1 / row['ratio']:.1f}"
-        cells = {"steps": row["config"]["iterations"] if networks else None}
-        cells |= {"seconds": number(row["seconds"], 1), "of R": share}
-        cells |= {"plain step, ms": number(1000 * (row["reference_step"] or float("nan")), 1)}
-        cells |= {"PSNR at the end, dB": number(row["psnr"], 2)}
-    return named | cells
+    if row["method"] == "step":
+        return named | {
+            "ms a step": number(1000 * row["median"], 1),
+            "of its plain step": _ratio(row),
+            "of the full network's plain step": _ratio(row, "_full"),
+            "steps timed": len(row["seconds"]),
+        }
+    if row["method"] == "memory":
+        return named | {
+            "peak, GB": number(row["peak"] / 1e9, 2),
+            "predicted, GB": number(row["predicted"] / 1e9, 2),
+            "predicted / measured": number(row["ratio"], 2),
+        }
+    config, reference = config_of(row), row["reference_step"]
+    networks = config is None or config.solvers != ("edges",)
+    return named | {
+        "steps": row["config"]["iterations"] if networks else None,
+        "seconds": number(row["seconds"], 1),
+        "of R": row["ratio"] and f"1/{1 / row['ratio']:.1f}",
+        "plain step, ms": number(reference and 1000 * reference, 1),
+        "PSNR at the end, dB": number(row["psnr"], 2),
+    }
 
 
 def _ratio(row: Row, suffix: str = "") -> str | None:
-    ratios = row["ratios" + suffix]
-    if not ratios:
+    if not (ratios := row["ratios" + suffix]):
         return None
     return f"{row['ratio' + suffix]:.3f} ({min(ratios):.3f} to {max(ratios):.3f})"

@@ -11,29 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.images import TestImage
-from benchmarks.protocol import GroundTruth, Made
+from benchmarks.protocol import Arrays, GroundTruth
 from benchmarks.results import Results, rounded, row_key
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.files import replacing
 
-_RESTORED = "restored_"
 
-
-def store(
-    folder: str, row: Mapping[str, Any], made: Made, steps: Mapping[str, NDArray[Any]] | None = None
-) -> str:
+def store(folder: str, row: Mapping[str, Any], arrays: Arrays) -> str:
     """Write what was made for `row` into `folder` and return the name of its file (npz).
 
-    `steps` are images along the run: ``iterations`` (N,), ``iterates`` (N, H, W) uint8 and
-    ``kernels`` (N, kh, kw).
+    `arrays` are those of `GroundTruth.measures`, and images along the run: ``iterations`` (N,),
+    ``iterates`` (N, H, W) uint8 and ``kernels`` (N, kh, kw).
     """
     digest = hashlib.sha256(row_key(row).encode()).hexdigest()[:8]
     path = Path(folder) / f"{row['image']}_{row['kernel']}_{digest}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = {"sharp": made.sharp, "kernel": made.kernel, "known": made.known}
-    arrays |= {_RESTORED + name: image for name, image in made.restored.items()} | dict(steps or {})
     with replacing(path) as unfinished, unfinished.open("wb") as file:
-        np.savez_compressed(file, **{n: array for n, array in arrays.items() if array is not None})
+        np.savez_compressed(file, **dict[str, Any](arrays))
     return path.name
 
 
@@ -65,10 +59,7 @@ def rescored(
             what = f"{row['image']} {row['kernel']} of {results.path.name}"
             raise DeblurError(f"the data have no {what}; name the folder that it was measured on")
         if "stored" in row and test is not None:
-            a = load(folder, row)
-            restored = {n.removeprefix(_RESTORED): a[n] for n in a if n.startswith(_RESTORED)}
-            made = Made(a["sharp"], a.get("kernel"), a.get("known"), restored)
-            row = _merged(row, rounded(GroundTruth(test).measures(made)))
+            row = _merged(row, rounded(GroundTruth(test).measures(load(folder, row))))
         rows.append(row)
     return Results(output, results.runs, rows)
 

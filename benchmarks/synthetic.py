@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from benchmarks.cells import CELLS, SHARP, Cell, Truth, make
+from benchmarks.deblur import run
 from benchmarks.images import TestImage
 from benchmarks.results import rounded
 from benchmarks.task import Setup, Task
-from napari_selfdeblur import DeblurResult, deblur, restore
+from napari_selfdeblur import restore
 from napari_selfdeblur.compare.metrics import Score, kernel_similarity, score
-from napari_selfdeblur.errors import DivergedError
 
 _LEAST_GAIN = 0.2  # dB over the blurred image
 _MOST_LOSS = 4.77  # dB under the restoration with the true kernel: an error ratio of 3
@@ -43,25 +42,17 @@ def tasks(
 def measure(task: Task) -> list[dict[str, Any]]:
     """Return the row of `task`: the cell, how the run went, and what it gave."""
     cell, config = CELLS[task.image.image, task.image.kernel], task.setups[0].config
-    truth, row = make(cell), dict[str, Any]()
-    result: DeblurResult | None
-    start = time.perf_counter()
-    try:
-        result = deblur(truth.blurred, config=config)
-    except DivergedError as error:
-        row, result = {"reason": str(error)}, error.result
-    seconds = time.perf_counter() - start
-    named = {"kind_of_blur": cell.kind, "size_true": cell.size, "noise": cell.noise}
-    row |= named | {"clipped": cell.clipped, "seconds": seconds}
-    row["size_asked"] = config.to_dict()["kernel_size"]
-    row["status"] = "diverged" if row.get("reason") else "finished"
+    truth = make(cell)
+    row, result = run(truth.blurred, config)
+    row |= {"kind_of_blur": cell.kind, "size_true": cell.size, "noise": cell.noise}
+    row |= {"clipped": cell.clipped, "size_asked": config.to_dict()["kernel_size"]}
     method = config.restoration or "sparse"
     known = restore(truth.blurred, truth.kernel, method, device=config.device)
     row |= {"psnr_blurred": _psnr(truth, truth.blurred), "psnr_true": _psnr(truth, known)}
     if result is not None:
         found, verdict = _score(truth, result.sharp), result.record.verdict or {}
         row |= {"psnr": min(found.psnr, _HIGHEST), "ssim": found.ssim}
-        row |= {"device": result.record.device, "size_used": list(result.kernel.shape)}
+        row["size_used"] = list(result.kernel.shape)
         row["kernel_similarity"] = kernel_similarity(result.kernel, truth.kernel)
         row |= {name: verdict.get(name) for name in ("score", "credible", "reasons")}
     row |= judged(row)

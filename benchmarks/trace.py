@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -32,9 +31,9 @@ def traced_rows(
 ) -> list[Traced]:
     """Return label and row of the traced runs on one test image, the first of those chosen."""
     table = frame(row for row in rows if row.get("trace"))
-    table = table[(table.output == RESULT) & table.seed.isin(seeds)] if len(table) else table
+    table = table[(table.output == RESULT) & table.seed.isin(seeds)]
     for name, chosen in (("image", images), ("kernel", kernels)):
-        table = table[table[name].isin(chosen)] if len(table) and chosen is not None else table
+        table = table if chosen is None else table[table[name].isin(chosen)]
     if not len(table):
         raise DeblurError("no such traced run; run the benchmark with --trace 100")
     lines = table[table.test == table.test.iloc[0]].to_dict("records")
@@ -50,7 +49,6 @@ def draw(path: Path, runs: Sequence[Traced], stored: str | Path | None = None) -
     columns = len(along["iterations"]) if along else 1
     heights = [_CURVES, *[_TILE] * bool(along)]
     figure = Figure(figsize=(_WIDTH, sum(heights)), facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     _draw_curves(figure.add_subplot(grid[0, :]), runs)
     images = along.get("iterates", along.get("sharp"))  # version 0.1 called them sharp

@@ -9,8 +9,9 @@ from typing import Any
 from napari_selfdeblur import registry
 from napari_selfdeblur.cli.options import option
 from napari_selfdeblur.config import OUTSIDE_PRESETS, RestoreConfig, SelfDeblurConfig
+from napari_selfdeblur.described import Settings
 from napari_selfdeblur.presets import PRESETS
-from napari_selfdeblur.settings import GROUPS, Settings
+from napari_selfdeblur.settings import GROUPS
 
 PAGE = Path(__file__).with_name("settings.md")
 INTRODUCTION = """# Settings

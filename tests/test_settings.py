@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
+from napari_selfdeblur.described import Settings
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.settings import (
     GROUPS,
@@ -24,7 +25,6 @@ from napari_selfdeblur.settings import (
     KernelSize,
     Number,
     Setting,
-    Settings,
 )
 
 ABOUT: dict[str, Any] = {"label": "Label", "help": "Help."}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from napari_selfdeblur import registry
+from napari_selfdeblur.described import Settings
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.settings import (
@@ -18,7 +19,6 @@ from napari_selfdeblur.settings import (
     Integer,
     KernelSize,
     Number,
-    Settings,
 )
 
 __all__ = ["OUTSIDE_PRESETS", "RestoreConfig", "SelfDeblurConfig"]

@@ -10,18 +10,10 @@ __all__ = ["PRESETS", "Preset"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """Settings under one name.
+    """Settings under one name."""
 
-    Attributes
-    ----------
-    title : str
-        What it is, in one sentence.
-    values : dict
-        Settings that differ from the defaults, which are the public code's for grey images.
-    """
-
-    title: str
-    values: dict[str, Any]
+    title: str  # what it is, in one sentence
+    values: dict[str, Any]  # what differs from the defaults: the public code's for grey images
 
 
 _NARROW: dict[str, Any] = {

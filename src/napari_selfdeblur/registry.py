@@ -20,21 +20,11 @@ _NUMERICS = "napari_selfdeblur.numerics"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing to choose.
+    """One thing to choose."""
 
-    Attributes
-    ----------
-    where : str
-        ``package.module:name`` of its code.
-    title : str
-        What it is, in a few words.
-    settings : tuple of str
-        Of a restoration: the fields of `RestoreConfig` that it has, beside the device.
-    """
-
-    where: str
-    title: str
-    settings: tuple[str, ...] = ()
+    where: str  # ``package.module:name`` of its code
+    title: str  # what it is, in a few words
+    settings: tuple[str, ...] = ()  # of a restoration: the fields of `RestoreConfig` it has
 
 
 SOLVERS = {
@@ -51,14 +41,12 @@ SOLVERS = {
         "SelfDeblur, kernel network and image network in turn (Algorithm 1)",
     ),
 }
-IMAGE_GENERATORS = {
-    "skip": Entry(f"{_NUMERICS}.networks.skip:SkipNet", "hourglass with skips"),
-}
+IMAGE_GENERATORS = {"skip": Entry(f"{_NUMERICS}.networks.skip:SkipNet", "hourglass with skips")}
 KERNEL_GENERATORS = {
     "fcn": Entry(f"{_NUMERICS}.networks.fcn:fcn", "fully connected, one hidden layer"),
     "fcn_shallow": Entry(f"{_NUMERICS}.networks.fcn:fcn_shallow", "no hidden layer (k-)"),
     "fcn_deep": Entry(f"{_NUMERICS}.networks.fcn:fcn_deep", "two hidden layers (k+)"),
-    "skip": Entry(f"{_NUMERICS}.networks.skip_kernel:SkipKernel", "hourglass (Double-DIP)"),
+    "skip": Entry(f"{_NUMERICS}.networks.skip:SkipKernel", "hourglass (Double-DIP)"),
 }
 RESTORATIONS = {
     "hyper_laplacian": Entry(
@@ -85,13 +73,7 @@ RESTORATIONS = {
 
 
 def load(name: str, entries: Mapping[str, Entry]) -> Any:
-    """Import and return what is registered as `name`.
-
-    Raises
-    ------
-    ConfigError
-        If no entry has that name.
-    """
+    """Import and return what is registered as `name`, or raise `ConfigError`."""
     if name not in entries:
         raise ConfigError(f"unknown name {name!r}; known: {', '.join(entries)}")
     module, attribute = entries[name].where.split(":")

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from napari_selfdeblur.errors import ConfigError
 
@@ -27,7 +27,6 @@ __all__ = [
     "KernelSize",
     "Number",
     "Setting",
-    "Settings",
 ]
 
 GROUPS = {
@@ -44,25 +43,14 @@ GROUPS = {
 class Setting(ABC):
     """What one field may hold. A kind says how its values are checked, read, written and named.
 
-    Attributes
-    ----------
-    label : str
-        Its name for people.
-    help : str
-        What it does, in a sentence or two.
-    group : str
-        A key of `GROUPS`.
-    unit : str
-        Unit of the value, empty without one.
-    words : dict
-        Values beside the kind's own, by the text that stands for each: ``{"auto": "auto"}``,
-        ``{"none": None}``.
+    `words` are values beside the kind's own, by the text that stands for each:
+    ``{"auto": "auto"}``, ``{"none": None}``.
     """
 
-    label: str
-    help: str
-    group: str = "main"
-    unit: str = ""
+    label: str  # its name for people
+    help: str  # what it does, in a sentence or two
+    group: str = "main"  # a key of `GROUPS`
+    unit: str = ""  # of the value, empty without one
     words: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def default(self, value: Any) -> Any:
@@ -70,13 +58,7 @@ class Setting(ABC):
         return dataclasses.field(default=value, metadata={"kind": self})
 
     def check(self, field: str, value: Any) -> Any:
-        """Return `value` in the form in which it is kept.
-
-        Raises
-        ------
-        ConfigError
-            If it is not allowed; `field` of the error is the name given here.
-        """
+        """Return `value` as it is kept, or raise `ConfigError` with `field` and the rule."""
         plain = _plain(value)
         if self._word(plain) is not None:
             return plain
@@ -106,10 +88,9 @@ class Setting(ABC):
 
     def _word(self, value: Any) -> str | None:
         """Return the word that stands for `value`."""
-        for word, meaning in self.words.items():
-            if value is meaning or (isinstance(value, str) and value == meaning):
-                return word
-        return None
+        # By type too: 1 is not the True that a word may stand for.
+        alike = (w for w, v in self.words.items() if (type(v), v) == (type(value), value))
+        return next(alike, None)
 
     @abstractmethod
     def _own(self, value: Any) -> Any:
@@ -146,9 +127,8 @@ class Integer(Setting):
         return min(max(value, self.low), self.high) if _is_whole(value) else self.low
 
     def _rule(self) -> str:
-        return f"a whole number of at least {self.low}" + (
-            f" and at most {self.high}" if self.high < 2**31 - 1 else ""
-        )
+        most = f" and at most {self.high}" if self.high < 2**31 - 1 else ""
+        return f"a whole number of at least {self.low}{most}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,9 +150,9 @@ class Number(Setting):
         return _number_text(value)
 
     def _rule(self) -> str:
-        lower = f"greater than {self.low:g}" if self.above else f"at least {self.low:g}"
-        bounded = self.high < sys.float_info.max
-        return f"a number {lower}" + (f" and at most {self.high:g}" if bounded else "")
+        least = f"greater than {self.low:g}" if self.above else f"at least {self.low:g}"
+        most = f" and at most {self.high:g}" if self.high < sys.float_info.max else ""
+        return f"a number {least}{most}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,12 +219,12 @@ class KernelSize(Setting):
     high: int = 999
 
     def _own(self, value: Any) -> tuple[int, int]:
-        rows, columns = self._pair(value)
-        if not all(self.low <= side <= self.high for side in (rows, columns)):
+        sides = self._pair(value)
+        if not self.low <= min(sides) <= max(sides) <= self.high:
             raise ValueError
-        if rows % 2 == 0 or columns % 2 == 0:
+        if not all(side % 2 for side in sides):
             raise ValueError("odd")
-        return rows, columns
+        return sides
 
     def _near(self, value: Any) -> tuple[int, int]:
         try:
@@ -297,85 +277,11 @@ class Device(Choice):
     choices: tuple[str, ...] = ("auto", "cpu", "cuda", "mps")
 
     def _own(self, value: Any) -> str:
-        if isinstance(value, str) and re.fullmatch(r"cuda:[0-9]+", value):
-            return value
-        return Choice._own(self, value)
+        numbered = isinstance(value, str) and re.fullmatch(r"cuda:[0-9]+", value)
+        return str(value) if numbered else Choice._own(self, value)
 
     def _rule(self) -> str:
         return f"{Choice._rule(self)} or cuda:N"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Base of frozen dataclasses whose fields `Setting.default` makes; checked when made."""
-
-    def __post_init__(self) -> None:
-        for name, kind in self.kinds().items():
-            object.__setattr__(self, name, kind.check(name, getattr(self, name)))
-
-    @classmethod
-    def kinds(cls) -> dict[str, Setting]:
-        """Return the description of each field, by name."""
-        return {field.name: field.metadata["kind"] for field in dataclasses.fields(cls)}
-
-    @classmethod
-    def kind(cls, field: str) -> Setting:
-        """Return the description of `field`.
-
-        Raises
-        ------
-        ConfigError
-            If there is no such field.
-        """
-        kinds = cls.kinds()
-        if field not in kinds:
-            raise ConfigError(
-                f"unknown setting {field!r}; known: {', '.join(sorted(kinds))}", field=str(field)
-            )
-        return kinds[field]
-
-    @classmethod
-    def parse(cls, field: str, text: str) -> Any:
-        """Return the value of `field` that `text` stands for.
-
-        Raises
-        ------
-        ConfigError
-            If there is no such field, or the text is no value of it.
-        """
-        return cls.kind(field).parse(field, text)
-
-    def replace(self, **changes: Any) -> Self:
-        """Return a copy with `changes` made and checked.
-
-        Raises
-        ------
-        ConfigError
-            If a field is unknown or a value is not allowed.
-        """
-        for name in changes:
-            self.kind(name)
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON-ready values."""
-        values = {name: getattr(self, name) for name in self.kinds()}
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return what `to_dict` described; fields that are not there have their defaults.
-
-        Raises
-        ------
-        ConfigError
-            If `values` is not a mapping of known fields to allowed values.
-        """
-        if not isinstance(values, Mapping):
-            raise ConfigError(
-                f"settings are a mapping of names to values, got {type(values).__name__}"
-            )
-        return cls().replace(**{str(name): value for name, value in values.items()})
 
 
 def _plain(value: Any) -> Any:

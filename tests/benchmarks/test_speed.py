@@ -7,7 +7,7 @@ import torch
 from benchmarks import speed
 from benchmarks.report import render
 from benchmarks.results import Results, row_key
-from benchmarks.speed_plan import WHOLE_PRESETS, plan
+from benchmarks.speed import WHOLE_PRESETS, plan
 from napari_selfdeblur import deblur
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.config import SelfDeblurConfig

@@ -8,10 +8,21 @@ from scipy.signal import fftconvolve
 
 from benchmarks import synthetic
 from benchmarks.__main__ import main
-from benchmarks.cells import CELLS, KERNELS, NOISE, SHARP, Cell, cells, kernel, make
+from benchmarks.cells import (
+    CELLS,
+    KERNELS,
+    NOISE,
+    SCENES,
+    SHARP,
+    SIDE,
+    Cell,
+    cells,
+    kernel,
+    make,
+    scene,
+)
 from benchmarks.report import render
 from benchmarks.results import Results, row_key
-from benchmarks.scenes import SCENES, SIDE, scene
 from benchmarks.synthetic_report import roc_area
 from benchmarks.task import Setup
 from napari_selfdeblur.config import SelfDeblurConfig

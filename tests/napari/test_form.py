@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QLabel
 from napari_selfdeblur._napari.fields import Field
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
+from napari_selfdeblur.described import Settings
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.settings import (
@@ -25,7 +26,6 @@ from napari_selfdeblur.settings import (
     KernelSize,
     Number,
     Setting,
-    Settings,
 )
 
 RED = "#ff0000"

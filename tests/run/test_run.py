@@ -5,7 +5,9 @@ import threading
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import uniform_filter1d
 from skimage import data
+from skimage.transform import resize
 
 import napari_selfdeblur as sd
 from napari_selfdeblur.api import configure
@@ -13,6 +15,7 @@ from napari_selfdeblur.errors import ConfigError, DivergedError, ImageError, Out
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics import runtime
 from napari_selfdeblur.numerics.assess import assess
+from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL, generator
 from napari_selfdeblur.numerics.solvers.networks import JointSolver
 from napari_selfdeblur.run.events import Previews
 from napari_selfdeblur.run.plan import Plan
@@ -129,6 +132,23 @@ def test_several_solvers_are_stages_of_one_run():
     np.testing.assert_array_equal(events[-1].kernel, result.kernel)
 
 
+def test_a_restoration_by_a_network_reports_and_stops(monkeypatch):
+    """Its steps are events of the run like any solver's, and a stop ends them after the present."""
+    small = KNOWN_KERNEL.replace(channels=8, skip_channels=4, precision="float32")
+    monkeypatch.setitem(generator.__kwdefaults__, "config", small)
+    stop, steps = threading.Event(), []
+
+    def on_progress(event):
+        if event.stage == "restore":
+            steps.append((event.iteration, event.total))
+            stop.set()
+
+    config = TINY.replace(restoration="generator")
+    result = sd.deblur(GREY, config=config, on_progress=on_progress, stop=stop)
+    assert set(steps) == {(1, 1000)}
+    assert np.isfinite(result.sharp).all()
+
+
 def test_a_size_that_is_not_given_is_found():
     """Networks alone: a stage before them finds the size, which the record holds."""
     sample = motion_blurred_photograph(size=96)
@@ -161,6 +181,16 @@ def test_a_sharp_image_comes_back_as_it_was():
     np.testing.assert_array_equal(result.sharp, sharp)
     assert not result.record.verdict["credible"]
     assert any("no blur" in reason for reason in result.record.verdict["reasons"])
+
+
+def test_two_blurs_in_one_image_are_doubted():
+    """No one kernel explains a half blurred down and a half blurred along: the verdict says so."""
+    sharp = resize(data.camera() / 255, (128, 128), anti_aliasing=True)
+    down, along = (uniform_filter1d(sharp, 9, axis=axis) for axis in (0, 1))
+    blurred = np.hstack([down[:, :64], along[:, 64:]])
+    blurred += np.random.default_rng(0).normal(0, 0.004, blurred.shape)
+    result = sd.deblur(blurred.clip(0, 1), preset="draft", kernel_size=11, device="cpu")
+    assert not result.record.verdict["credible"]
 
 
 def test_the_kernel_returned_is_the_one_the_image_was_made_with():

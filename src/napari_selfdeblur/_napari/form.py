@@ -13,7 +13,8 @@ from qtpy.QtWidgets import QLabel
 from superqt import QCollapsible
 
 from napari_selfdeblur._napari.fields import Field, narrow
-from napari_selfdeblur.settings import GROUPS, Device, Setting, Settings
+from napari_selfdeblur.described import Settings
+from napari_selfdeblur.settings import GROUPS, Device, Setting
 
 S = TypeVar("S", bound=Settings)
 _MAIN = "main"

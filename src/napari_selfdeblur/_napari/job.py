@@ -16,8 +16,8 @@ from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, QTimer, Signal
 from napari_selfdeblur._napari.layers import ResultLayers, Source
 from napari_selfdeblur._napari.report import report_of
 from napari_selfdeblur._napari.worker import RunWorker
+from napari_selfdeblur.described import Settings
 from napari_selfdeblur.errors import DeblurError
-from napari_selfdeblur.settings import Settings
 
 if TYPE_CHECKING:
     from napari_selfdeblur._napari.worker import Outcome

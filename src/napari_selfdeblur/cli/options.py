@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from napari_selfdeblur import settings as kinds
+from napari_selfdeblur.described import Settings
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.settings import GROUPS, Setting, Settings
+from napari_selfdeblur.settings import GROUPS, Setting
 
 __all__ = ["from_settings", "option"]
 

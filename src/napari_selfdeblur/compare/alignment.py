@@ -15,23 +15,22 @@ __all__ = ["Alignment", "align", "grey_plane"]
 
 _PHASES = 4  # steps a pixel
 
+Plane = NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alignment:
-    """A candidate laid over the truth.
+    """A candidate at its best shift.
 
-    Attributes
-    ----------
-    shift : (float, float)
-        Rows and columns by which the candidate's content lies further down and right than the
-        truth's, in pixels: truth[r, c] corresponds to candidate[r + shift[0], c + shift[1]].
-    candidate_crop, truth_crop : ndarray of float64
-        The truth without its margin, and the candidate, interpolated, at the same places.
+    `shift` are the rows and columns by which the candidate's content lies further down and right
+    than the truth's, in pixels: truth[r, c] corresponds to candidate[r + shift[0], c + shift[1]].
+    `truth_crop` is the truth without its margin, `candidate_crop` the candidate, interpolated, at
+    the same places.
     """
 
     shift: tuple[float, float]
-    candidate_crop: NDArray[np.float64]
-    truth_crop: NDArray[np.float64]
+    candidate_crop: Plane
+    truth_crop: Plane
 
 
 def align(
@@ -39,22 +38,12 @@ def align(
 ) -> Alignment:
     """Return the candidate at the shift with the least sum of squared differences.
 
-    All shifts by quarters of a pixel are compared, with bilinear interpolation, over the truth
-    without its margin. The outcome is that of the exhaustive search, in a hundredth of its time:
-    bilinear interpolation is linear, so one cross-correlation at whole pixels, interpolated,
-    serves every sub-pixel shift; sums of squares come from integral images. Shifts which rounding
-    errors of that could confuse are compared directly.
-
-    Parameters
-    ----------
-    candidate : array_like, (H + 2 m, W + 2 n)
-        Image to judge; centred on the truth where it is larger.
-    truth : array_like, (H, W)
-        The sharp image.
-    crop : int
-        Margin taken off every side of the truth, in pixels.
-    max_shift : float
-        Greatest shift tried in each direction, in pixels.
+    All shifts by quarters of a pixel up to `max_shift` pixels in each direction are compared, with
+    bilinear interpolation, over the truth (H, W) without a margin of `crop` pixels on each side. A
+    candidate (H + 2 m, W + 2 n) is centred on it. The outcome is that of the exhaustive search, in
+    a hundredth of its time: bilinear interpolation is linear, so one cross-correlation at whole
+    pixels, interpolated, serves every sub-pixel shift; sums of squares come from integral images.
+    Shifts which rounding errors of that could confuse are compared directly.
 
     Raises
     ------
@@ -80,7 +69,7 @@ def align(
     )
 
 
-def grey_plane(image: ArrayLike, name: str) -> NDArray[np.float64]:
+def grey_plane(image: ArrayLike, name: str) -> Plane:
     """Return a finite 2-D float64 image or kernel, or raise `ImageError` calling it `name`."""
     array = np.asarray(image, dtype=np.float64)
     if array.ndim != 2:
@@ -92,7 +81,7 @@ def grey_plane(image: ArrayLike, name: str) -> NDArray[np.float64]:
 
 def _windows(
     candidate: ArrayLike, truth: ArrayLike, crop: int, max_shift: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+) -> tuple[Plane, Plane, int]:
     """Return the candidate `reach` pixels around the cropped truth, that truth, and `reach`."""
     image, target = grey_plane(candidate, "candidate"), grey_plane(truth, "truth")
     excess = [a - b for a, b in zip(image.shape, target.shape, strict=True)]
@@ -120,11 +109,11 @@ def _windows(
 
 
 def _all_ssd(
-    wide: NDArray[np.float64],
-    target: NDArray[np.float64],
+    wide: Plane,
+    target: Plane,
     reach: int,
     grid: NDArray[np.int_],
-) -> NDArray[np.float64]:
+) -> Plane:
     """Return the sum of squared differences at every pair of shifts, to rounding error."""
     cross = correlate(wide, target, mode="valid", method="fft")
     energy = float(np.sum(target**2))
@@ -142,11 +131,11 @@ def _all_ssd(
 
 
 def _sample(
-    wide: NDArray[np.float64],
+    wide: Plane,
     shape: tuple[int, ...],
     reach: int,
     shift: tuple[int, int],
-) -> NDArray[np.float64]:
+) -> Plane:
     """Return `wide` at the truth's pixels moved by `shift`, counted in quarters of a pixel."""
     (row, row_phase), (column, column_phase) = (divmod(s, _PHASES) for s in shift)
     top, left = row + reach, column + reach
@@ -156,7 +145,7 @@ def _sample(
     return _interpolate(region, (row_phase / _PHASES, column_phase / _PHASES))
 
 
-def _interpolate(image: NDArray[np.float64], fractions: tuple[float, float]) -> NDArray[np.float64]:
+def _interpolate(image: Plane, fractions: tuple[float, float]) -> Plane:
     """Return the image moved up and left by fractions of a pixel, smaller by one where moved."""
     down, right = fractions
     if down:
@@ -166,9 +155,9 @@ def _interpolate(image: NDArray[np.float64], fractions: tuple[float, float]) -> 
     return image
 
 
-def _box_sums(image: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _box_sums(image: Plane, shape: tuple[int, ...]) -> Plane:
     """Return the sum over the window of `shape` at each of its places."""
     integral = np.pad(image.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     rows = integral[shape[0] :] - integral[: -shape[0]]
-    sums: NDArray[np.float64] = rows[:, shape[1] :] - rows[:, : -shape[1]]
+    sums: Plane = rows[:, shape[1] :] - rows[:, : -shape[1]]
     return sums

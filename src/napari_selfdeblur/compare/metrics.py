@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.signal import correlate
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from napari_selfdeblur.compare.alignment import Alignment, align, grey_plane
+from napari_selfdeblur.compare.alignment import Alignment, Plane, align, grey_plane
 from napari_selfdeblur.errors import ImageError
 
 __all__ = [
@@ -28,33 +28,18 @@ __all__ = [
     "ssim",
 ]
 
-_SSIM_WINDOW = 11
-_SSIM_SIGMA = 1.5
+_SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Measures of one candidate at its best shift.
+    """Measures of one candidate at its best shift."""
 
-    Attributes
-    ----------
-    psnr : float
-        Peak signal-to-noise ratio in dB, peak 1.
-    ssim : float
-        Mean structural similarity, at most 1.
-    ssd : float
-        Sum of squared differences.
-    spectral_error : float
-        Largest singular value of the difference.
-    shift : (float, float)
-        See `Alignment`.
-    """
-
-    psnr: float
-    ssim: float
-    ssd: float
-    spectral_error: float
-    shift: tuple[float, float]
+    psnr: float  # peak signal-to-noise ratio in dB, peak 1
+    ssim: float  # mean structural similarity, at most 1
+    ssd: float  # sum of squared differences
+    spectral_error: float  # largest singular value of the difference
+    shift: tuple[float, float]  # see `Alignment`
 
 
 def psnr(candidate: ArrayLike, truth: ArrayLike) -> float:
@@ -125,11 +110,8 @@ def score(
 def error_ratios(result: Score, known_kernel: Score) -> dict[str, float]:
     """Return the errors of `result` over those of the restoration with the known kernel.
 
-    Returns
-    -------
-    dict
-        ``sum_of_squares``, after Levin et al. 2009, where a success is at most 2 or 3, and
-        ``spectral``, of the spectral norms, which the published tables of Ren et al. 2020 hold.
+    ``sum_of_squares``, after Levin et al. 2009, where a success is at most 2 or 3, and
+    ``spectral``, of the spectral norms, which the published tables of Ren et al. 2020 hold.
 
     Raises
     ------
@@ -151,20 +133,9 @@ def kernel_similarity(first: ArrayLike, second: ArrayLike, *, rotation: bool = F
     """Return the greatest normalised cross-correlation of two kernels over all shifts.
 
     max over s of sum_t first(t) second(t + s) / (|first| |second|), zero outside their supports
-    (Hu and Yang, "Good regions to deblur", ECCV 2012).
-
-    Parameters
-    ----------
-    first, second : array_like, 2-D
-        Kernels, of equal or different sizes.
-    rotation : bool
-        Whether to try `second` rotated by 180 degrees too, for kernels stored as the filter that
-        correlates instead of the PSF.
-
-    Returns
-    -------
-    float
-        At most 1, which only shifted and scaled copies of one kernel reach.
+    (Hu and Yang, "Good regions to deblur", ECCV 2012). At most 1, which only shifted and scaled
+    copies of one kernel reach. With `rotation`, `second` is tried rotated by 180 degrees too, for
+    kernels stored as the filter that correlates instead of the PSF.
 
     Raises
     ------
@@ -179,9 +150,7 @@ def kernel_similarity(first: ArrayLike, second: ArrayLike, *, rotation: bool = F
     return min(1.0, max(float(correlate(k1, k).max()) for k in candidates) / size)
 
 
-def _pair(
-    candidate: ArrayLike, truth: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _pair(candidate: ArrayLike, truth: ArrayLike) -> tuple[Plane, Plane]:
     first, second = grey_plane(candidate, "candidate"), grey_plane(truth, "truth")
     if first.shape != second.shape:
         raise ImageError(

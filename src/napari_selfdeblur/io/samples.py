@@ -29,53 +29,23 @@ _SMALLEST, _LARGEST_PHOTOGRAPH, _LARGEST_FIELD = 64, 496, 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A blurred image with its truth.
+    """A blurred image with its truth: `blurred` is `sharp` convolved with `kernel`, plus noise."""
 
-    Attributes
-    ----------
-    name : str
-        Title for a layer or a file.
-    sharp : ndarray, (H, W)
-        The image without blur and noise; field of view, data type and units of `blurred`.
-    kernel : ndarray of float32, (kh, kw)
-        The PSF: odd sides, sum 1, centroid at the central pixel.
-    blurred : ndarray, (H, W)
-        The observation: sharp convolved with kernel, plus noise.
-    scale : (float, float)
-        Height and width of a pixel in `unit`.
-    unit : str
-        ``pixel`` or ``micrometer``.
-    """
-
-    name: str
-    sharp: NDArray[Any]
-    kernel: NDArray[np.float32]
-    blurred: NDArray[Any]
-    scale: tuple[float, float]
-    unit: str
+    name: str  # title for a layer or a file
+    sharp: NDArray[Any]  # (H, W); field of view, data type and units of `blurred`
+    kernel: NDArray[np.float32]  # the PSF (kh, kw): odd sides, sum 1, centroid at the centre
+    blurred: NDArray[Any]  # (H, W)
+    scale: tuple[float, float]  # height and width of a pixel in `unit`
+    unit: str  # ``pixel`` or ``micrometer``
 
 
 def motion_blurred_photograph(size: int = 256) -> Sample:
-    """Return a photograph blurred by camera shake.
+    """Return a photograph blurred by camera shake: uint8 images and a kernel of 17 x 17 pixels.
 
     The photograph is scikit-image's ``camera``, reduced (by Lav Varshney, public domain, CC0).
     It is larger than the result by the kernel's support, so that the convolution needs no
-    invented border. Noise: Gaussian, one grey level.
-
-    Parameters
-    ----------
-    size : int
-        Height and width in pixels, 64 to 496.
-
-    Returns
-    -------
-    Sample
-        uint8 images and a kernel of 17 x 17 pixels.
-
-    Raises
-    ------
-    ConfigError
-        If `size` is outside its range.
+    invented border. Noise: Gaussian, one grey level. `size` is height and width in pixels, 64 to
+    496; outside it is a `ConfigError`.
     """
     _check_size(size, _LARGEST_PHOTOGRAPH)
     side = size + _MOTION_SUPPORT - 1
@@ -98,22 +68,8 @@ def blurred_microscopy_field(size: int = 256) -> Sample:
 
     Filaments, nuclei and puncta over a weak background; a scalar widefield PSF (NA 0.9, 520 nm,
     0.1 micrometer pixels) with astigmatism and defocus; photon noise and read noise; an offset
-    of 100 and a gain of 4 counts a photon, as of a camera.
-
-    Parameters
-    ----------
-    size : int
-        Height and width in pixels, 64 to 1024.
-
-    Returns
-    -------
-    Sample
-        uint16 images and a kernel of 21 x 21 pixels.
-
-    Raises
-    ------
-    ConfigError
-        If `size` is outside its range.
+    of 100 and a gain of 4 counts a photon, as of a camera; uint16 images and a kernel of 21 x 21
+    pixels. `size` is height and width in pixels, 64 to 1024; outside it is a `ConfigError`.
     """
     _check_size(size, _LARGEST_FIELD)
     rng = np.random.default_rng(_FIELD_SEED)

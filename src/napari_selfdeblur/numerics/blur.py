@@ -34,19 +34,10 @@ def sharp_size(blurred: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, 
 
 
 def blur_valid(x: Tensor, k: Tensor) -> Tensor:
-    """Convolve `x` with the point spread function `k`, valid part only (equation 1).
+    """Convolve x with the point spread function k, valid part only (equation 1).
 
-    Parameters
-    ----------
-    x : Tensor, (..., H + kh - 1, W + kw - 1)
-        Sharp image.
-    k : Tensor, (kh, kw)
-        Kernel, of any size up to that of `x`.
-
-    Returns
-    -------
-    Tensor, (..., H, W)
-        The blurred image where no pixel outside `x` is needed.
+    `x` (..., H + kh - 1, W + kw - 1) and `k` (kh, kw), of any size up to that of `x`, give the
+    blurred image (..., H, W), where no pixel outside `x` is needed.
     """
     kh, kw = k.shape
     if kh * kw <= _DIRECT_AREA.get(x.device.type, _DIRECT_AREA_UNMEASURED):
@@ -68,24 +59,12 @@ class Blur:
     The padded domain has at least the (H + kh - 1, W + kw - 1) pixels of x, rounded up to sides
     that transform fast. On it the circular convolution by k equals the true one wherever y was
     observed.
-
-    Attributes
-    ----------
-    K : Tensor of complex, (Hp, Wp // 2 + 1)
-        Transfer function: `rfft2` of the kernel on the padded domain.
-    padded : (int, int)
-        Shape (Hp, Wp) of the padded domain.
-    needed : (int, int)
-        Shape (H + kh - 1, W + kw - 1) of the corner of the padded domain that y
-        depends on.
-    shape : (int, int)
-        Shape (H, W) of y.
     """
 
-    K: Tensor
-    padded: tuple[int, int]
-    needed: tuple[int, int]
-    shape: tuple[int, int]
+    K: Tensor  # transfer function (Hp, Wp // 2 + 1): `rfft2` of the kernel on the padded domain
+    padded: tuple[int, int]  # shape (Hp, Wp) of the padded domain
+    needed: tuple[int, int]  # shape (H + kh - 1, W + kw - 1) of its corner that y depends on
+    shape: tuple[int, int]  # shape (H, W) of y
 
     @classmethod
     def of(cls, y: Tensor, k: Tensor) -> Blur:
@@ -118,10 +97,8 @@ class Blur:
     @property
     def observed(self) -> tuple[slice, slice]:
         """Where y lies in the blurred padded domain."""
-        return (
-            slice(self.needed[0] - self.shape[0], self.needed[0]),
-            slice(self.needed[1] - self.shape[1], self.needed[1]),
-        )
+        (rows, columns), (h, w) = self.needed, self.shape
+        return slice(rows - h, rows), slice(columns - w, columns)
 
     def blur(self, x: Tensor) -> Tensor:
         """Return K x, (Hp, Wp); a smaller x lies in the first rows and columns."""
@@ -148,9 +125,15 @@ class Blur:
         z[self.observed] = y
         return z
 
+    @property
+    def _corner(self) -> tuple[int, int]:
+        """Where the central (H, W) of the padded domain begins."""
+        (rows, columns), (h, w) = self.needed, self.shape
+        return (rows - h) // 2, (columns - w) // 2
+
     def start(self, y: Tensor) -> Tensor:
         """Return a padded domain with `y` in its centre, its outermost pixels repeated around."""
-        top, left = ((n - s) // 2 for n, s in zip(self.needed, self.shape, strict=True))
+        top, left = self._corner
         rows = torch.arange(self.padded[0], device=y.device) - top
         columns = torch.arange(self.padded[1], device=y.device) - left
         h, w = self.shape
@@ -158,7 +141,7 @@ class Blur:
 
     def centre(self, x: Tensor) -> Tensor:
         """Return the central (H, W) of the padded domain: x where y was observed."""
-        top, left = ((n - s) // 2 for n, s in zip(self.needed, self.shape, strict=True))
+        top, left = self._corner
         return x[top : top + self.shape[0], left : left + self.shape[1]].contiguous()
 
     def inside(self, device: torch.device) -> Tensor:

@@ -31,23 +31,11 @@ def centring_shift(k: NDArray[np.floating]) -> tuple[int, int]:
 def centre(
     x: NDArray[np.float32], k: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return x where y was observed, and k with its centroid at the central pixel.
+    """Return x where y was observed, (H, W), and k (kh, kw) with its centroid at its centre.
 
-    Where x lies against k is ambiguous in blind deconvolution: (k shifted by s, x shifted
-    by -s) explains y as well. The shift that centres k is taken out of both.
-
-    Parameters
-    ----------
-    x : ndarray, (H + kh - 1, W + kw - 1)
-        Sharp image on its full support.
-    k : ndarray, (kh, kw)
-        Kernel, summing to 1.
-
-    Returns
-    -------
-    sharp : ndarray, (H, W)
-    kernel : ndarray, (kh, kw)
-        Summing to 1.
+    Where x (H + kh - 1, W + kw - 1) lies against k is ambiguous in blind deconvolution: (k
+    shifted by s, x shifted by -s) explains y as well. The shift that centres k is taken out of
+    both.
     """
     kh, kw = k.shape
     height, width = x.shape[0] - kh + 1, x.shape[1] - kw + 1

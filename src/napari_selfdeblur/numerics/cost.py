@@ -51,13 +51,6 @@ def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[st
     """Return the seconds that each stage of a run is expected to take, in their order.
 
     Fusing takes as long as a restoration: it compares one for each network.
-
-    Parameters
-    ----------
-    config : SelfDeblurConfig
-        What is to run.
-    shape : (int, int)
-        Rows and columns of the image.
     """
     sized = with_size(config, shape)
     pixels = math.prod(sharp_size(shape, sized.sides))

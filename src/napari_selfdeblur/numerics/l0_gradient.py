@@ -22,14 +22,8 @@ class L0Gradient:
     """min_x |k * x - y|^2 + lambda |grad x|_0 for one y and any kernel.
 
     y is continued smoothly into its opposite side, over as many pixels as the kernel spans,
-    so that every convolution may be circular.
-
-    Parameters
-    ----------
-    y : Tensor of float32, (H, W)
-        Blurred image.
-    kernel_size : (int, int)
-        Sides of the kernels to come, odd.
+    so that every convolution may be circular. `y` (H, W) is float32, `kernel_size` the odd sides
+    of the kernels to come.
     """
 
     def __init__(self, y: Tensor, kernel_size: tuple[int, int]) -> None:
@@ -46,23 +40,12 @@ class L0Gradient:
         self.DD = laplacian.float().to(y.device)
 
     def sharp(self, k: Tensor, weight: float) -> Tensor:
-        """Return x for the kernel `k` and lambda = `weight`.
+        """Return x (H, W) for the kernel `k`, summing to 1, and lambda = `weight`.
 
         Half-quadratic splitting: g takes the place of grad x at the price
         beta |g - grad x|^2, beta doubling from 2^-7 to 8. For a fixed x, g is grad x where
         its square reaches lambda / beta and zero elsewhere; for a fixed g, x is closed-form
         in the Fourier domain.
-
-        Parameters
-        ----------
-        k : Tensor of float32, (kh, kw)
-            Kernel summing to 1, no larger than the padded domain was made for; on y's device.
-        weight : float
-            lambda > 0, in squared units of y.
-
-        Returns
-        -------
-        Tensor of float32, (H, W)
         """
         K = _transfer(k, self.padded)
         KY, KK = K.conj() * self.Y, K.real.square() + K.imag.square()

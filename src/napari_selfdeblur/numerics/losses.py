@@ -34,13 +34,8 @@ class SSIM:
     """Structural similarity to a fixed image y, for images in [0, 1].
 
     Window of 11 x 11 pixels, Gaussian of sigma 1.5, zero-padded, C1 = 0.01^2, C2 = 0.03^2.
-    The window is separable, so each mean is two passes of 11 taps; what depends on y alone
-    is computed once.
-
-    Parameters
-    ----------
-    y : Tensor, (1, 1, H, W)
-        Reference image.
+    The window is separable, so each mean is two passes of 11 taps; what depends on y
+    (1, 1, H, W) alone is computed once.
     """
 
     def __init__(self, y: Tensor) -> None:
@@ -70,16 +65,10 @@ class SSIM:
 
 
 class DataTerm:
-    """The objective at step t: MSE + lambda TV, or 1 - SSIM, as the configuration says.
+    """The objective at step t: MSE + lambda TV, or 1 - SSIM, as `config` says.
 
-    Parameters
-    ----------
-    y : Tensor, (1, 1, H, W)
-        Blurred image in [0, 1].
-    config : SelfDeblurConfig
-        Its `loss`, `loss_switch`, `iterations` are used.
-    tv_weight : float
-        Weight lambda of the total variation of x beside the squared error.
+    `y` (1, 1, H, W) is the blurred image in [0, 1], `tv_weight` the weight lambda of the total
+    variation of x beside the squared error.
     """
 
     def __init__(self, y: Tensor, config: SelfDeblurConfig, tv_weight: float) -> None:

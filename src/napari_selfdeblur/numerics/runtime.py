@@ -31,24 +31,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """How a run computes.
-
-    Attributes
-    ----------
-    device : torch.device
-        Where.
-    trunk : torch.dtype
-        Arithmetic of G_x's trunk; everything else is float32.
-    channels_last : bool
-        Whether G_x's tensors keep their channels together.
-    fused : bool
-        Whether Adam updates all weights in one kernel.
-    """
+    """How a run computes."""
 
     device: torch.device
-    trunk: torch.dtype
-    channels_last: bool
-    fused: bool
+    trunk: torch.dtype  # arithmetic of G_x's trunk; everything else is float32
+    channels_last: bool  # whether G_x's tensors keep their channels together
+    fused: bool  # whether Adam updates all weights in one kernel
 
     @classmethod
     def of(cls, config: SelfDeblurConfig) -> Runtime:

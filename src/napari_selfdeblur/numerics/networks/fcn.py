@@ -33,12 +33,7 @@ def fcn_deep(config: SelfDeblurConfig) -> FCN:
 class FCN(nn.Module):
     """Map a code z_k (200,) to a kernel (kh, kw) that is >= 0 and sums to 1.
 
-    Parameters
-    ----------
-    kernel_size : (int, int)
-        Support of the kernel.
-    hidden_layers : int
-        Hidden layers of 1000 units, each followed by ReLU6; the paper's has one.
+    Hidden layers have 1000 units, each followed by ReLU6; the paper's network has one.
     """
 
     code_shape = (_CODE,)

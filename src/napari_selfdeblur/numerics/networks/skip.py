@@ -1,6 +1,11 @@
-"""G_x, the image generator: an hourglass with skips, the deep image prior of the paper."""
+"""G_x, the image generator: an hourglass with skips, the deep image prior of the paper.
+
+As a kernel generator G_k it is the Double-DIP row of the paper's Table 2.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +14,7 @@ from torch import Tensor, nn
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.networks.upsample import conv_of_upsampled
 
-__all__ = ["SkipNet"]
+__all__ = ["SkipKernel", "SkipNet"]
 
 _FIRST_NON_LOCAL = 2  # scales 3, 4, 5 of the public code, counted from 0
 
@@ -20,16 +25,8 @@ class SkipNet(nn.Module):
     Five scales of 128 channels down and up with 16-channel skips (section 3 and supplement
     of the paper); every convolution is reflection padded, with bias, batch norm and
     LeakyReLU 0.2. As many of ``config.scales`` are used as leave the deepest one 2 pixels for
-    its reflection padding.
-
-    Parameters
-    ----------
-    config : SelfDeblurConfig
-        Its channels, scales and non-local blocks are used. With the optimised runtime the
-        filter after each x2 upsampling is applied before it, which is the same to rounding
-        and faster; done on the CPU only.
-    size : (int, int)
-        H and W.
+    its reflection padding. With the optimised runtime the filter after each x2 upsampling is
+    applied before it on the CPU, which is the same to rounding and faster.
     """
 
     def __init__(self, config: SelfDeblurConfig, size: tuple[int, int]) -> None:
@@ -54,6 +51,23 @@ class SkipNet(nn.Module):
     def logits(self, z: Tensor) -> Tensor:
         """Return the last convolution's output, in float32."""
         return conv_1x1(self.hourglass(z), self.last).float()
+
+
+class SkipKernel(nn.Module):
+    """Map a code z_k (1, C, kh, kw) to a kernel (kh, kw) that is >= 0 and sums to 1.
+
+    The network of G_x without non-local blocks, ending in a softmax over all pixels.
+    """
+
+    def __init__(self, config: SelfDeblurConfig) -> None:
+        super().__init__()
+        self.code_shape = (1, config.code_channels, *config.sides)
+        self.network = SkipNet(replace(config, non_local=False), config.sides)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the softmax over all kernel pixels, in float32."""
+        logits = self.network.logits(z)[0, 0]
+        return torch.softmax(logits.flatten(), dim=0).view(logits.shape)
 
 
 class Scale(nn.Module):

@@ -29,20 +29,9 @@ _SQUARE = (0.375, 1.25, 0.375)  # a row of D^T D
 def conv_of_upsampled(small: Tensor, skip: Tensor, norm: nn.BatchNorm2d, conv: nn.Conv2d) -> Tensor:
     """Return ``conv(reflection_pad(norm(cat[skip, upsampled(small)])))``, to rounding.
 
-    Parameters
-    ----------
-    small : Tensor, (1, C, ceil(H / 2), ceil(W / 2))
-        Image to be upsampled, and cropped to the size of `skip`.
-    skip : Tensor, (1, S, H, W)
-        Channels of the full size, H and W at least 2.
-    norm : BatchNorm2d
-        Of S + C channels, over the image's own statistics.
-    conv : Conv2d
-        3 x 3, S + C channels in, without padding of its own.
-
-    Returns
-    -------
-    Tensor, (1, out, H, W)
+    `small` (1, C, ceil(H / 2), ceil(W / 2)) is upsampled and cropped to the size of `skip`
+    (1, S, H, W), H and W at least 2. `norm`, of S + C channels, is over the image's own
+    statistics; `conv` is 3 x 3 without padding of its own.
     """
     s = skip.shape[1]
     size = (skip.shape[-2], skip.shape[-1])
@@ -79,20 +68,9 @@ def _filter_and_upsample(small: Tensor, weight: Tensor, size: tuple[int, int]) -
 def _border(
     rows: Tensor, columns: Tensor, weight: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, ...]:
-    """Return what the first and last row and column of `_filter_and_upsample` lack.
+    """Return what the ends of `_filter_and_upsample` lack: two rows (out, W), two columns.
 
-    Parameters
-    ----------
-    rows, columns : Tensor, (4, C, n)
-        As `_Statistics` returns them.
-    weight : Tensor, (out, C, 3, 3)
-    size : (int, int)
-        H, W.
-
-    Returns
-    -------
-    top, bottom : Tensor, (out, W)
-    left, right : Tensor, (out, H)
+    `rows` and `columns` (4, C, n) are those of `_Statistics`.
     """
     height, width = size
 

@@ -36,37 +36,9 @@ def hyper_laplacian(
     """Minimise 1/2 |M(k * x) - y|^2 + w (sum |D_x x|^a + sum |D_y x|^a) over x.
 
     ADMM with z = k * x and v = D x split off: every step is closed-form, in the pixel or
-    in the Fourier domain. Krishnan and Fergus's lambda is 1 / w.
-
-    Parameters
-    ----------
-    y : Tensor of float, (H, W)
-        Blurred image in [0, 1].
-    k : Tensor of float, (kh, kw)
-        The PSF; scaled to sum 1.
-    weight : float, optional
-        w > 0. When not given, 0.5 `noise_scale` for exponent 0.8, and for others the w that
-        gives a difference of 0.01 the same slope a w 0.01^(a - 1).
-    sigma : float, optional
-        Noise standard deviation of `y`; measured by `noise_sigma` when not given.
-    exponent : float
-        a in (0, 1], or 2 for the quadratic prior.
-    iterations : int
-        ADMM steps.
-    stop : Stop, optional
-        Ends the iteration early, with the image it has by then.
-
-    Returns
-    -------
-    Tensor, (H, W)
-        The sharp image where y was observed, dtype and device of `y`, not clipped.
-
-    Raises
-    ------
-    ImageError
-        If image or kernel is unusable; see `Blur.of`.
-    ConfigError
-        If `weight`, `sigma` or `exponent` is out of range.
+    in the Fourier domain. `weight` is w > 0, 1 / lambda of Krishnan and Fergus: by default
+    0.5 `noise_scale` for a = 0.8, and for another `exponent` a in (0, 1], or 2 for the quadratic
+    prior, the w that gives a difference of 0.01 the same slope a w 0.01^(a - 1).
     """
     if not (0 < exponent <= 1 or exponent == 2):
         raise ConfigError(f"exponent must be in (0, 1], or 2, got {exponent!r}; try 0.8")

@@ -38,12 +38,7 @@ def noise_scale(y: Tensor, sigma: float | None) -> float:
     the best restoration grows as sigma^(3/2). The 0.003 stands for what else the model gets
     wrong (rounding to 8 bits, the kernel), which is all there is when the noise is low.
 
-    Parameters
-    ----------
-    y : Tensor of float, (H, W)
-        Image in [0, 1], measured by `noise_sigma` where `sigma` is None.
-    sigma : float or None
-        Noise standard deviation of `y`, >= 0.
+    `y` (H, W), in [0, 1], is measured by `noise_sigma` where `sigma` is None.
 
     Raises
     ------

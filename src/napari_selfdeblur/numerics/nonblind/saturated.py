@@ -30,7 +30,7 @@ __all__ = ["richardson_lucy", "saturated"]
 
 _TINY = 1e-8
 _FLAT = 1e-6
-_DILATION = 3
+_DILATION = 3  # pixels
 _LIGHT_SHARE = 0.1
 _LEAST_REACH = 0.05
 
@@ -46,39 +46,11 @@ def saturated(
     threshold: float = 2.0,
     stop: Stop | None = None,
 ) -> Tensor:
-    """Restore an image that is clipped at 1.
+    """Restore an image that is clipped at 1; the result is >= 0, and above 1 in the highlights.
 
-    Parameters
-    ----------
-    y : Tensor of float, (H, W)
-        Blurred image in [0, 1], highlights clipped at 1; clamped to that range.
-    k : Tensor of float, (kh, kw)
-        The PSF; scaled to sum 1.
-    weight : float, optional
-        Weight >= 0 of the total variation, 0 for none; 3.5 `noise_scale` when not given.
-    sigma : float, optional
-        Noise standard deviation of `y`; measured by `noise_sigma` when not given.
-    iterations : int
-        Richardson-Lucy steps.
-    bend : float
-        a > 0 of the response R(t) = t - log(1 + exp(a (t - 1))) / a.
-    threshold : float
-        Parts of x above it count as saturated; infinite for none.
-    stop : Stop, optional
-        Ends the iteration early, with the image it has by then.
-
-    Returns
-    -------
-    Tensor, (H, W)
-        The sharp image where y was observed, >= 0 and above 1 in the highlights;
-        dtype and device of `y`.
-
-    Raises
-    ------
-    ImageError
-        If image or kernel is unusable; see `Blur.of`.
-    ConfigError
-        If `weight`, `sigma` or `bend` is out of range.
+    `weight` >= 0 is that of the total variation, 0 for none, by default 3.5 `noise_scale`;
+    `bend` is a > 0 of the response R(t) = t - log(1 + exp(a (t - 1))) / a; parts of x above
+    `threshold` count as saturated.
     """
     if not 0 < bend < float("inf"):
         raise ConfigError(f"bend must be a finite number greater than 0, got {bend!r}; try 50")
@@ -109,21 +81,8 @@ def richardson_lucy(
     variation's of Dey et al., "Richardson-Lucy algorithm with total variation
     regularization", 2006, equation 11.
 
-    Parameters
-    ----------
-    A : Blur
-        The blur of `y`.
-    y : Tensor, (H, W)
-        Blurred image in [0, 1].
-    x : Tensor, (Hp, Wp)
-        First estimate on the padded domain, >= 0.
-    weight, iterations, bend, threshold, stop
-        As `saturated` has them.
-
-    Returns
-    -------
-    Tensor, (Hp, Wp)
-        The estimate on the padded domain.
+    `y` (H, W) is the blurred image in [0, 1], `x` (Hp, Wp) the first estimate on the padded
+    domain; the result lies there too.
     """
     observed, y = A.embed(torch.ones_like(y)), A.embed(y)
     reach = A.blur_adjoint(observed).clamp_min(_LEAST_REACH)

@@ -36,38 +36,10 @@ def sparse(
 ) -> Tensor:
     """Minimise |M(k * x) - y|^2 + we sum_d w_d (D_d x)^2 by iteratively reweighted least squares.
 
-    The first solution has all reweightings 1; each round after it has
+    The first solution has all reweightings 1; each of the `rounds` after it has
     0.1 max(|D_d x|, 0.01)^(0.8 - 2) of the solution before. D_d are the first derivatives
-    (weight 1) and the second ones, mixed included (weight 1/4).
-
-    Parameters
-    ----------
-    y : Tensor of float, (H, W)
-        Blurred image in [0, 1].
-    k : Tensor of float, (kh, kw)
-        The PSF; scaled to sum 1.
-    weight : float, optional
-        we > 0 (Levin's: 0.0068). When not given, 3.75 `noise_scale`.
-    sigma : float, optional
-        Noise standard deviation of `y`; measured by `noise_sigma` when not given.
-    rounds : int
-        Reweightings; 0 leaves the quadratic solution.
-    cg_iterations : int
-        Conjugate gradient iterations of each solution.
-    stop : Stop, optional
-        Ends the iteration early, with the image it has by then.
-
-    Returns
-    -------
-    Tensor, (H, W)
-        The sharp image where y was observed, dtype and device of `y`, not clipped.
-
-    Raises
-    ------
-    ImageError
-        If image or kernel is unusable; see `Blur.of`.
-    ConfigError
-        If `weight` or `sigma` is out of range.
+    (weight 1) and the second ones, mixed included (weight 1/4). `weight` is we > 0 (Levin's:
+    0.0068), by default 3.75 `noise_scale`; `cg_iterations` those of each solution.
     """
     A = Blur.of(y, k)
     if weight is None:

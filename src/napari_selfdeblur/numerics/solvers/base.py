@@ -20,27 +20,13 @@ __all__ = ["Estimate", "Problem", "Solver", "Step", "Stop", "estimate_of"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """What a solver is given: the blurred image, and settings but for the size "auto" resolved.
+    """What a solver is given: the blurred image, and settings but for the size "auto" resolved."""
 
-    Attributes
-    ----------
-    y : ndarray of float32, (H, W)
-        Blurred image in [0, 1].
-    sigma : float
-        Standard deviation of its noise, in units of `y`.
-    config : SelfDeblurConfig
-        Settings; `tv_weight` is a number here.
-    runtime : Runtime
-        Device and arithmetic.
-    kernel : Tensor, (kh, kw), or None
-        A known kernel; only the image is then estimated.
-    """
-
-    y: NDArray[np.float32]
-    sigma: float
-    config: SelfDeblurConfig
+    y: NDArray[np.float32]  # blurred image (H, W) in [0, 1]
+    sigma: float  # standard deviation of its noise, in units of `y`
+    config: SelfDeblurConfig  # `tv_weight` is a number here
     runtime: Runtime
-    kernel: Tensor | None = None
+    kernel: Tensor | None = None  # a known one (kh, kw); only the image is then estimated
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -62,39 +48,19 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """Sharp image and kernel, as arrays of their own.
+    """Sharp image and kernel, as arrays of their own."""
 
-    Attributes
-    ----------
-    sharp : ndarray of float32, (H, W)
-        The latent image x where y was observed, in [0, 1].
-    kernel : ndarray of float32, (kh, kw)
-        The PSF k, >= 0, summing to 1, centroid at the central pixel.
-    source : str
-        Name of the solver, as registered, or of what combined several.
-    """
-
-    sharp: NDArray[np.float32]
-    kernel: NDArray[np.float32]
-    source: str
+    sharp: NDArray[np.float32]  # x where y was observed, (H, W), in [0, 1]
+    kernel: NDArray[np.float32]  # the PSF k (kh, kw), >= 0, sum 1, centroid at the central pixel
+    source: str  # name of the solver, as registered, or of what combined several
 
 
 class Solver(Protocol):
-    """A method that proceeds in steps.
+    """A method that proceeds in steps."""
 
-    Attributes
-    ----------
-    t : int
-        Steps done.
-    losses : list of float
-        Objective of every step done.
-    last : Step or None
-        What the last step returned.
-    """
-
-    t: int
-    losses: list[float]
-    last: Step | None
+    t: int  # steps done
+    losses: list[float]  # objective of every step done
+    last: Step | None  # what the last step returned
 
     @property
     def total(self) -> int:

@@ -18,13 +18,7 @@ __all__ = ["AlternatingSolver", "JointSolver", "NetworkSolver"]
 
 
 class NetworkSolver(ABC):
-    """G_x, G_k, their codes and Adam, fresh for one blurred image.
-
-    Parameters
-    ----------
-    problem : Problem
-        Image and settings; with a known kernel, G_x is fitted alone.
-    """
+    """G_x, G_k, their codes and Adam, fresh for one problem; with a known kernel G_x alone."""
 
     def __init__(self, problem: Problem) -> None:
         config, self.runtime = problem.config, problem.runtime
