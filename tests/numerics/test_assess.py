@@ -105,9 +105,10 @@ def test_each_failure_is_doubted_for_its_own_reason(failure):
 
 
 def test_disagreement_is_a_reason():
-    """Estimates that disagree make a good one doubtful; without the number nothing is said."""
-    assert assess(X, K, Y, 0.004).credible
-    found = assess(X, K, Y, 0.004, agreement=0.05, parts=0.2)
+    """Where other estimates disagree an estimate that is not quite right becomes doubtful."""
+    x = Y + 0.6 * (X - Y)
+    assert assess(x, K, Y, 0.004, agreement=1.0, parts=0.95).credible
+    found = assess(x, K, Y, 0.004, agreement=0.05, parts=0.6)
     assert not found.credible
     assert "the estimates disagree about the kernel" in found.reasons
     assert found.measures["agreement"] == 0.05
