@@ -98,7 +98,13 @@ class Assessment:
 
 
 def assess(
-    x: Plane, k: Plane, y: Plane, sigma: float, *, agreement: float | None = None
+    x: Plane,
+    k: Plane,
+    y: Plane,
+    sigma: float,
+    *,
+    agreement: float | None = None,
+    clipped: NDArray[np.bool_] | None = None,
 ) -> Assessment:
     """Judge an estimate of a blurred image without the truth.
 
@@ -112,8 +118,10 @@ def assess(
         Noise standard deviation of y.
     agreement : float, optional
         How alike the kernels of other estimates are to this one, on average, from 0 to 1.
+    clipped : ndarray of bool, (H, W), optional
+        Where y is clipped above: no residual where k * x is larger.
     """
-    m = measure(x, k, y, sigma)
+    m = measure(x, k, y, sigma, clipped)
     if agreement is not None:
         m["agreement"] = agreement
     signs = {
@@ -154,7 +162,9 @@ def _score(m: dict[str, float]) -> float:
     return 1 / (1 + math.exp(-max(min(z, 30.0), -30.0)))
 
 
-def measure(x: Plane, k: Plane, y: Plane, sigma: float) -> dict[str, float]:
+def measure(
+    x: Plane, k: Plane, y: Plane, sigma: float, clipped: NDArray[np.bool_] | None = None
+) -> dict[str, float]:
     """Return the quantities `assess` judges by; parameters as there."""
     k = np.asarray(k / k.sum(), dtype=np.float64)
     spectrum = spectral_misfit(y, k, sigma)
@@ -162,6 +172,8 @@ def measure(x: Plane, k: Plane, y: Plane, sigma: float) -> dict[str, float]:
     r = _residual(x, k, y)
     a, b = ((n - m) // 2 for n, m in zip(y.shape, r.shape, strict=True))
     inner = slice(a, a + r.shape[0]), slice(b, b + r.shape[1])
+    if clipped is not None:
+        r = np.where(clipped[inner], r.clip(0), r)
     return {
         "residual": float(r.std()) / level,
         "whiteness": _whiteness(r),

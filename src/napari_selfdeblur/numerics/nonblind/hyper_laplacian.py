@@ -31,6 +31,7 @@ def hyper_laplacian(
     sigma: float | None = None,
     exponent: float = 0.8,
     iterations: int = 100,
+    clipped: Tensor | None = None,
     stop: Stop | None = None,
 ) -> Tensor:
     """Minimise 1/2 |M(k * x) - y|^2 + w (sum |D_x x|^a + sum |D_y x|^a) over x.
@@ -53,6 +54,8 @@ def hyper_laplacian(
         a in (0, 1], or 2 for the quadratic prior.
     iterations : int
         ADMM steps.
+    clipped : Tensor of bool, (H, W), optional
+        Where y is clipped above: z = k * x costs nothing there from y up.
     stop : Stop, optional
         Ends the iteration early, with the image it has by then.
 
@@ -80,6 +83,7 @@ def hyper_laplacian(
     delta = y.new_zeros(A.padded)
     delta[0, 0] = 1
     M, My = A.embed(torch.ones_like(y)), A.embed(y)
+    free = None if clipped is None else A.embed(clipped.to(y)) > 0
     inside = A.inside(y.device)
     DtD = torch.fft.rfft2(differences_adjoint(differences(delta))).real
     inverse = 1 / (rho * A.K.abs() ** 2 + gamma * DtD)
@@ -90,6 +94,8 @@ def hyper_laplacian(
             break
         Kx, Dx = A.blur(x) + u, differences(x) + s
         z = (My + rho * Kx) / (M + rho)
+        if free is not None:
+            z = torch.where(free & (Kx > My), Kx, z)
         v = torch.where(inside, shrink(Dx, w / gamma, exponent), Dx)
         u, s = Kx - z, Dx - v
         right = rho * A.K.conj() * torch.fft.rfft2(z - u)

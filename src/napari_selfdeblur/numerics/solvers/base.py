@@ -34,6 +34,8 @@ class Problem:
         Device and arithmetic.
     kernel : Tensor, (kh, kw), or None
         A known kernel; only the image is then estimated.
+    clipped : ndarray of bool, (H, W), or None
+        Where `y` is clipped above; None where nowhere.
     """
 
     y: NDArray[np.float32]
@@ -41,6 +43,7 @@ class Problem:
     config: SelfDeblurConfig
     runtime: Runtime
     kernel: Tensor | None = None
+    clipped: NDArray[np.bool_] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -125,16 +125,17 @@ class EdgeSolver:
         """Estimate kernel t and return the best so far."""
         y, sigma, trial = self.problem.tensor(), self.problem.sigma, self.trials[self.t]
         source = trial.start if trial.start == NO_BLUR else "edges"
-        candidate, x = compared(y, self._kernel(y, trial).cpu().numpy(), source, sigma)
+        kernel, clipped = self._kernel(y, trial).cpu().numpy(), self.problem.clipped
+        candidate, x = compared(y, kernel, source, sigma, clipped=clipped)
         before = best_of(self.candidates) if self.candidates else -1
         self.candidates.append(candidate)
         best = best_of(self.candidates)
         if best != before:
             if best != self.t:  # agreement with the new one made an older one the best
-                _, x = compared(y, self.candidates[best].kernel, source, sigma)
-            kernel = torch.from_numpy(self.candidates[best].kernel).to(y.device)
+                _, x = compared(y, self.candidates[best].kernel, source, sigma, clipped=clipped)
+            k = torch.from_numpy(self.candidates[best].kernel).to(y.device)
             loss = self.candidates[best].measures["residual"]
-            self.last = Step(loss, _extended(x, kernel), kernel)
+            self.last = Step(loss, _extended(x, k), k)
         assert self.last is not None
         self.t += 1
         self.losses.append(self.last.loss)
