@@ -7,11 +7,15 @@ from scipy.signal import convolve2d
 from skimage import data
 
 from napari_selfdeblur.compare.metrics import score
+from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.assess import measure
 from napari_selfdeblur.numerics.clipping import clipped_pixels
+from napari_selfdeblur.numerics.losses import DataTerm
 from napari_selfdeblur.numerics.noise import noise_sigma
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 from napari_selfdeblur.numerics.nonblind.sparse import sparse
+from napari_selfdeblur.numerics.solvers.networks import JointSolver
+from napari_selfdeblur.run.plan import Plan
 
 K = np.ones((1, 9)) / 9
 X = data.camera()[60:188, 150:310] / 255
@@ -88,3 +92,29 @@ def test_a_clipped_pixel_is_a_lower_bound():
     assert measure(x, one, y, 0.005)["residual"] > 1
     assert measure(x, one, y, 0.005, clipped)["residual"] == pytest.approx(0, abs=1e-9)
     assert measure(0.9 * y, one, y, 0.005, clipped)["residual"] > 1
+
+
+@pytest.mark.parametrize("loss", ["mse", "ssim"])
+def test_the_objective_is_one_sided_where_y_is_clipped(loss):
+    """A k * x above y costs nothing there and pulls nowhere; one below, or elsewhere, does."""
+    y = torch.full((1, 1, 16, 16), 0.5)
+    y[..., :8] = 1
+    term = DataTerm(y, SelfDeblurConfig(loss=loss), 0.0, y == 1)
+    above = (y + 0.3 * (y == 1)).requires_grad_()
+    term(0, above, y).backward()
+    assert above.grad is not None
+    assert float(term(0, above.detach(), y)) == pytest.approx(0, abs=1e-6)
+    assert float(above.grad.abs().max()) < 1e-6
+    for other in (y - 0.3 * (y == 1), y + 0.3 * (y < 1)):
+        assert float(term(0, other, y)) > 0.01
+
+
+def test_the_plan_has_mask_share_and_noise_of_a_clipped_image():
+    """And of one that is not clipped no mask, and x of the networks up to 1."""
+    config = SelfDeblurConfig(kernel_size=9, channels=8, iterations=1)
+    for gain, highest in ((0.7, 1), (1.25, 1.5)):
+        image = np.clip(np.rint(255 * blurred(gain)), 0, 255).astype(np.uint8)
+        plan = Plan.of(image, config)
+        assert plan.source["clipped"] == pytest.approx(np.mean(image == 255) if gain > 1 else 0)
+        assert plan.sigma == noise_sigma(plan.prepared.y, plan.clipped)
+        assert JointSolver(plan.problem).highest == highest
