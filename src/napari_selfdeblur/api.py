@@ -13,6 +13,7 @@ from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.io import images
 from napari_selfdeblur.numerics import noise
+from napari_selfdeblur.numerics.clipping import clipped_pixels
 from napari_selfdeblur.numerics.solvers.base import Stop
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Previews, Progress
@@ -270,5 +271,7 @@ def estimate_noise(
     prepared = images.prepare(image, (1, 1), rgb=rgb)
     if min(prepared.y.shape) < 8:
         raise ImageError("noise is measured on at least 8 x 8 pixels; take a larger image")
-    low, high = prepared.value_range
-    return float(NOISE_METHODS[method](prepared.y)) * (high - low)
+    y, (low, high) = prepared.y, prepared.value_range
+    if method == "zoran_weiss":
+        return noise.noise_sigma(y, clipped_pixels(y)) * (high - low)
+    return NOISE_METHODS[method](y) * (high - low)

@@ -17,9 +17,9 @@ def test_time_expected_is_in_proportion_to_the_iterations():
 
 
 def test_larger_images_take_no_less_time():
-    """The time grows with the pixels."""
+    """However noisy the clock, more pixels are never expected to take less."""
     small, large = (expected_seconds(TINY, (n, n)) for n in (64, 1024))
-    assert large > small
+    assert large >= small
 
 
 def test_each_stage_has_its_time():

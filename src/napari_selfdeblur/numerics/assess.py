@@ -111,6 +111,7 @@ def assess(
     *,
     agreement: float | None = None,
     parts: float | None = None,
+    clipped: NDArray[np.bool_] | None = None,
 ) -> Assessment:
     """Judge an estimate of a blurred image without the truth.
 
@@ -127,8 +128,10 @@ def assess(
     parts : float, optional
         Least correlation, from 0 to 1, of this kernel with those of parts of the image. Where it
         is not known the agreement takes its place.
+    clipped : ndarray of bool, (H, W), optional
+        Where y is clipped above: no residual where k * x is larger.
     """
-    m = measure(x, k, y, sigma)
+    m = measure(x, k, y, sigma, clipped)
     m["spectrum_gain"] = spectral_misfit(y, _POINT_KERNEL, sigma) - m["spectrum"]
     if agreement is not None:
         m["agreement"] = agreement
@@ -185,13 +188,17 @@ def _score(m: dict[str, float]) -> float:
     return 1 / (1 + math.exp(-max(min(z, 30.0), -30.0)))
 
 
-def measure(x: Plane, k: Plane, y: Plane, sigma: float) -> dict[str, float]:
+def measure(
+    x: Plane, k: Plane, y: Plane, sigma: float, clipped: NDArray[np.bool_] | None = None
+) -> dict[str, float]:
     """Return the quantities `assess` judges by; parameters as there."""
     k = np.asarray(k / k.sum(), dtype=np.float64)
     level = math.hypot(sigma, _FLOOR)
     r = _residual(x, k, y)
     a, b = ((n - m) // 2 for n, m in zip(y.shape, r.shape, strict=True))
     inner = slice(a, a + r.shape[0]), slice(b, b + r.shape[1])
+    if clipped is not None:
+        r = np.where(clipped[inner], r.clip(0), r)
     return {
         "residual": float(r.std()) / level,
         "whiteness": _whiteness(r),

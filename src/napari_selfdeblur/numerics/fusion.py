@@ -90,7 +90,12 @@ class Fused:
 
 
 def compared(
-    y: torch.Tensor, kernel: Plane, source: str, sigma: float, sharp: Plane | None = None
+    y: torch.Tensor,
+    kernel: Plane,
+    source: str,
+    sigma: float,
+    sharp: Plane | None = None,
+    clipped: NDArray[np.bool_] | None = None,
 ) -> tuple[Candidate, torch.Tensor]:
     """Return an estimate with the measures of the image restored with its kernel, and that image.
 
@@ -106,12 +111,14 @@ def compared(
         Noise standard deviation of y.
     sharp : ndarray of float32, (H, W), optional
         The image that was estimated with it.
+    clipped : ndarray of bool, (H, W), optional
+        Where y is clipped above.
 
     Returns
     -------
     candidate : Candidate
     x : Tensor of float32, (H, W)
-        In [0, 1].
+        In [0, 1]; of a clipped image >= 0.
 
     Raises
     ------
@@ -125,9 +132,11 @@ def compared(
         )
     # The support must not matter: the smallest one that holds the kernel, for all.
     k = _cropped(kernel, (3, 3))
-    x = hyper_laplacian(y, torch.from_numpy(k).to(y.device), sigma=sigma, iterations=_COMPARED)
-    x = x.clamp(0, 1)
-    measures = measure(x.cpu().numpy(), k, y.cpu().numpy(), sigma)
+    mask = None if clipped is None else torch.from_numpy(clipped).to(y.device)
+    tensors = y, torch.from_numpy(k).to(y.device)
+    x = hyper_laplacian(*tensors, sigma=sigma, iterations=_COMPARED, clipped=mask)
+    x = x.clamp(0, 1) if clipped is None else x.clamp_min(0)
+    measures = measure(x.cpu().numpy(), k, y.cpu().numpy(), sigma, clipped)
     return Candidate(kernel, source, measures, sharp), x
 
 
@@ -242,7 +251,8 @@ def mixed(
         back = tuple(-d for d in _shift_between(fixed, k))
         total += s * (ndimage.shift(c.sharp, back, order=3, mode="nearest") - restored)
     # Several own images share what one alone would have.
-    return np.clip(restored + total / len(own), 0, 1).astype(np.float32)
+    highest = max(float(restored.max()), 1)  # above 1 where the image is clipped
+    return np.clip(restored + total / len(own), 0, highest).astype(np.float32)
 
 
 def _quantity(measures: dict[str, float], name: str) -> float:

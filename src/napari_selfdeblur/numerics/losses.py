@@ -68,22 +68,32 @@ class DataTerm:
     """The objective at step t: MSE + lambda TV, or 1 - SSIM, as `config` says.
 
     `y` (1, 1, H, W) is the blurred image in [0, 1], `tv_weight` the weight lambda of the total
-    variation of x beside the squared error.
+    variation of x beside the squared error; where `clipped` (1, 1, H, W), y is clipped above, and
+    a larger k * x is taken for y.
     """
 
-    def __init__(self, y: Tensor, config: SelfDeblurConfig, tv_weight: float) -> None:
+    def __init__(
+        self,
+        y: Tensor,
+        config: SelfDeblurConfig,
+        tv_weight: float,
+        clipped: Tensor | None = None,
+    ) -> None:
         switch = {
             "mse": config.iterations,
             "ssim": 0,
             "mse_then_ssim": round(config.loss_switch * config.iterations),
         }
-        self.y, self.tv_weight = y, tv_weight
+        self.y, self.tv_weight, self.clipped = y, tv_weight, clipped
         self.mse_steps = switch[config.loss]
         self.ssim = SSIM(y) if self.mse_steps < config.iterations else None
 
     def __call__(self, t: int, blurred: Tensor, x: Tensor) -> Tensor:
         """Return the objective of step `t` (from 0) for k * x = `blurred`."""
-        if self.ssim is not None and t >= self.mse_steps:
-            return 1 - self.ssim(blurred)
-        loss = mse(blurred, self.y)
+        y, ssim = self.y, self.ssim
+        if self.clipped is not None:
+            y = torch.where(self.clipped, torch.maximum(y, blurred.detach()), y)
+        if ssim is not None and t >= self.mse_steps:
+            return 1 - (ssim if self.clipped is None else SSIM(y))(blurred)
+        loss = mse(blurred, y)
         return loss + self.tv_weight * total_variation(x) if self.tv_weight else loss

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.io import images
+from napari_selfdeblur.numerics.clipping import clipped_pixels
 from napari_selfdeblur.numerics.noise import noise_sigma
 from napari_selfdeblur.numerics.runtime import Runtime, check_memory
 from napari_selfdeblur.numerics.solvers.base import Problem
@@ -38,6 +39,8 @@ class Plan:
         Noise standard deviation of ``prepared.y``.
     runtime : Runtime
         Device and arithmetic.
+    clipped : ndarray of bool, (H, W), or None
+        Where ``prepared.y`` is clipped above; None where nowhere.
     """
 
     asked: SelfDeblurConfig
@@ -46,6 +49,7 @@ class Plan:
     source: dict[str, Any]
     sigma: float
     runtime: Runtime
+    clipped: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, image: ArrayLike, config: SelfDeblurConfig, *, rgb: bool | None = None) -> Plan:
@@ -65,20 +69,22 @@ class Plan:
         prepared = images.prepare(image, (3, 3) if isinstance(size, str) else size, rgb=rgb)
         shape = (prepared.y.shape[0], prepared.y.shape[1])
         check_memory(config, shape, runtime.device)
-        sigma = measured_sigma(prepared.y)
+        clipped = clipped_pixels(prepared.y)
+        sigma = measured_sigma(prepared.y, clipped)
         used = config.replace(device=str(runtime.device), precision=runtime.precision)
         if config.tv_weight == "auto":
             used = used.replace(tv_weight=_TV_PER_SIGMA * sigma)
         source = images.describe(image) | {
             "value_range": list(prepared.value_range),
             "noise_sigma": sigma,
+            "clipped": 0.0 if clipped is None else float(clipped.mean()),
         }
-        return cls(config, used, prepared, source, sigma, runtime)
+        return cls(config, used, prepared, source, sigma, runtime, clipped)
 
     @property
     def problem(self) -> Problem:
         """What the solvers are given."""
-        return Problem(self.prepared.y, self.sigma, self.config, self.runtime)
+        return Problem(self.prepared.y, self.sigma, self.config, self.runtime, clipped=self.clipped)
 
     def sized(self, size: tuple[int, int]) -> Plan:
         """Return this plan with the kernel's size as found.
@@ -93,6 +99,6 @@ class Plan:
         return replace(self, config=config)
 
 
-def measured_sigma(y: NDArray[np.float32]) -> float:
-    """Return the noise of y (H, W); 0 where it is too small to be measured."""
-    return noise_sigma(y) if min(y.shape) >= _SMALLEST_MEASURED else 0.0
+def measured_sigma(y: NDArray[np.float32], clipped: NDArray[np.bool_] | None = None) -> float:
+    """Return the noise of y (H, W), clipped or not; 0 where it is too small to be measured."""
+    return noise_sigma(y, clipped) if min(y.shape) >= _SMALLEST_MEASURED else 0.0

@@ -16,6 +16,7 @@ from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io import images
 from napari_selfdeblur.io.kernels import prepare_kernel
+from napari_selfdeblur.numerics.clipping import clipped_pixels
 from napari_selfdeblur.numerics.runtime import device_label, memory_checked, resolve_device
 from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.run.plan import measured_sigma
@@ -35,6 +36,7 @@ def restore_steps(
     device: torch.device,
     *,
     sigma: float,
+    clipped: NDArray[np.bool_] | None = None,
     stop: Stop | None = None,
     **options: Any,
 ) -> Steps:
@@ -52,6 +54,8 @@ def restore_steps(
         Where to compute.
     sigma : float
         Noise standard deviation of `y`.
+    clipped : ndarray of bool, (H, W), optional
+        Where `y` is clipped above.
     stop : Stop, optional
         Ends the restoration early, with what it has.
     **options
@@ -75,8 +79,11 @@ def restore_steps(
         If the result is not finite.
     """
     function = registry.load(restoration, registry.RESTORATIONS)
-    if "sigma" in inspect.signature(function).parameters:
+    accepted = inspect.signature(function).parameters
+    if "sigma" in accepted:
         options["sigma"] = sigma
+    if "clipped" in accepted and clipped is not None:
+        options["clipped"] = torch.from_numpy(clipped).to(device)
     with memory_checked(None, (y.shape[0], y.shape[1]), device):
         tensors = (torch.from_numpy(each).to(device) for each in (y, k))
         x = function(*tensors, stop=stop, **options)
@@ -135,13 +142,14 @@ def run_restoration(
     created, begun = now(), time.perf_counter()
     k = prepare_kernel(kernel)
     prepared = images.prepare(image, (k.shape[0], k.shape[1]), rgb=rgb)
-    device = resolve_device(config.device)
+    device, clipped = resolve_device(config.device), clipped_pixels(prepared.y)
     x = restore_plane(
         prepared.y,
         k,
         config.restoration,
         device,
-        sigma=measured_sigma(prepared.y),
+        sigma=measured_sigma(prepared.y, clipped),
+        clipped=clipped,
         stop=stop,
         **config.options(),
     )

@@ -103,7 +103,8 @@ class State:
 
     def assess(self, estimate: Estimate) -> Assessment:
         """Return the assessment of an estimate of this run's image."""
-        return assess(estimate.sharp, estimate.kernel, self.plan.prepared.y, self.plan.sigma)
+        y, sigma, clipped = self.plan.prepared.y, self.plan.sigma, self.plan.clipped
+        return assess(estimate.sharp, estimate.kernel, y, sigma, clipped=clipped)
 
     def offer(self, estimate: Estimate) -> Assessment:
         """Assess an estimate; it becomes the best one if none has a higher score."""
@@ -202,7 +203,15 @@ def restore_stage(state: State) -> Events:
         sharp = mixed(restored, fused, state.candidates, 1 - plan.config.restoration_share)
         agreement = fused.agreement
     state.result = Estimate(sharp, fused.kernel, "fused")
-    state.verdict = assess(restored, fused.kernel, plan.prepared.y, plan.sigma, agreement=agreement)
+    state.verdict = assess(
+        restored,
+        fused.kernel,
+        plan.prepared.y,
+        plan.sigma,
+        agreement=agreement,
+        parts=state.parts,
+        clipped=plan.clipped,
+    )
     yield state.event("restore", *last, state.result)
 
 
@@ -220,6 +229,7 @@ def _restored(
         plan.config.restoration,
         plan.runtime.device,
         sigma=plan.sigma,
+        clipped=plan.clipped,
         # Asked to stop before, the run ends with a whole restoration.
         stop=None if state.stopping else state.stop,
     )
@@ -227,7 +237,8 @@ def _restored(
         try:
             last = next(steps)
         except StopIteration as end:
-            return np.clip(end.value, 0, 1).astype(np.float32), last
+            highest = 1 if plan.clipped is None else None  # of a clipped image nobody knows
+            return np.clip(end.value, 0, highest).astype(np.float32), last
         yield state.event("restore", *last, None)
 
 
@@ -235,8 +246,8 @@ def _candidates(state: State, solver: Solver, estimate: Estimate) -> list[Candid
     """Return what a solver found, measured."""
     if isinstance(solver, EdgeSolver):
         return solver.candidates
-    y, sigma = state.plan.problem.tensor(), state.plan.sigma
-    return [compared(y, estimate.kernel, estimate.source, sigma, estimate.sharp)[0]]
+    y, sigma, clipped = state.plan.problem.tensor(), state.plan.sigma, state.plan.clipped
+    return [compared(y, estimate.kernel, estimate.source, sigma, estimate.sharp, clipped)[0]]
 
 
 def _solver(state: State, index: int) -> Solver:

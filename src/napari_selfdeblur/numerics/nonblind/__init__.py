@@ -1,7 +1,7 @@
 """Restorations with a known kernel, one file each; `registry` names them.
 
-Each is called as ``restoration(y, k, *, weight, sigma, iterations, stop)``, with those keywords
-that it has.
+Each is called as ``restoration(y, k, *, weight, sigma, iterations, clipped, stop)``, with those
+keywords that it has.
 
 Parameters
 ----------
@@ -15,6 +15,8 @@ sigma : float, optional
     Noise standard deviation of `y`; measured by `noise_sigma` when not given.
 iterations : int, optional
     Steps, at least 1.
+clipped : Tensor of bool, (H, W), optional
+    Where `y` is clipped above, and only says that k * x is not less.
 stop : Stop, optional
     Ends the iteration early, with the image it has by then.
 

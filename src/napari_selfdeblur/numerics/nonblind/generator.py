@@ -25,6 +25,7 @@ def generator(
     *,
     iterations: int | None = None,
     config: SelfDeblurConfig = KNOWN_KERNEL,
+    clipped: Tensor | None = None,
     stop: Stop | None = None,
 ) -> Generator[tuple[int, int, float], None, Tensor]:
     """Restore y with the deep image prior and the known kernel, step by step.
@@ -41,6 +42,8 @@ def generator(
         Steps, at least 1; by default those of `config`.
     config : SelfDeblurConfig, optional
         Networks and schedule; kernel size and device are those of the tensors.
+    clipped : Tensor of bool, (H, W), optional
+        Where y is clipped above: k * x may be larger there.
     stop : Stop, optional
         Ends the fit after the present step, with the image it has by then.
 
@@ -66,7 +69,14 @@ def generator(
         device=str(y.device),
     )
     plane = np.ascontiguousarray(y.cpu().numpy(), dtype=np.float32)
-    problem = Problem(plane, sigma=0.0, config=config, runtime=Runtime.of(config), kernel=k.float())
+    problem = Problem(
+        plane,
+        sigma=0.0,
+        config=config,
+        runtime=Runtime.of(config),
+        kernel=k.float(),
+        clipped=None if clipped is None else clipped.cpu().numpy(),
+    )
     with memory_checked(config, problem.shape, y.device):
         solver = JointSolver(problem)
     while solver.t < solver.total and not (solver.t and stopped(stop)):

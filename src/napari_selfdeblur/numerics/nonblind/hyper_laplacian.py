@@ -31,6 +31,7 @@ def hyper_laplacian(
     sigma: float | None = None,
     exponent: float = 0.8,
     iterations: int = 100,
+    clipped: Tensor | None = None,
     stop: Stop | None = None,
 ) -> Tensor:
     """Minimise 1/2 |M(k * x) - y|^2 + w (sum |D_x x|^a + sum |D_y x|^a) over x.
@@ -39,6 +40,7 @@ def hyper_laplacian(
     in the Fourier domain. `weight` is w > 0, 1 / lambda of Krishnan and Fergus: by default
     0.5 `noise_scale` for a = 0.8, and for another `exponent` a in (0, 1], or 2 for the quadratic
     prior, the w that gives a difference of 0.01 the same slope a w 0.01^(a - 1).
+    Where `clipped`, z costs nothing from y up.
     """
     if not (0 < exponent <= 1 or exponent == 2):
         raise ConfigError(f"exponent must be in (0, 1], or 2, got {exponent!r}; try 0.8")
@@ -52,6 +54,7 @@ def hyper_laplacian(
     delta = y.new_zeros(A.padded)
     delta[0, 0] = 1
     M, My = A.embed(torch.ones_like(y)), A.embed(y)
+    free = None if clipped is None else A.embed(clipped.to(y)) > 0
     inside = A.inside(y.device)
     DtD = torch.fft.rfft2(differences_adjoint(differences(delta))).real
     inverse = 1 / (rho * A.K.abs() ** 2 + gamma * DtD)
@@ -62,6 +65,8 @@ def hyper_laplacian(
             break
         Kx, Dx = A.blur(x) + u, differences(x) + s
         z = (My + rho * Kx) / (M + rho)
+        if free is not None:
+            z = torch.where(free & (Kx > My), Kx, z)
         v = torch.where(inside, shrink(Dx, w / gamma, exponent), Dx)
         u, s = Kx - z, Dx - v
         right = rho * A.K.conj() * torch.fft.rfft2(z - u)

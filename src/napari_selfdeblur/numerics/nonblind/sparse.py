@@ -22,6 +22,7 @@ __all__ = ["derivatives", "derivatives_adjoint", "sparse"]
 _ORDER_WEIGHTS = (1.0, 1.0, 0.25, 0.25, 0.25)
 _EXPONENT = 0.8
 _SMALL = 0.01
+_ROUNDS, _ROUNDS_CLIPPED = 2, 5  # strong lights above the limit take longer to appear
 
 
 def sparse(
@@ -30,8 +31,9 @@ def sparse(
     *,
     weight: float | None = None,
     sigma: float | None = None,
-    rounds: int = 2,
+    rounds: int | None = None,
     cg_iterations: int = 70,
+    clipped: Tensor | None = None,
     stop: Stop | None = None,
 ) -> Tensor:
     """Minimise |M(k * x) - y|^2 + we sum_d w_d (D_d x)^2 by iteratively reweighted least squares.
@@ -40,28 +42,37 @@ def sparse(
     0.1 max(|D_d x|, 0.01)^(0.8 - 2) of the solution before. D_d are the first derivatives
     (weight 1) and the second ones, mixed included (weight 1/4). `weight` is we > 0 (Levin's:
     0.0068), by default 3.75 `noise_scale`; `cg_iterations` those of each solution.
+    Where `clipped`, M is 0 in the first solution, and in each after it where k * x of the one
+    before is larger than y; `rounds` is then 5 by default, not 2.
     """
     A = Blur.of(y, k)
     if weight is None:
         weight = 3.75 * noise_scale(y, sigma)
     we = checked_weight(weight, positive=True)
+    if rounds is None:
+        rounds = _ROUNDS if clipped is None else _ROUNDS_CLIPPED
     rows, columns = A.needed
 
-    def solve(x: Tensor, w: list[Tensor]) -> Tensor:
+    def solve(x: Tensor, w: list[Tensor], M: Tensor | float) -> Tensor:
         def normal(p: Tensor) -> Tensor:
             penalty = [wd * g for wd, g in zip(w, derivatives(p), strict=True)]
-            return A.adjoint(A.forward(p))[:rows, :columns] + derivatives_adjoint(penalty)
+            data = A.adjoint(M * A.forward(p))[:rows, :columns]
+            return data + derivatives_adjoint(penalty)
 
-        return _conjugate_gradient(normal, A.adjoint(y)[:rows, :columns], x, cg_iterations, stop)
+        right = A.adjoint(M * y)[:rows, :columns]
+        return _conjugate_gradient(normal, right, x, cg_iterations, stop)
 
     x = A.start(y)[:rows, :columns]
-    x = solve(x, [we * order * torch.ones_like(g) for order, g in _by_order(x)])
+    M = 1.0 if clipped is None else (~clipped).to(y)
+    x = solve(x, [we * order * torch.ones_like(g) for order, g in _by_order(x)], M)
     for _ in range(rounds):
         w = [
             we * order * 0.1 * g.abs().clamp_min(_SMALL) ** (_EXPONENT - 2)
             for order, g in _by_order(x)
         ]
-        x = solve(x, w)
+        if clipped is not None:
+            M = (~clipped | (A.forward(x) < y)).to(y)
+        x = solve(x, w, M)
     return A.centre(x)
 
 

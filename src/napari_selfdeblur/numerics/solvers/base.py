@@ -27,6 +27,7 @@ class Problem:
     config: SelfDeblurConfig  # `tv_weight` is a number here
     runtime: Runtime
     kernel: Tensor | None = None  # a known one (kh, kw); only the image is then estimated
+    clipped: NDArray[np.bool_] | None = None  # where `y` (H, W) is clipped above, if anywhere
 
     @property
     def shape(self) -> tuple[int, int]:

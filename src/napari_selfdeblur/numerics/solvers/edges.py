@@ -120,16 +120,17 @@ class EdgeSolver:
     def step(self) -> Step:
         """Estimate kernel t and return the best so far."""
         y, sigma, trial = self.problem.tensor(), self.problem.sigma, self.trials[self.t]
-        candidate, x = compared(y, self._kernel(y, trial).cpu().numpy(), "edges", sigma)
+        kernel, clipped = self._kernel(y, trial).cpu().numpy(), self.problem.clipped
+        candidate, x = compared(y, kernel, "edges", sigma, clipped=clipped)
         before = best_of(self.candidates) if self.candidates else -1
         self.candidates.append(candidate)
         best = best_of(self.candidates)
         if best != before:
             if best != self.t:  # agreement with the new one made an older one the best
-                _, x = compared(y, self.candidates[best].kernel, "edges", sigma)
-            kernel = torch.from_numpy(self.candidates[best].kernel).to(y.device)
+                _, x = compared(y, self.candidates[best].kernel, "edges", sigma, clipped=clipped)
+            k = torch.from_numpy(self.candidates[best].kernel).to(y.device)
             loss = self.candidates[best].measures["residual"]
-            self.last = Step(loss, _extended(x, kernel), kernel)
+            self.last = Step(loss, _extended(x, k), k)
         assert self.last is not None
         self.t += 1
         self.losses.append(self.last.loss)
