@@ -178,7 +178,8 @@ def fuse_stage(state: State) -> Events:
     """Make one kernel of all the estimates, or one point if the image is not blurred."""
     state.clock.begin("fuse", 0)
     fused = fuse(state.candidates, state.plan.config.sides)
-    state.blurred = is_blurred(state.plan.prepared.y, fused.kernel, state.plan.sigma)
+    if fused.agreement is not None:  # one estimate that fails says nothing about the image
+        state.blurred = is_blurred(state.plan.prepared.y, fused.kernel, state.plan.sigma)
     if state.blurred:
         y = state.plan.problem.tensor()
         state.parts = parts_agreement(y, fused.kernel, state.plan.sigma)
