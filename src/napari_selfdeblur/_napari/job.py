@@ -11,7 +11,7 @@ from napari.layers import Image
 from napari.utils import progress as ActivityBar
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.compat import isalive
-from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, QThread, QTimer, Signal
 
 from napari_selfdeblur._napari.layers import ResultLayers, Source
 from napari_selfdeblur._napari.report import report_of
@@ -29,6 +29,12 @@ _running: set[Job] = set()
 
 _REPORT_MS = 100
 _NOTIFY = {"info": show_info, "warning": show_warning, "error": show_error}
+
+
+def in_qt_thread() -> bool:
+    """Whether this is the thread in which a Qt application handles its events."""
+    application = QCoreApplication.instance()
+    return application is not None and QThread.currentThread() == application.thread()
 
 
 class Job(QObject):
@@ -124,10 +130,13 @@ class Job(QObject):
         Raises
         ------
         DeblurError
-            If it was started before, or no Qt application runs the viewer.
+            If it was started before, or this is not the thread of a Qt application.
         """
-        if QCoreApplication.instance() is None:
-            raise DeblurError("without a Qt application a run cannot report; use blocking=True")
+        if not in_qt_thread():
+            raise DeblurError(
+                "a run in the background reports to the thread of the Qt application, and this is "
+                "not it; use blocking=True, or call from the main thread of a session with Qt"
+            )
         self._begin()
         self._bar = ActivityBar(total=0, desc=f"SelfDeblur: {self.source.name}")
         # Not left to napari, which ends a run with whichever viewer is the current one.
@@ -141,7 +150,17 @@ class Job(QObject):
         self._timer.start()
 
     def run(self) -> None:
-        """Do the whole run in the calling thread, without previews."""
+        """Do the whole run in the calling thread, without previews.
+
+        Raises
+        ------
+        DeblurError
+            If it was started before, or the viewer has a window that is another thread's.
+        """
+        if getattr(self._viewer, "window", None) is not None and not in_qt_thread():
+            raise DeblurError(
+                "this viewer's window belongs to another thread; call from the main thread"
+            )
         self._begin()
         self._on_returned(self._worker.work())
         self._on_finished()
