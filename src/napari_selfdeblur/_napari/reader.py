@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pint
 import tifffile
 
 from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY, kernel_corner, kernel_display
@@ -21,6 +20,7 @@ Record = RunRecord | RestoreRecord
 _PAIR = ("deblurred", "kernel")
 _PARTS = (*_PAIR, "restored")
 _SUFFIXES = (".tif", ".tiff")
+_UNITS = ("nm", "um", "mm", "cm", "m", "inch")  # napari refuses what it does not know
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
@@ -89,8 +89,8 @@ def _layer(path: Path, record: Record) -> LayerData:
     attributes, part = {name: noted[name] for name in KEPT if name in noted}, noted.get("part")
     if not noted:  # a file of the command line
         part = next((each for each in _PARTS if path.stem.endswith(f"_{each}")), None)
-        size = file.pixel_size or (1.0, 1.0)
-        attributes = {"name": path.stem, "scale": size, "units": _units(file.unit)}
+        size, unit = file.pixel_size or (1.0, 1.0), file.unit if file.unit in _UNITS else "pixel"
+        attributes = {"name": path.stem, "scale": size, "units": unit}
         if part == "kernel":
             shape = record.image["shape"]
             corner = [each * one for each, one in zip(kernel_corner(*shape[:2]), size, strict=True)]
@@ -105,9 +105,3 @@ def _noted(info: Any) -> dict[str, Any]:
         return dict(json.loads(info)[METADATA_KEY])
     except (TypeError, KeyError, ValueError):
         return {}
-
-
-def _units(unit: str | None) -> str:
-    """Return the name of a unit that napari knows."""
-    known = pint.get_application_registry()
-    return unit if unit is not None and unit in known else "pixel"
