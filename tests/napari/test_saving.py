@@ -105,9 +105,7 @@ def test_the_record_opens_without_a_question(viewer_model, pair, tmp_path) -> No
 
 def test_other_programs_read_pixels_and_pixel_size(viewer_model, pair, tmp_path) -> None:
     """The files are float32 TIFFs whose pixel size ImageJ finds."""
-    for path, layer in zip(
-        save(viewer_model, pair, tmp_path / "cells.tif"), pair, strict=True
-    ):
+    for path, layer in zip(save(viewer_model, pair, tmp_path / "cells.tif"), pair, strict=True):
         with tifffile.TiffFile(path) as tif:
             assert tif.is_imagej
             np.testing.assert_array_equal(tif.asarray(), layer.data)
@@ -255,9 +253,9 @@ def test_notes_of_others_are_ignored(viewer_model, pair, tmp_path) -> None:
     """A TIFF with notes of another program opens by its pixel size; unknown units are pixels."""
     save(viewer_model, pair, tmp_path / "cells.tif")
     for info in ("[", "3", json.dumps({"selfdeblur": {"shell": "rm", "name": "mine"}})):
-        write_tiff(tmp_path / "cells_kernel.tif", pair[1].data, (2, 3), "furlongs-of-old", info=info)
+        write_tiff(
+            tmp_path / "cells_kernel.tif", pair[1].data, (2, 3), "furlongs-of-old", info=info
+        )
         (opened,) = ViewerModel().open(str(tmp_path / "cells_kernel.tif"), plugin=PLUGIN)
         np.testing.assert_array_equal(opened.data, pair[1].data)
         assert [str(unit) for unit in opened.units] == ["pixel", "pixel"]
-
-

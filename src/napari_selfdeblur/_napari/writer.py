@@ -132,11 +132,13 @@ def _pixel_size(meta: Mapping[str, Any]) -> tuple[tuple[float, float] | None, st
 
 def _write_record(stem: Path, meta: Mapping[str, Any]) -> None:
     """Write the record of a layer's run; warn where the run has left none."""
-    facts = {name: each for name, each in meta["metadata"][METADATA_KEY].items() if name != "reason"}
+    facts = {
+        name: each for name, each in meta["metadata"][METADATA_KEY].items() if name != "reason"
+    }
     kind = RunRecord if "used" in facts else RestoreRecord
     try:
         text = kind.from_dict(facts).to_json()
     except DeblurError:
-        show_warning(f"{meta['name']}: saved without a record, since its run has not ended well")
+        show_warning(f"{meta['name']}: saved without a record, which its run has not made")
         return
     write_text(stem.with_name(f"{stem.name}{RECORD_END}.json"), text)
