@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 
@@ -304,6 +305,33 @@ def test_a_scripted_run_s_errors(fake_run, viewer: Viewer) -> None:
         napari_selfdeblur.deblur_layer(viewer, "cells", kernel_size=5, blocking=True)
     with pytest.raises(ConfigError, match=r"'cells'.*got 'cell'"):
         napari_selfdeblur.deblur_layer(viewer, "cell")
+
+
+def test_another_thread_computes_for_itself(
+    fake_run, viewer: Viewer, viewer_model, blurred
+) -> None:
+    """Off the main thread a blocking run is done there, where no window is touched by it."""
+    viewer_model.add_image(blurred, name="cells")
+    fake_run.finish.set()
+    with ThreadPoolExecutor(1) as pool:
+        layers = pool.submit(
+            napari_selfdeblur.deblur_layer, viewer_model, "cells", kernel_size=5, blocking=True
+        ).result(20)
+        assert [layer.name for layer in layers] == ["cells deblurred", "cells kernel"]
+        for blocking in (True, False):
+            refused = pool.submit(
+                napari_selfdeblur.deblur_layer, viewer, "cells", kernel_size=5, blocking=blocking
+            )
+            with pytest.raises(DeblurError, match="main thread"):
+                refused.result(20)
+    assert len(viewer.layers) == 1
+
+
+@pytest.mark.parametrize("wrong", [None, "viewer", 3])
+def test_what_is_no_viewer_is_refused(wrong) -> None:
+    """The first argument must be a viewer, with a window or without."""
+    with pytest.raises(ConfigError, match="or a ViewerModel, got a"):
+        napari_selfdeblur.deblur_layer(wrong, "cells", blocking=True)
 
 
 def test_a_blocking_run_needs_no_application(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ FORCES: list[Callable[[Session], None]] = [
 
 
 def test_fifty_runs_leave_nothing_behind(
-    qtbot, machine, npe2pm, make_napari_viewer, blurred, record_property
+    qtbot, machine, npe2pm, make_napari_viewer, blurred
 ) -> None:
     """Runs that end well or are stopped, deleted or closed at random moments hold nothing.
 
@@ -158,7 +158,7 @@ def test_fifty_runs_leave_nothing_behind(
         found.append(held(session.viewer))
     early, late = found[7:12], found[-5:]
     memory = [median(each.memory for each in few) for few in (early, late)]
-    record_property("held", [str(found[9]), str(found[-1])])
+    print(f"\nafter 10 runs {found[9]}\nafter {RUNS} runs {found[-1]}")  # shown by pytest -s
     assert abs(memory[1] / memory[0] - 1) < 0.05
     assert found[-1].widgets == found[9].widgets
     assert found[-1].connections == found[9].connections

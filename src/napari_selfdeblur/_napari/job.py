@@ -244,18 +244,18 @@ class Job(QObject):
     def _on_returned(self, outcome: Outcome) -> None:
         if self._worker.abort_requested:
             return
-        self._report()
         self.result, self.error = outcome
+        self.state = "failed"
+        if self.result is not None and self.error is None:
+            self.state = self.result.record.status
+        self._report()
         reason = {} if self.error is None else {"reason": str(self.error)}
         if self.result is None:
-            self.state = "failed"
             failed = {"status": "failed", "config": self.config.to_dict()}
             self._layers.annotate(failed | reason)
             return
-        record = self.result.record
-        self.state = record.status if self.error is None else "failed"
         kernel = getattr(self.result, "kernel", None)  # a restoration has none of its own
-        facts = record.to_dict()
+        facts = self.result.record.to_dict()
         facts["image"]["name"] = self.source.name
         self._layers.finish(self.result.sharp, kernel, facts | reason)
         self.previewed.emit(kernel)
