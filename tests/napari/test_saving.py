@@ -20,7 +20,6 @@ from napari_selfdeblur._napari.reader import get_reader
 from napari_selfdeblur._napari.work import deblur_job, restore_job
 from napari_selfdeblur.cli import app
 from napari_selfdeblur.config import RestoreConfig
-from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.files import read_image, write_tiff
 from napari_selfdeblur.run.record import RunRecord
 
@@ -188,15 +187,27 @@ def test_other_images_are_saved_as_napari_does(viewer_model, tmp_path, data) -> 
     assert [each.name for each in tmp_path.iterdir()] == ["other.tif"]
 
 
-def test_two_layers_that_are_no_pair_are_refused(viewer_model, source, pair, tmp_path) -> None:
-    """Nothing is written of layers that do not belong together."""
-    for layers in ((source, pair[1]), (pair[0], viewer_model.add_image(np.eye(4)))):
-        with pytest.raises(DeblurError, match="image and kernel of one run"):
-            save(viewer_model, layers, tmp_path / "no.tif")
-    pair[1].metadata["selfdeblur"] = {**pair[1].metadata["selfdeblur"], "seconds": 0.5}
-    with pytest.raises(DeblurError, match="image and kernel of one run"):
-        save(viewer_model, pair, tmp_path / "no.tif")
-    assert list(tmp_path.iterdir()) == []
+def test_two_layers_that_are_no_pair_are_saved_apart(viewer_model, source, pair, tmp_path) -> None:
+    """Each has its own file, named after its layer, and what is a result its own record."""
+    source.name = "so/urce"
+    saved = save(viewer_model, (source, pair[1]), tmp_path / "a.tif")
+    names = ["a_so_urce.tif", f"a_{pair[1].name}.tif"]
+    assert [Path(path).name for path in saved] == names
+    assert len(list(tmp_path.iterdir())) == 3
+    np.testing.assert_array_equal(tifffile.imread(saved[0]), source.data)
+    (opened,) = ViewerModel().open(saved[1], plugin=PLUGIN)
+    assert_same(opened, pair[1])
+
+
+def test_results_of_two_runs_keep_their_own_records(viewer_model, pair, tmp_path) -> None:
+    """An image and another run's kernel are no pair."""
+    sharp, kernel = pair
+    kernel.metadata["selfdeblur"] = {**kernel.metadata["selfdeblur"], "seconds": 0.5}
+    saved = save(viewer_model, pair, tmp_path / "a.tif")  # in the order of the viewer's layers
+    for path, layer in zip(saved, (kernel, sharp), strict=True):
+        (opened,) = ViewerModel().open(path, plugin=PLUGIN)
+        assert_same(opened, layer)
+    assert sharp.metadata["selfdeblur"]["seconds"] != 0.5
 
 
 def test_a_preview_is_saved_without_a_record(viewer_model, pair, tmp_path, monkeypatch) -> None:

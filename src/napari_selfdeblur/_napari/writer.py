@@ -21,6 +21,8 @@ from napari_selfdeblur.run.record import RestoreRecord, RunRecord, json_ready
 LayerData = tuple[Any, dict[str, Any], str]
 
 RECORD_END = "_record"
+_PAIR = ("deblurred", "kernel")
+_UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in names of files
 _ENDS = re.compile(r"_(deblurred|kernel|record)$")
 _SIZES = (1e-6, 1e6)  # what TIFF's fractions hold with some digits to spare
 KEPT = (
@@ -57,7 +59,8 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 def write_pair(path: str, layers: list[LayerData]) -> list[str]:
     """Write image and kernel of one run: NAME_deblurred.tif, NAME_kernel.tif, NAME_record.json.
 
-    These are the names that the command line gives.
+    These are the names that the command line gives. Two layers that are no such pair are written
+    each as `write_image` does, into files that have the layers' names behind NAME.
 
     Parameters
     ----------
@@ -69,30 +72,34 @@ def write_pair(path: str, layers: list[LayerData]) -> list[str]:
     Returns
     -------
     list of str
-        The paths of image and kernel.
+        The paths of the images.
 
     Raises
     ------
-    DeblurError
-        If they are not the image and the kernel of one run.
     OSError
         If a file cannot be written.
     """
-    parts = {meta["metadata"].get(PART_KEY): (data, meta) for data, meta, _ in layers}
-    records = [meta["metadata"].get(METADATA_KEY) for _, meta, _ in layers]
-    results = all(_is_result(data, meta) for data, meta, _ in layers)
-    if not results or set(parts) != {"deblurred", "kernel"} or records[0] != records[1]:
-        raise DeblurError(
-            "two layers are saved together only if they are image and kernel of one run; "
-            "save these one by one, or into a folder"
-        )
     target = _tiff_path(path)
     stem = target.with_name(_ENDS.sub("", target.stem))
-    paths = {part: f"{stem}_{part}{target.suffix}" for part in ("deblurred", "kernel")}
-    for part, each in paths.items():
-        _write_tiff(Path(each), *parts[part])
+    if not _is_pair(layers):
+        names = {_UNSAFE.sub("_", meta["name"]): (data, meta) for data, meta, _ in layers}
+        files = {f"{stem}_{name}{target.suffix}": each for name, each in names.items()}
+        return [saved for file, each in files.items() for saved in write_image(file, *each)]
+    parts = {meta["metadata"][PART_KEY]: (data, meta) for data, meta, _ in layers}
+    paths = {part: f"{stem}_{part}{target.suffix}" for part in _PAIR}
+    for part, file in paths.items():
+        _write_tiff(Path(file), *parts[part])
     _write_record(stem, layers[0][1])
     return list(paths.values())
+
+
+def _is_pair(layers: list[LayerData]) -> bool:
+    notes = [meta["metadata"] for _, meta, _ in layers]
+    return (
+        all(_is_result(data, meta) for data, meta, _ in layers)
+        and {each.get(PART_KEY) for each in notes} == set(_PAIR)
+        and notes[0][METADATA_KEY] == notes[1][METADATA_KEY]
+    )
 
 
 def _tiff_path(path: str) -> Path:
