@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -17,8 +18,8 @@ from napari._qt.widgets.qt_command_palette import QCommandPalette
 from napari.settings import get_plugin_settings
 from napari.viewer import Viewer
 from npe2 import PluginManager, PluginManifest
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QApplication, QWidget
 from superqt.utils import WorkerBase
 
 import napari_selfdeblur
@@ -332,6 +333,57 @@ def test_what_is_no_viewer_is_refused(wrong) -> None:
     """The first argument must be a viewer, with a window or without."""
     with pytest.raises(ConfigError, match="or a ViewerModel, got a"):
         napari_selfdeblur.deblur_layer(wrong, "cells", blocking=True)
+
+
+def test_quitting_the_application_does_not_end_the_wait(tmp_path: Path) -> None:
+    """Where closing the last window quits the application, wait() still returns at the run's end."""
+    code = """
+import threading
+import numpy as np
+from napari.components import ViewerModel
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+from napari_selfdeblur._napari.job import Job
+from napari_selfdeblur._napari.layers import read_source
+from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.errors import DeblurError
+
+application, quitted = QApplication([]), threading.Event()
+viewer = ViewerModel()
+source = read_source(viewer.add_image(np.eye(24), name="cells"))
+
+def work(worker):
+    quitted.wait()
+    raise ValueError("ended by itself")
+
+job = Job(viewer, source, SelfDeblurConfig(), work, name="cells deblurred", notify=False)
+job.start()
+QTimer.singleShot(10, lambda: (application.quit(), QTimer.singleShot(50, quitted.set)))
+try:
+    job.wait()
+except DeblurError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=False,
+        timeout=240,
+        cwd=tmp_path,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert "ended by itself" in done.stdout.decode()
+
+
+def test_a_closed_viewer_is_refused(fake_run, viewer: Viewer) -> None:
+    """A run on a viewer whose window is gone is refused, and nothing is left running."""
+    layer = viewer.layers["cells"]
+    viewer.close()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    with pytest.raises(DeblurError, match="the viewer is closed"):
+        napari_selfdeblur.deblur_layer(viewer, layer, kernel_size=5)
+    assert fake_run.calls == 0
 
 
 def test_a_blocking_run_needs_no_application(tmp_path: Path) -> None:

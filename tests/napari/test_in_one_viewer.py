@@ -57,7 +57,7 @@ def held(viewer: Viewer) -> Held:
     """Return what is held once everything that can go has gone."""
     QThreadPool.globalInstance().waitForDone()
     for _ in range(2):
-        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         QApplication.processEvents()
         gc.collect()
     if sys.platform == "linux":
