@@ -336,7 +336,7 @@ def test_what_is_no_viewer_is_refused(wrong) -> None:
 
 
 def test_quitting_the_application_does_not_end_the_wait(tmp_path: Path) -> None:
-    """Where closing the last window quits the application, wait() still returns at the run's end."""
+    """Where the last window's closing quits the application, wait() returns at the run's end."""
     code = """
 import threading
 import numpy as np
@@ -356,13 +356,21 @@ def work(worker):
     quitted.wait()
     raise ValueError("ended by itself")
 
-job = Job(viewer, source, SelfDeblurConfig(), work, name="cells deblurred", notify=False)
-job.start()
-QTimer.singleShot(10, lambda: (application.quit(), QTimer.singleShot(50, quitted.set)))
-try:
-    job.wait()
-except DeblurError as error:
-    print(error)
+def quit():
+    application.quit()
+    threading.Timer(0.2, quitted.set).start()
+
+def run():
+    job = Job(viewer, source, SelfDeblurConfig(), work, name="cells deblurred", notify=False)
+    job.start()
+    QTimer.singleShot(10, quit)
+    try:
+        job.wait()
+    except DeblurError as error:
+        print(error)
+
+QTimer.singleShot(0, run)
+application.exec()
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
