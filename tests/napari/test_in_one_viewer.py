@@ -46,11 +46,15 @@ class Held:
 
 
 def connections(viewer: Viewer) -> int:
-    """Return how many callbacks the events of the viewer and its layers have."""
+    """Return how many callbacks the events of the viewer and its layers have.
+
+    napari keeps the weak reference to a widget that is gone until the event's next time.
+    """
     groups: list[Any] = [viewer.events, viewer.layers.events, viewer.layers.selection.events]
     groups += [viewer.dims.events, *(layer.events for layer in viewer.layers)]
     emitters = [each for group in groups for each in group.emitters.values()]
-    return sum(len(each.callbacks) for each in emitters)
+    callbacks = [callback for each in emitters for callback in each.callbacks]
+    return sum(not isinstance(each, tuple) or each[0]() is not None for each in callbacks)
 
 
 def held(viewer: Viewer) -> Held:
