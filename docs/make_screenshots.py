@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import napari
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from qtpy.QtTest import QTest
 
 from napari_selfdeblur.io.files import write_tiff
@@ -51,7 +52,7 @@ def blind(options: argparse.Namespace) -> None:
     wait(lambda: not job.running or panel.status.bar.value() >= options.early)
     take(viewer, options.folder / "running.png")
     wait(lambda: not job.running)
-    QTest.qWait(8000)  # until the notification of the end is gone
+    dismiss(viewer)
     take(viewer, options.folder / "finished.png")
     print(panel.status.message.text())
     viewer.close()
@@ -64,10 +65,10 @@ def known(options: argparse.Namespace) -> None:
         path = Path(folder) / "camera-shake.tif"
         write_tiff(path, motion_blurred_photograph().kernel)
         panel.kernel_choice.file.value = path
-        wait(lambda: panel.run_button.enabled)
+        wait(lambda: panel.run_button.enabled and panel.devices is not None)
         panel.run_button.native.click()
         wait(lambda: not panel.job.running)
-        QTest.qWait(8000)
+        dismiss(viewer)
         viewer.canvas.grid.enabled = True
         viewer.canvas.grid.stride = 1
         viewer.reset_view()
@@ -92,6 +93,13 @@ def wait(until: Callable[[], bool]) -> None:
     """Let Qt work until something is so."""
     while not until():
         QTest.qWait(50)
+
+
+def dismiss(viewer: napari.Viewer) -> None:
+    """Close the notification of a run's end."""
+    QTest.qWait(500)
+    for each in viewer.window.main_menu.window().findChildren(NapariQtNotification):
+        each.close()
 
 
 def take(viewer: napari.Viewer, path: Path) -> None:

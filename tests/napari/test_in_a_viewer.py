@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from napari._qt.widgets.qt_command_palette import QCommandPalette
 from napari.settings import get_plugin_settings
 from napari.viewer import Viewer
 from npe2 import PluginManager, PluginManifest
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QApplication, QWidget
 from superqt.utils import WorkerBase
 
 import napari_selfdeblur
@@ -304,6 +306,92 @@ def test_a_scripted_run_s_errors(fake_run, viewer: Viewer) -> None:
         napari_selfdeblur.deblur_layer(viewer, "cells", kernel_size=5, blocking=True)
     with pytest.raises(ConfigError, match=r"'cells'.*got 'cell'"):
         napari_selfdeblur.deblur_layer(viewer, "cell")
+
+
+def test_another_thread_computes_for_itself(
+    fake_run, viewer: Viewer, viewer_model, blurred
+) -> None:
+    """Off the main thread a blocking run is done there, where no window is touched by it."""
+    viewer_model.add_image(blurred, name="cells")
+    fake_run.finish.set()
+    with ThreadPoolExecutor(1) as pool:
+        layers = pool.submit(
+            napari_selfdeblur.deblur_layer, viewer_model, "cells", kernel_size=5, blocking=True
+        ).result(20)
+        assert [layer.name for layer in layers] == ["cells deblurred", "cells kernel"]
+        for blocking in (True, False):
+            refused = pool.submit(
+                napari_selfdeblur.deblur_layer, viewer, "cells", kernel_size=5, blocking=blocking
+            )
+            with pytest.raises(DeblurError, match="main thread"):
+                refused.result(20)
+    assert len(viewer.layers) == 1
+
+
+@pytest.mark.parametrize("wrong", [None, "viewer", 3])
+def test_what_is_no_viewer_is_refused(wrong) -> None:
+    """The first argument must be a viewer, with a window or without."""
+    with pytest.raises(ConfigError, match="or a ViewerModel, got a"):
+        napari_selfdeblur.deblur_layer(wrong, "cells", blocking=True)
+
+
+def test_quitting_the_application_does_not_end_the_wait(tmp_path: Path) -> None:
+    """Where the last window's closing quits the application, wait() returns at the run's end."""
+    code = """
+import threading
+import numpy as np
+from napari.components import ViewerModel
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+from napari_selfdeblur._napari.job import Job
+from napari_selfdeblur._napari.layers import read_source
+from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.errors import DeblurError
+
+application, quitted = QApplication([]), threading.Event()
+viewer = ViewerModel()
+source = read_source(viewer.add_image(np.eye(24), name="cells"))
+
+def work(worker):
+    quitted.wait()
+    raise ValueError("ended by itself")
+
+def quit():
+    application.quit()
+    threading.Timer(0.2, quitted.set).start()
+
+def run():
+    job = Job(viewer, source, SelfDeblurConfig(), work, name="cells deblurred", notify=False)
+    job.start()
+    QTimer.singleShot(10, quit)
+    try:
+        job.wait()
+    except DeblurError as error:
+        print(error)
+
+QTimer.singleShot(0, run)
+application.exec()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=False,
+        timeout=240,
+        cwd=tmp_path,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert "ended by itself" in done.stdout.decode()
+
+
+def test_a_closed_viewer_is_refused(fake_run, viewer: Viewer) -> None:
+    """A run on a viewer whose window is gone is refused, and nothing is left running."""
+    layer = viewer.layers["cells"]
+    viewer.close()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    with pytest.raises(DeblurError, match="the viewer is closed"):
+        napari_selfdeblur.deblur_layer(viewer, layer, kernel_size=5)
+    assert fake_run.calls == 0
 
 
 def test_a_blocking_run_needs_no_application(tmp_path: Path) -> None:

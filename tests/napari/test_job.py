@@ -198,6 +198,32 @@ def test_deleting_the_source_does_not_end_the_run(
     assert names(viewer_model) == ["cells deblurred", "cells kernel"]
 
 
+def test_what_the_user_does_to_the_layers_meanwhile_is_survived(
+    qtbot, fake_run, viewer_model: ViewerModel, source: Image, job: Job, blurred
+) -> None:
+    """Renamed, hidden, overwritten, cropped or cleared: the result is shown in full."""
+    job.start()
+    qtbot.waitUntil(lambda: previewed(job))
+    sharp, kernel = job.layers
+    source.data = blurred[:7, ::2].astype(float)
+    source.name, sharp.name, kernel.name = "kernel", "", "cells deblurred"
+    sharp.visible = kernel.visible = False
+    sharp.data, kernel.data = sharp.data[:5], kernel.data[:2, :1]
+    sharp.metadata = {"mine": 1}
+    viewer_model.dims.ndisplay = 3
+    before = float(sharp.data.max())
+    qtbot.waitUntil(lambda: sharp.data.shape == blurred.shape and sharp.data.max() > before)
+    viewer_model.layers.clear()
+    fake_run.finish.set()
+    result = job.wait(5)
+    sharp, kernel = job.layers
+    assert list(viewer_model.layers) == [kernel, sharp]
+    np.testing.assert_array_equal(sharp.data, result.sharp)
+    np.testing.assert_array_equal(kernel.data, result.kernel)
+    assert sharp.data.shape == blurred.shape
+    assert sharp.metadata["selfdeblur"]["status"] == "finished"
+
+
 def test_a_job_runs_once(fake_run, job: Job) -> None:
     """A second start is refused, while running and after."""
     job.start()

@@ -24,6 +24,7 @@ from napari_selfdeblur._napari.widget import DeblurWidget
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DivergedError, OutOfMemoryError
 from napari_selfdeblur.io.files import write_tiff
+from napari_selfdeblur.numerics import runtime
 from napari_selfdeblur.presets import PRESETS
 
 pytestmark = pytest.mark.usefixtures("machine")
@@ -128,11 +129,12 @@ def test_a_wrong_setting_is_named_at_once(
 
 def test_what_the_machine_lacks_is_named(qtbot, made: DeblurWidget, monkeypatch) -> None:
     """A precision that is not available is marked as soon as that is known."""
-    answer = {"problem": "bfloat16 is not available on the CPU; choose float32"}
+    problem = "bfloat16 is not available on the CPU; choose float32"
+    answer = {"problem": problem, "field": "precision"}
     monkeypatch.setattr(cost, "find_cost", lambda *asked: cost.Cost(*asked, **answer))
     edit(made, "precision", "bfloat16")
     qtbot.waitUntil(lambda: made.form.marked == "precision")
-    assert message(made) == answer["problem"]
+    assert message(made) == problem
     assert made.form.groups["computing"].isExpanded()
 
 
@@ -227,6 +229,16 @@ def test_the_cost_is_that_of_the_numerics() -> None:
     assert not found.problem
     assert found.text.startswith("64 x 64 px: about 0:")
     assert "GiB of memory" in found.text
+
+
+def test_too_little_memory_is_said_before_the_run(monkeypatch) -> None:
+    """What cannot fit into this machine is refused with the remedy, and no field is to blame."""
+    memory = runtime.psutil.virtual_memory()
+    monkeypatch.setattr(runtime.psutil, "virtual_memory", lambda: memory._replace(total=2**20))
+    found = FIND_COST(SelfDeblurConfig.preset("fast").replace(device="cpu"), (2048, 2048))
+    assert "out of memory" in found.problem
+    assert "crop the image" in found.problem
+    assert found.field is None
 
 
 def test_a_missing_torch_is_reported(qtbot, viewer_model: ViewerModel, monkeypatch) -> None:

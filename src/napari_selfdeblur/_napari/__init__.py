@@ -1,1 +1,1 @@
-"""The napari front end: dock widget, menu command, sample data and scripted runs."""
+"""The napari front end: dock widget, menu command, sample data, saved results and scripted runs."""

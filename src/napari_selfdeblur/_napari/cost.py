@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_selfdeblur._napari.report import clock
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.errors import DeviceError
+from napari_selfdeblur.errors import DeviceError, OutOfMemoryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,16 @@ class Devices:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a run of `config` on an image of `shape` needs, or why it cannot run here."""
+    """What a run of `config` on an image of `shape` needs, or why it cannot run here.
+
+    `field` is the setting to change where it cannot.
+    """
 
     config: SelfDeblurConfig
     shape: tuple[int, int]
     text: str = ""
     problem: str = ""
+    field: str | None = None
 
 
 def find_devices() -> Devices:
@@ -41,12 +45,17 @@ def find_devices() -> Devices:
 def find_cost(config: SelfDeblurConfig, shape: tuple[int, int]) -> Cost:
     """Return what a run needs on this machine; may time a few small steps."""
     from napari_selfdeblur.numerics.cost import expected_seconds
-    from napari_selfdeblur.numerics.runtime import estimate_memory
+    from napari_selfdeblur.numerics.runtime import check_memory, estimate_memory, resolve_device
+    from napari_selfdeblur.numerics.support import with_size
 
     try:
+        check_memory(with_size(config, shape), shape, resolve_device(config.device))
         memory = estimate_memory(config, shape) / 2**30
         seconds = expected_seconds(config, shape)
     except DeviceError as error:
+        field = "precision" if config.precision == "bfloat16" else "device"
+        return Cost(config, shape, problem=str(error), field=field)
+    except OutOfMemoryError as error:
         return Cost(config, shape, problem=str(error))
     text = f"{shape[0]} x {shape[1]} px: about {clock(max(seconds, 1))}, {memory:.1f} GiB of memory"
     return Cost(config, shape, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from napari.layers import Image
 from napari.utils import progress as ActivityBar
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.compat import isalive
-from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QThread, QTimer, Signal
 
 from napari_selfdeblur._napari.layers import ResultLayers, Source
 from napari_selfdeblur._napari.report import report_of
@@ -28,7 +29,14 @@ _running: set[Job] = set()
 """Holds the runs that nobody else may hold, such as a scripted one whose handle was dropped."""
 
 _REPORT_MS = 100
+_POLL_SECONDS = 0.02
 _NOTIFY = {"info": show_info, "warning": show_warning, "error": show_error}
+
+
+def in_qt_thread() -> bool:
+    """Whether this is the thread in which a Qt application handles its events."""
+    application = QCoreApplication.instance()
+    return application is not None and QThread.currentThread() == application.thread()
 
 
 class Job(QObject):
@@ -124,24 +132,41 @@ class Job(QObject):
         Raises
         ------
         DeblurError
-            If it was started before, or no Qt application runs the viewer.
+            If it was started before, the viewer is closed, or this is not the thread of a Qt
+            application.
         """
-        if QCoreApplication.instance() is None:
-            raise DeblurError("without a Qt application a run cannot report; use blocking=True")
-        self._begin()
-        self._bar = ActivityBar(total=0, desc=f"SelfDeblur: {self.source.name}")
-        # Not left to napari, which ends a run with whichever viewer is the current one.
+        if not in_qt_thread():
+            raise DeblurError(
+                "a run in the background reports to the thread of the Qt application, and this is "
+                "not it; use blocking=True, or call from the main thread of a session with Qt"
+            )
         window = getattr(self._viewer, "window", None)
-        if window is not None:
-            self._window = window.main_menu.window()
+        menu = None if window is None else window.main_menu
+        if menu is not None and not isalive(menu):  # type: ignore[no-untyped-call]
+            raise DeblurError("the viewer is closed; open another one")
+        self._begin()
+        if menu is not None:
+            # Not left to napari, which ends a run with whichever viewer is the current one.
+            self._window = menu.window()
             self._window.destroyed.connect(self._on_window_closed)
+        self._bar = ActivityBar(total=0, desc=f"SelfDeblur: {self.source.name}")
         self._worker.returned.connect(self._on_returned)
         self._worker.finished.connect(self._on_finished)  # type: ignore[arg-type]
         self._worker.start()
         self._timer.start()
 
     def run(self) -> None:
-        """Do the whole run in the calling thread, without previews."""
+        """Do the whole run in the calling thread, without previews.
+
+        Raises
+        ------
+        DeblurError
+            If it was started before, or the viewer has a window that is another thread's.
+        """
+        if getattr(self._viewer, "window", None) is not None and not in_qt_thread():
+            raise DeblurError(
+                "this viewer's window belongs to another thread; call from the main thread"
+            )
         self._begin()
         self._on_returned(self._worker.work())
         self._on_finished()
@@ -175,11 +200,17 @@ class Job(QObject):
         return self.result
 
     def _wait(self, timeout: float | None) -> None:
+        end = math.inf if timeout is None else time.perf_counter() + timeout
         loop = QEventLoop()
         self.ended.connect(loop.quit)
         if timeout is not None:
             QTimer.singleShot(int(timeout * 1000), loop, loop.quit)
         loop.exec()
+        # Closing the last window quits the application: it runs no event loop from then on.
+        while self.running and time.perf_counter() < end:
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+            QCoreApplication.processEvents()
+            time.sleep(_POLL_SECONDS)
         if self.running:
             raise TimeoutError(
                 f"the run has not ended within {timeout:g} s; it goes on: "
@@ -225,18 +256,18 @@ class Job(QObject):
     def _on_returned(self, outcome: Outcome) -> None:
         if self._worker.abort_requested:
             return
-        self._report()
         self.result, self.error = outcome
+        self.state = "failed"
+        if self.result is not None and self.error is None:
+            self.state = self.result.record.status
+        self._report()
         reason = {} if self.error is None else {"reason": str(self.error)}
         if self.result is None:
-            self.state = "failed"
             failed = {"status": "failed", "config": self.config.to_dict()}
             self._layers.annotate(failed | reason)
             return
-        record = self.result.record
-        self.state = record.status if self.error is None else "failed"
         kernel = getattr(self.result, "kernel", None)  # a restoration has none of its own
-        facts = record.to_dict()
+        facts = self.result.record.to_dict()
         facts["image"]["name"] = self.source.name
         self._layers.finish(self.result.sharp, kernel, facts | reason)
         self.previewed.emit(kernel)

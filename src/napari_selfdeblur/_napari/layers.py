@@ -15,6 +15,7 @@ from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.images import cast_like
 
 METADATA_KEY = "selfdeblur"
+PART_KEY = "selfdeblur_part"
 _KERNEL_COLORMAP = "inferno"
 _MARGIN = 0.04
 _ALIGNED = ("scale", "rotate", "shear", "translate")
@@ -47,11 +48,9 @@ class Source:
 
     def kernel_look(self) -> dict[str, Any]:
         """Return keywords of `Image` for the kernel: to the right, at the same pixel size."""
-        height, width = self.image.shape[:2]
-        corner = (0.0, width + max(2.0, _MARGIN * max(height, width)))
+        corner = kernel_corner(*self.image.shape[:2])
         beside = Affine(**{name: self.look[name] for name in _ALIGNED})(corner)
-        shared = {name: self.look[name] for name in _SHARED}
-        return {**shared, "translate": beside, "colormap": _KERNEL_COLORMAP}
+        return {**{name: self.look[name] for name in _SHARED}, "translate": beside}
 
     def as_shown(self, sharp: NDArray[np.float32]) -> NDArray[Any]:
         """Return a result as its layer holds it: colour in the source's dtype, grey as float32.
@@ -61,11 +60,25 @@ class Source:
         return cast_like(sharp, self.image.dtype) if self.rgb else sharp
 
 
+def kernel_corner(height: int, width: int) -> tuple[float, float]:
+    """Return where the kernel's layer begins, in pixels of the image that it lies beside."""
+    return 0.0, width + max(2.0, _MARGIN * max(height, width))
+
+
+def kernel_display(kernel: NDArray[np.float32]) -> dict[str, Any]:
+    """Return keywords of `Image` by which a kernel is displayed, from 0 to its largest value."""
+    return {
+        "colormap": _KERNEL_COLORMAP,
+        "contrast_limits": _kernel_limits(kernel),
+        "interpolation2d": "nearest",
+    }
+
+
 def refuse_stack(layer: Image) -> None:
     """Raise `ImageError`, which says how to get at one plane, unless `layer` is a 2-D image."""
     # Widgets are handed proxies of napari's objects, whose isinstance() answers all the same.
     if not isinstance(layer, Image):
-        raise ImageError(f"{layer!r} is not an image layer; choose an image layer")
+        raise ImageError(f"a {type(layer).__name__} is not an image layer; choose an image layer")
     if layer.ndim != 2:
         raise ImageError(
             f"layer '{layer.name}' has {layer.ndim} dimensions, an image of 2 is needed; "
@@ -158,18 +171,22 @@ class ResultLayers:
         self.annotate(metadata)
 
     def annotate(self, metadata: dict[str, Any]) -> None:
-        """Store `metadata` under ``layer.metadata["selfdeblur"]`` of the layers there are."""
-        for layer in (self.sharp, self.kernel):
+        """Store `metadata` under ``layer.metadata["selfdeblur"]`` of the layers there are.
+
+        Under ``"selfdeblur_part"`` stands what the layer is: ``deblurred``, ``restored`` or
+        ``kernel``.
+        """
+        image = "restored" if self.kernel is None else "deblurred"
+        for layer, part in ((self.sharp, image), (self.kernel, "kernel")):
             if layer is not None:
-                layer.metadata[METADATA_KEY] = metadata
+                layer.metadata.update({METADATA_KEY: metadata, PART_KEY: part})
 
     def _add_kernel(self, kernel: NDArray[np.float32]) -> None:
         self.kernel = Image(
             kernel,
             name=f"{self._source.name} kernel",
             rgb=False,
-            contrast_limits=_kernel_limits(kernel),
-            interpolation2d="nearest",
+            **kernel_display(kernel),
             **self._source.kernel_look(),
         )
         self._viewer.add_layer(self.kernel)

@@ -6,9 +6,8 @@ from typing import Any, Literal, overload
 
 from napari.components import ViewerModel
 from napari.layers import Image
-from qtpy.QtCore import QCoreApplication
 
-from napari_selfdeblur._napari.job import Job
+from napari_selfdeblur._napari.job import Job, in_qt_thread
 from napari_selfdeblur._napari.work import deblur_job
 from napari_selfdeblur.errors import ConfigError
 
@@ -42,13 +41,14 @@ def deblur_layer(
 
     Parameters
     ----------
-    viewer : napari.Viewer
+    viewer : napari.Viewer or napari.components.ViewerModel
         The viewer.
     layer : napari.layers.Image or str
         A 2-D image layer, grey or RGB(A), or its name.
     blocking : bool
         Whether to return only when the run has ended. The viewer stays alive meanwhile;
-        without a Qt application the run is done in the calling thread.
+        without a Qt application, or in another thread than the application's, the run is done in
+        the calling thread.
     preview_seconds : float
         Seconds between two updates of the layers, at least 0.25.
     **settings
@@ -64,7 +64,7 @@ def deblur_layer(
     Raises
     ------
     ConfigError
-        If a setting is unknown or outside its range.
+        If a setting is unknown or outside its range, or `viewer` is no viewer.
     ImageError
         If there is no such image layer, or it has more than two dimensions.
     DeblurError
@@ -75,6 +75,10 @@ def deblur_layer(
     >>> job = deblur_layer(viewer, "camera", kernel_size=21)  # doctest: +SKIP
     >>> result = job.wait()  # doctest: +SKIP
     """
+    if not isinstance(viewer, ViewerModel):
+        kind = type(viewer).__name__
+        raise ConfigError(f"viewer must be a napari.Viewer or a ViewerModel, got a {kind}")
+
     from napari_selfdeblur.api import configure  # loads torch
 
     job = deblur_job(
@@ -84,7 +88,7 @@ def deblur_layer(
         preview_seconds=preview_seconds,
         notify=not blocking,
     )
-    if blocking and QCoreApplication.instance() is None:
+    if blocking and not in_qt_thread():
         job.run()
     else:
         job.start()

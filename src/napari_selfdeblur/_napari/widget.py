@@ -101,8 +101,7 @@ class DeblurWidget(Panel):
         if known is not None and (known.config, known.shape) == (config, shape):
             self.cost.value = known.text
             if known.problem:
-                field = "precision" if config.precision == "bfloat16" else "device"
-                raise ConfigError(known.problem, field=field)
+                raise ConfigError(known.problem, field=known.field)
         elif self.devices is not None and not self.devices.problem:  # torch is loaded
             self.cost.value = "Measuring the time it will take"
             if not self._measuring and self._asked != (config, shape):

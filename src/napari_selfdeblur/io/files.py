@@ -114,6 +114,7 @@ def write_tiff(
     pixel_size: tuple[float, float] | None = None,
     unit: str | None = None,
     rgb: bool = False,
+    info: str | None = None,
 ) -> None:
     """Write one image, which ImageJ can read where it supports the data type, with its pixel size.
 
@@ -129,6 +130,8 @@ def write_tiff(
         Unit of `pixel_size`.
     rgb : bool
         Whether the last axis is colour.
+    info : str, optional
+        A text stored as ``Info``, which ImageJ shows.
 
     Raises
     ------
@@ -142,6 +145,8 @@ def write_tiff(
     if rgb and values.shape[-1] == 4:
         options["extrasamples"] = ["unassalpha"]
     options |= tiff_options(pixel_size, unit, imagej=imagej)
+    if info is not None:
+        options["metadata"] = {**options.get("metadata", {}), "Info": info}
     with replacing(path) as unfinished:
         tifffile.imwrite(unfinished, values, imagej=imagej, **options)
 
