@@ -49,7 +49,7 @@ def noise_sigma(y: ArrayLike) -> float:
     """
     image = _image(y)
     v, kurtosis = _band_moments(image - image.mean())
-    if v.min() <= _ROUNDING * (1 + np.square(image).mean()):
+    if v.min() <= _ROUNDING * np.square(image).mean():
         return 0.0
     samples = (image.shape[0] - _N + 1) * (image.shape[1] - _N + 1)
     return float(np.sqrt(_fit(v, kurtosis, samples)))
