@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.worker import FAILED
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
-from napari_selfdeblur.io.files import write_text
+from napari_selfdeblur.io.writing import write_text
 
 FORMAT = "napari-selfdeblur benchmark results 1"
 _DIGITS = 6

@@ -14,7 +14,7 @@ from benchmarks.images import TestImage
 from benchmarks.protocol import GroundTruth, Made
 from benchmarks.results import Results, rounded, row_key
 from napari_selfdeblur.errors import DeblurError
-from napari_selfdeblur.io.files import replacing
+from napari_selfdeblur.io.writing import replacing
 
 _RESTORED = "restored_"
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.io.files import read_image, read_kernel, replacing, write_text, write_tiff
+from napari_selfdeblur.io.files import read_image, read_kernel, write_tiff
 from napari_selfdeblur.io.pixel_size import normalised_unit
+from napari_selfdeblur.io.writing import replacing, write_text
 
 
 def _values(dtype: str, *shape: int) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
-from napari_selfdeblur.run.record import json_ready
+from napari_selfdeblur.run.values import json_ready
 
 if TYPE_CHECKING:
     from napari_selfdeblur.run.events import Progress

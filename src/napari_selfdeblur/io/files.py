@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.kernels import prepare_kernel
 from napari_selfdeblur.io.pixel_size import from_tiff, tiff_options
+from napari_selfdeblur.io.writing import replacing
 
-__all__ = ["ImageFile", "read_image", "read_kernel", "replacing", "write_text", "write_tiff"]
+__all__ = ["ImageFile", "read_image", "read_kernel", "write_tiff"]
 
 _TIFF_SUFFIXES = {".tif", ".tiff", ".lsm"}
 _PLAIN_MODES = {"L", "RGB", "RGBA", "1", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
@@ -132,7 +131,7 @@ def write_tiff(
 
     Raises
     ------
-    OSError
+    FileError
         If the file cannot be written.
     """
     values = np.asarray(array)
@@ -144,27 +143,6 @@ def write_tiff(
     options |= tiff_options(pixel_size, unit, imagej=imagej)
     with replacing(path) as unfinished:
         tifffile.imwrite(unfinished, values, imagej=imagej, **options)
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as UTF-8; an existing file is replaced once everything is written."""
-    with replacing(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a name to write to, beside `path`, that replaces `path` when all went well.
-
-    Another process that reads `path` meanwhile gets the old file or the new one, whole.
-    """
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield unfinished
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read_tiff(path: Path) -> ImageFile:

@@ -12,7 +12,7 @@ import torch
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.io.files import replacing
+from napari_selfdeblur.io.writing import replacing
 
 __all__ = ["Checkpoint"]
 
