@@ -80,7 +80,7 @@ def check_writable(path: str | os.PathLike[str], size: int = 0) -> None:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def naming(path: Path, done: str = "written") -> Iterator[None]:
     """Raise an error of the system as a `FileError` that names `path` and says what to do."""
     try:
         yield
@@ -89,7 +89,7 @@ def naming(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         remedy = _REMEDIES.get(error.errno or 0, "choose another folder or name")
-        raise FileError(f"{path} cannot be written: {reason}; {remedy}") from error
+        raise FileError(f"{path} cannot be {done}: {reason}; {remedy}") from error
 
 
 def _beside(target: Path) -> Path:

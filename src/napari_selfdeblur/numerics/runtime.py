@@ -24,6 +24,7 @@ __all__ = [
     "device_label",
     "estimate_memory",
     "memory_checked",
+    "memory_errors",
     "own_torch_state",
     "resolve_device",
 ]
@@ -166,11 +167,20 @@ def own_torch_state(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def memory_checked(
-    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
+    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
 ) -> Iterator[None]:
-    """Compute on y of `shape` as in `own_torch_state`; out of memory is our own error.
+    """Compute on y of `shape` as in `own_torch_state`, with the errors of `memory_errors`."""
+    with memory_errors(config, shape, device), own_torch_state(device):
+        yield
 
-    Of a run its `config` is given, and the error says what is needed.
+
+@contextmanager
+def memory_errors(
+    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
+) -> Iterator[None]:
+    """Raise a lack of memory, NumPy's or torch's, as our own error; a generator may yield inside.
+
+    Of a run on y of `shape` its `config` is given, and the error says what is needed.
 
     Raises
     ------
@@ -178,8 +188,7 @@ def memory_checked(
         Where torch or NumPy have no memory left.
     """
     try:
-        with own_torch_state(device):
-            yield
+        yield
     except (RuntimeError, MemoryError) as error:
         known = isinstance(error, torch.OutOfMemoryError | MemoryError)
         if not known and not any(text in str(error).lower() for text in _NO_MEMORY):
@@ -188,7 +197,7 @@ def memory_checked(
 
 
 # What torch's bare RuntimeError says on the CPU and on MPS.
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "bad_alloc")
 
 
 def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device) -> None:

@@ -11,7 +11,7 @@ from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.runtime import Runtime, memory_checked
 from napari_selfdeblur.numerics.solvers.base import Problem, estimate_of
 from napari_selfdeblur.numerics.solvers.networks import JointSolver
-from napari_selfdeblur.numerics.stop import Stop, stopped
+from napari_selfdeblur.numerics.stop import Interrupted, Stop, interruptible, stopped
 
 __all__ = ["KNOWN_KERNEL", "generator"]
 
@@ -42,7 +42,8 @@ def generator(
     config : SelfDeblurConfig, optional
         Networks and schedule; kernel size and device are those of the tensors.
     stop : Stop, optional
-        Ends the fit after the present step, with the image it has by then.
+        Ends the fit after the present step, or in the middle of a long one, with the image it
+        has by then: before the first step, `y`.
 
     Yields
     ------
@@ -70,7 +71,12 @@ def generator(
     with memory_checked(config, problem.shape, y.device):
         solver = JointSolver(problem)
     while solver.t < solver.total and not (solver.t and stopped(stop)):
-        with memory_checked(config, problem.shape, y.device):
-            step = solver.step()
+        try:
+            with memory_checked(config, problem.shape, y.device), interruptible(stop):
+                step = solver.step()
+        except Interrupted:
+            break
         yield solver.t, solver.total, step.loss
-    return from_numpy(estimate_of(step, "joint").sharp).to(y)
+    if solver.last is None:
+        return y
+    return from_numpy(estimate_of(solver.last, "joint").sharp).to(y)

@@ -127,15 +127,16 @@ class EdgeSolver:
         source = trial.start if trial.start == NO_BLUR else "edges"
         candidate, x = compared(y, self._kernel(y, trial).cpu().numpy(), source, sigma)
         before = best_of(self.candidates) if self.candidates else -1
-        self.candidates.append(candidate)
-        best = best_of(self.candidates)
+        candidates = [*self.candidates, candidate]
+        best = best_of(candidates)
         if best != before:
             if best != self.t:  # agreement with the new one made an older one the best
-                _, x = compared(y, self.candidates[best].kernel, source, sigma)
-            kernel = torch.from_numpy(self.candidates[best].kernel).to(y.device)
-            loss = self.candidates[best].measures["residual"]
+                _, x = compared(y, candidates[best].kernel, source, sigma)
+            kernel = torch.from_numpy(candidates[best].kernel).to(y.device)
+            loss = candidates[best].measures["residual"]
             self.last = Step(loss, _extended(x, kernel), kernel)
         assert self.last is not None
+        self.candidates = candidates  # from here on nothing interrupts
         self.t += 1
         self.losses.append(self.last.loss)
         if self.size is None and self.t == len(self.trials):
