@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from napari_selfdeblur.cli.arguments import Dtype, Inputs
 from napari_selfdeblur.cli.terminal import Terminal
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.io.files import write_text, write_tiff
+from napari_selfdeblur.io.files import write_tiff
 from napari_selfdeblur.io.images import cast_like
+from napari_selfdeblur.io.writing import write_text
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
 
 if TYPE_CHECKING:

@@ -41,7 +41,11 @@ def restore(
     of before and after, into the output folder.
     """
     config, terminal = RestoreConfig(**changes), Terminal(quiet=quiet, as_json=as_json)
-    inputs, k = a.read_inputs(image, roi, truth), read_kernel(kernel)
+    from napari_selfdeblur.numerics.runtime import check_memory, resolve_device
+
+    device = resolve_device(config.device)
+    inputs = a.read_inputs(image, roi, truth, lambda shape: check_memory(None, shape, device))
+    k = read_kernel(kernel)
     source = inputs.source
     paths = result_paths(output, image.stem, _RESULTS, kept=[image, kernel, truth])
     outputs = Outputs(paths, inputs, terminal, dtype, a.command_line(context))

@@ -77,7 +77,11 @@ def run(
         base, region = _recorded(record)
         roi = roi or region
     config = base.replace(**changes)
-    inputs, terminal = a.read_inputs(image, roi, truth), Terminal(quiet=quiet, as_json=as_json)
+    from napari_selfdeblur.numerics.runtime import check_memory, resolve_device
+
+    device = resolve_device(config.device)
+    inputs = a.read_inputs(image, roi, truth, lambda shape: check_memory(config, shape, device))
+    terminal = Terminal(quiet=quiet, as_json=as_json)
     paths = result_paths(output, image.stem, RESULTS, kept=[image, truth, record])
     outputs = Outputs(paths, inputs, terminal, dtype, a.command_line(context))
     perform(outputs, config, trace=trace, checkpoint=checkpoint)

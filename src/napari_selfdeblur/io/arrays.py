@@ -29,7 +29,9 @@ def as_array(image: ArrayLike, what: str = "image", kinds: str = "iuf") -> NDArr
         If pixels are masked, or it is not one array of whole or floating-point numbers.
     """
     if np.ma.is_masked(image):
-        raise ImageError(f"some pixels of the {what} are masked; fill them, {what}.filled(value), or crop them")
+        raise ImageError(
+            f"some pixels of the {what} are masked; fill them, {what}.filled(value), or crop them"
+        )
     detach = getattr(image, "detach", None)
     try:
         array = np.asarray(detach().cpu() if callable(detach) else image)

@@ -14,7 +14,15 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.arrays import as_array, check_finite, check_size, is_colour
 
-__all__ = ["LUMA", "PreparedImage", "cast_like", "describe", "full_scale", "natural_range", "prepare"]
+__all__ = [
+    "LUMA",
+    "PreparedImage",
+    "cast_like",
+    "describe",
+    "full_scale",
+    "natural_range",
+    "prepare",
+]
 
 LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of R, G, B in the luma Y of full-range YCbCr (ITU-R BT.601); they sum to one."""
@@ -90,7 +98,11 @@ class PreparedImage:
 
 
 def prepare(
-    image: ArrayLike, kernel_size: tuple[int, int], *, rgb: bool | None = None
+    image: ArrayLike,
+    kernel_size: tuple[int, int],
+    *,
+    rgb: bool | None = None,
+    check: Callable[[tuple[int, int]], object] | None = None,
 ) -> PreparedImage:
     """Check an image and map it to the grey [0, 1] float32 plane that is deblurred.
 
@@ -110,6 +122,8 @@ def prepare(
         Support of the kernel in pixels; the image must be at least as large.
     rgb : bool or None
         Whether the last axis is colour; None takes three axes, the last of 3 or 4, as colour.
+    check : callable, optional
+        Called with rows and columns before memory is taken for the image.
 
     Raises
     ------
@@ -120,6 +134,8 @@ def prepare(
     array = as_array(image)
     colour = is_colour(array.shape, rgb)
     check_size(array.shape[:2], kernel_size)
+    if check is not None:
+        check((array.shape[0], array.shape[1]))
     check_finite(array)
     planes = array[..., :3] if colour else array
     values = planes.astype(np.float64)

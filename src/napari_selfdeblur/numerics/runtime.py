@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import psutil
 import torch
@@ -23,11 +24,15 @@ __all__ = [
     "check_memory",
     "device_label",
     "estimate_memory",
+    "in_own_torch_state",
     "memory_checked",
     "memory_errors",
     "own_torch_state",
     "resolve_device",
 ]
+
+Y = TypeVar("Y")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +128,21 @@ def device_label(device: torch.device) -> str:
     return f"CPU ({threads} thread{'s' if threads > 1 else ''}, {platform.machine()})"
 
 
-def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
+def estimate_memory(config: SelfDeblurConfig | None, shape: tuple[int, int]) -> int:
     """Return the memory a run on y of `shape` is predicted to take at its peak, in bytes.
 
-    On top of what the process holds before it. What a backward pass keeps of G_x grows with
-    the pixels of x and the channels of the trunk; the constants are fitted to peaks measured
-    on the CPU, of widths 64 and 128, in both precisions, from 128 x 128 to 512 x 512 pixels.
+    Without `config` it is that of a restoration without networks. It comes on top of what the
+    process holds before. What a backward pass keeps of G_x grows with the pixels of x and the
+    channels of the trunk; the constants are fitted to peaks measured on the CPU, of widths 64 and
+    128, in both precisions, from 128 x 128 to 512 x 512 pixels.
 
     Raises
     ------
     DeviceError
         If the device or the precision is not available.
     """
+    if config is None:
+        return math.prod(shape) * _RESTORED_BYTES_PER_PIXEL
     pixels = math.prod(sharp_size(shape, with_size(config, shape).sides))
     if not set(config.solvers) & {"joint", "alternating"}:
         return int(pixels * _BYTES_PER_PIXEL + _BASELINE)  # no networks
@@ -148,6 +156,7 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
 _KEPT = 13.2  # tensors of the trunk's width, at full size
 _KEPT_FILTERED_FIRST = 10.8  # where the upsampled images are not made
 _BYTES_PER_PIXEL = 1280  # code, forward model, losses
+_RESTORED_BYTES_PER_PIXEL = 300  # hyper_laplacian took 285 at 1024 x 1024
 _BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
 
 
@@ -155,19 +164,38 @@ _BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
 def own_torch_state(device: torch.device) -> Iterator[None]:
     """Compute with gradients, outside inference mode and autocast, whatever the caller is in.
 
-    The caller's state is back afterwards. No generator may yield inside.
+    Tensors made without a device are on the CPU. The caller's state is back afterwards. No
+    generator may yield inside.
     """
+    moved = torch.get_default_device().type != "cpu"
     with (
+        torch.device("cpu") if moved else nullcontext(),
         torch.inference_mode(False),
         torch.enable_grad(),
         torch.autocast(device.type, enabled=False),
+        torch.autocast("cpu", enabled=False),
     ):
         yield
 
 
+def in_own_torch_state(steps: Generator[Y, None, R], device: torch.device) -> Generator[Y, None, R]:
+    """Run a generator in `own_torch_state`, and whoever consumes it in their own."""
+    try:
+        while True:
+            with own_torch_state(device):
+                try:
+                    event = next(steps)
+                except StopIteration as end:
+                    result: R = end.value
+                    return result
+            yield event
+    finally:
+        steps.close()
+
+
 @contextmanager
 def memory_checked(
-    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
+    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
 ) -> Iterator[None]:
     """Compute on y of `shape` as in `own_torch_state`, with the errors of `memory_errors`."""
     with memory_errors(config, shape, device), own_torch_state(device):
@@ -176,7 +204,7 @@ def memory_checked(
 
 @contextmanager
 def memory_errors(
-    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
+    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
 ) -> Iterator[None]:
     """Raise a lack of memory, NumPy's or torch's, as our own error; a generator may yield inside.
 
@@ -200,10 +228,13 @@ def memory_errors(
 _NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "bad_alloc")
 
 
-def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device) -> None:
+def check_memory(
+    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
+) -> None:
     """Raise `OutOfMemoryError` for a run that cannot fit into the machine's memory at all.
 
-    On the CPU the system kills a process that takes too much: it must not get there.
+    Without `config` it is a restoration. On the CPU the system kills a process that takes too
+    much: it must not get there.
     """
     total = psutil.virtual_memory().total
     if device.type == "cpu" and estimate_memory(config, shape) > total:
@@ -214,19 +245,18 @@ def _out_of_memory(
     config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
 ) -> OutOfMemoryError:
     """Return the error for y of `shape`: a run, or without `config` a restoration."""
-    other = "" if device.type == "cpu" else ", or choose device='cpu'"
-    if config is None:
-        return OutOfMemoryError(
-            f"out of memory on {device} while restoring an image of {shape[0]} x {shape[1]} "
-            f"pixels; crop the image{other}"
-        )
-    need, (kh, kw) = estimate_memory(config, shape) / 2**30, config.sides
-    on_gpu = device.type == "cuda"
+    need, on_gpu = estimate_memory(config, shape) / 2**30, device.type == "cuda"
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
+    what, remedy = "restoring an image of {} x {} pixels".format(*shape), "crop the image"
+    if config is not None:
+        what = "an image of {} x {} pixels with a kernel of {} x {}".format(
+            *shape, *with_size(config, shape).sides
+        )
+        remedy += " or estimate the kernel on a smaller region"
+    other = "" if device.type == "cpu" else ", or choose device='cpu'"
     return OutOfMemoryError(
-        f"out of memory on {device}: an image of {shape[0]} x {shape[1]} pixels with a kernel of "
-        f"{kh} x {kw} needs about {need:.1f} GiB, of which {free / 2**30:.1f} GiB are free; crop "
-        f"the image or estimate the kernel on a smaller region{other}"
+        f"out of memory on {device}: {what} needs about {need:.1f} GiB, of which "
+        f"{free / 2**30:.1f} GiB are free; {remedy}{other}"
     )
 
 

@@ -62,9 +62,12 @@ class Plan:
         """
         runtime = Runtime.of(config)
         size = config.kernel_size
-        prepared = images.prepare(image, (3, 3) if isinstance(size, str) else size, rgb=rgb)
-        shape = (prepared.y.shape[0], prepared.y.shape[1])
-        check_memory(config, shape, runtime.device)
+        prepared = images.prepare(
+            image,
+            (3, 3) if isinstance(size, str) else size,
+            rgb=rgb,
+            check=lambda shape: check_memory(config, shape, runtime.device),
+        )
         sigma = measured_sigma(prepared.y)
         used = config.replace(device=str(runtime.device), precision=runtime.precision)
         if config.tv_weight == "auto":

@@ -16,7 +16,13 @@ from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io import images
 from napari_selfdeblur.io.kernels import prepare_kernel
-from napari_selfdeblur.numerics.runtime import device_label, memory_checked, resolve_device
+from napari_selfdeblur.numerics.runtime import (
+    check_memory,
+    device_label,
+    memory_checked,
+    own_torch_state,
+    resolve_device,
+)
 from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.run.plan import measured_sigma
 from napari_selfdeblur.run.record import RestoreRecord, now
@@ -93,11 +99,12 @@ def restore_steps(
 def restore_plane(*args: Any, **options: Any) -> NDArray[np.float32]:
     """Return what `restore_steps` returns; its arguments and errors."""
     steps = restore_steps(*args, **options)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return np.asarray(end.value)
+    with own_torch_state(torch.device("cpu")):
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return np.asarray(end.value)
 
 
 def run_restoration(
@@ -134,8 +141,13 @@ def run_restoration(
     """
     created, begun = now(), time.perf_counter()
     k = prepare_kernel(kernel)
-    prepared = images.prepare(image, (k.shape[0], k.shape[1]), rgb=rgb)
     device = resolve_device(config.device)
+    prepared = images.prepare(
+        image,
+        (k.shape[0], k.shape[1]),
+        rgb=rgb,
+        check=lambda shape: check_memory(None, shape, device),
+    )
     x = restore_plane(
         prepared.y,
         k,

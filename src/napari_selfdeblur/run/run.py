@@ -14,7 +14,12 @@ from napari_selfdeblur.errors import DeblurError, DeblurWarning, DivergedError, 
 from napari_selfdeblur.numerics.assess import Assessment
 from napari_selfdeblur.numerics.cost import expected_stages, stages_of
 from napari_selfdeblur.numerics.fusion import NO_BLUR
-from napari_selfdeblur.numerics.runtime import device_label, memory_errors
+from napari_selfdeblur.numerics.runtime import (
+    device_label,
+    in_own_torch_state,
+    memory_errors,
+    own_torch_state,
+)
 from napari_selfdeblur.numerics.solvers.base import Estimate, Stop
 from napari_selfdeblur.numerics.stop import Interrupted
 from napari_selfdeblur.run.checkpoint import Checkpoint
@@ -78,8 +83,11 @@ def run(
     DeblurError
         If a stage fails; its `result` is the best estimate before, where there is one.
     """
-    states = [] if checkpoint is None else checkpoint.load()
-    return _run(plan, previews, stop, checkpoint, states, keep=keep_checkpoint)
+    device = plan.runtime.device
+    with own_torch_state(device):
+        states = [] if checkpoint is None else checkpoint.load()
+    steps = _run(plan, previews, stop, checkpoint, states, keep=keep_checkpoint)
+    return in_own_torch_state(steps, device)
 
 
 def _run(

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor, from_numpy
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.runtime import Runtime, memory_checked
+from napari_selfdeblur.numerics.runtime import Runtime, check_memory, memory_checked
 from napari_selfdeblur.numerics.solvers.base import Problem, estimate_of
 from napari_selfdeblur.numerics.solvers.networks import JointSolver
 from napari_selfdeblur.numerics.stop import Interrupted, Stop, interruptible, stopped
@@ -68,6 +68,7 @@ def generator(
     )
     plane = np.ascontiguousarray(y.cpu().numpy(), dtype=np.float32)
     problem = Problem(plane, sigma=0.0, config=config, runtime=Runtime.of(config), kernel=k.float())
+    check_memory(config, problem.shape, y.device)
     with memory_checked(config, problem.shape, y.device):
         solver = JointSolver(problem)
     while solver.t < solver.total and not (solver.t and stopped(stop)):

@@ -83,7 +83,9 @@ class NetworkSolver(ABC):
     def image(self) -> Tensor:
         """Return x = G_x(z_x + noise)."""
         # Drawn in the logical order, so that the noise is the same in every memory format.
-        noise = torch.randn(self.z_x.shape, generator=self.noise, device=self.z_x.device)
+        noise = torch.randn(
+            self.z_x.shape, generator=self.noise, device=self.z_x.device, dtype=torch.float32
+        )
         with self.runtime.autocast():
             x: Tensor = self.G_x(self.z_x + self.config.code_noise * noise)
         return x
