@@ -167,7 +167,9 @@ def test_three_or_four_columns_are_grey_when_two_dimensional():
 
 def test_put_back_refuses_another_size():
     """restore_range names both sizes when x is not of y's shape."""
-    with pytest.raises(ImageError, match=r"put back has shape \(3, 4\), its source \(12, 15\).*crop it"):
+    with pytest.raises(
+        ImageError, match=r"put back has shape \(3, 4\), its source \(12, 15\).*crop it"
+    ):
         prepare(noise(), KERNEL).restore_range(np.zeros((3, 4)))
 
 

@@ -24,6 +24,7 @@ __all__ = ["ImageFile", "read_image", "read_kernel", "write_tiff"]
 
 _TIFF_MAGIC = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
 _COPIES = 2  # of the pixels, while they are read
+_LARGEST_RATIO = 10_000  # of pixels to file, in bytes; deflate reaches a tenth of it
 _IMAGEJ_GREY, _IMAGEJ_COLOUR = {"uint8", "uint16", "float32"}, {"uint8"}
 
 
@@ -133,7 +134,11 @@ def write_tiff(
 def _admit(
     path: Path, check: Callable[[tuple[int, int]], object] | None, shape: tuple[int, int], size: int
 ) -> None:
-    """Refuse an image of `shape` whose pixels, `size` bytes, memory has no room for."""
+    """Refuse an image of `shape` whose pixels, `size` bytes, file or memory cannot hold."""
+    if size > _LARGEST_RATIO * path.stat().st_size:
+        raise ImageError(
+            f"{path}: has too few bytes for {shape[0]} x {shape[1]} pixels; give an undamaged file"
+        )
     need, free = _COPIES * size / 2**30, psutil.virtual_memory().available / 2**30
     if need > free:
         raise OutOfMemoryError(

@@ -103,11 +103,8 @@ def _opened(path: Path) -> tifffile.TiffFile:
 
 def read_picture(path: Path, admit: Admit) -> ImageFile:
     """Read what Pillow reads, in its own depth; the colours of palettes and CMYK as RGB."""
-    # Pillow warns of large images; whether one is too large is for `admit` to say.
-    with (
-        warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
-        Image.open(path) as picture,
-    ):
+    # Pillow warns of large images, which `admit` judges, and of metadata that are not used.
+    with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
         frames = getattr(picture, "n_frames", 1)
         if frames != 1:
             raise ImageError(
