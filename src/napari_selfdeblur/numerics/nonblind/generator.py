@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 import numpy as np
 from torch import Tensor, from_numpy
+from torch.nn.functional import pad
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.runtime import Runtime, memory_checked
@@ -61,6 +62,8 @@ def generator(
     OutOfMemoryError
         If the device is too small.
     """
+    rows, columns = ((3 - side) // 2 if side < 3 else 0 for side in k.shape)  # sides of 1
+    k = pad(k, (columns, columns, rows, rows))
     config = config.replace(
         kernel_size=tuple(k.shape),
         iterations=config.iterations if iterations is None else iterations,
