@@ -19,7 +19,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     help="Sharpen one blurred image and estimate its blur kernel (SelfDeblur), without training.",
-    epilog="Exit status: 0 done or stopped with Ctrl-C or SIGTERM, 1 the run failed, 2 wrong arguments.",
+    epilog="Exit status: 0 done or stopped (Ctrl-C, SIGTERM), 1 the run failed, 2 wrong arguments.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

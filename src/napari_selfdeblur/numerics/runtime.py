@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -137,7 +138,7 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
     """
     pixels = math.prod(sharp_size(shape, with_size(config, shape).sides))
     if not set(config.solvers) & {"joint", "alternating"}:
-        return int(pixels * _BYTES_PER_PIXEL + _BASELINE)  # no networks
+        return int(pixels * _BYTES_WITHOUT + _BASELINE_WITHOUT)
     device, reference = resolve_device(config.device), config.runtime == "reference"
     tensors = _KEPT if reference or device.type != "cpu" else _KEPT_FILTERED_FIRST
     float32 = reference or _trunk(config.precision, device) == torch.float32
@@ -149,6 +150,9 @@ _KEPT = 13.2  # tensors of the trunk's width, at full size
 _KEPT_FILTERED_FIRST = 10.8  # where the upsampled images are not made
 _BYTES_PER_PIXEL = 1280  # code, forward model, losses
 _BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
+# Without networks: kernel estimation and restorations, at most, from 256 x 256 to 1024 x 1024.
+_BYTES_WITHOUT = 400
+_BASELINE_WITHOUT = 40 * 2**20
 
 
 @contextmanager
@@ -205,22 +209,31 @@ def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch
 
     On the CPU the system kills a process that takes too much: it must not get there.
     """
-    total = psutil.virtual_memory().total
-    if device.type == "cpu" and estimate_memory(config, shape) > total:
+    if device.type == "cpu" and estimate_memory(config, shape) > _total_memory():
         raise _out_of_memory(config, shape, device)
 
 
+def _total_memory() -> int:
+    """Return the machine's memory in bytes, or a container's part of it."""
+    limits = [int(psutil.virtual_memory().total)]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # no such file, or "max"
+            limits.append(int(Path(path).read_text()))
+    return min(limits)
+
+
 def _out_of_memory(
-    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
+    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
 ) -> OutOfMemoryError:
-    """Return the error for y of `shape`: a run, or without `config` a restoration."""
+    """Return the error for an image of `shape`; with the need of a run of `config`."""
     other = "" if device.type == "cpu" else ", or choose device='cpu'"
     if config is None:
+        sides = " x ".join(map(str, shape))
         return OutOfMemoryError(
-            f"out of memory on {device} while restoring an image of {shape[0]} x {shape[1]} "
-            f"pixels; crop the image{other}"
+            f"out of memory on {device} with an image of {sides} pixels; crop the image{other}"
         )
-    need, (kh, kw) = estimate_memory(config, shape) / 2**30, config.sides
+    sized = with_size(config, (shape[0], shape[1]))
+    need, (kh, kw) = estimate_memory(sized, (shape[0], shape[1])) / 2**30, sized.sides
     on_gpu = device.type == "cuda"
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
     return OutOfMemoryError(

@@ -16,9 +16,14 @@ from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io import images
 from napari_selfdeblur.io.kernels import prepare_kernel
-from napari_selfdeblur.numerics.runtime import device_label, memory_checked, resolve_device
+from napari_selfdeblur.numerics.runtime import (
+    device_label,
+    memory_checked,
+    memory_errors,
+    resolve_device,
+)
 from napari_selfdeblur.numerics.stop import Stop, stopped
-from napari_selfdeblur.run.plan import measured_sigma
+from napari_selfdeblur.run.plan import check_restoration, measured_sigma
 from napari_selfdeblur.run.record import RestoreRecord, now
 from napari_selfdeblur.run.result import RestoreResult
 
@@ -134,17 +139,22 @@ def run_restoration(
     """
     created, begun = now(), time.perf_counter()
     k = prepare_kernel(kernel)
-    prepared = images.prepare(image, (k.shape[0], k.shape[1]), rgb=rgb)
+    sides, shape = (k.shape[0], k.shape[1]), tuple(getattr(image, "shape", ())[:2])
     device = resolve_device(config.device)
-    x = restore_plane(
-        prepared.y,
-        k,
-        config.restoration,
-        device,
-        sigma=measured_sigma(prepared.y),
-        stop=stop,
-        **config.options(),
-    )
+    if len(shape) == 2:  # before a copy is made of an image that is too large
+        check_restoration(config.restoration, (shape[0], shape[1]), sides, device)
+    with memory_errors(None, shape, device):
+        prepared = images.prepare(image, sides, rgb=rgb)
+        x = restore_plane(
+            prepared.y,
+            k,
+            config.restoration,
+            device,
+            sigma=measured_sigma(prepared.y),
+            stop=stop,
+            **config.options(),
+        )
+        sharp = prepared.restore_range(x)
     record = RestoreRecord(
         config=config,
         kernel=images.describe(k),
@@ -154,4 +164,4 @@ def run_restoration(
         status="stopped" if stopped(stop) else "finished",
         created=created,
     )
-    return RestoreResult(prepared.restore_range(x), record)
+    return RestoreResult(sharp, record)
