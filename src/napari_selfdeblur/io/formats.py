@@ -14,6 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.ImageFile import ImageFile as OpenedFile
 
 from napari_selfdeblur.errors import DeblurWarning, ImageError
 from napari_selfdeblur.io.pixel_size import from_tiff
@@ -128,7 +129,7 @@ def read_picture(path: Path, admit: Admit) -> ImageFile:
     return ImageFile(array, array.ndim == 3)
 
 
-def _is_deep_colour(picture: Image.Image) -> bool:
+def _is_deep_colour(picture: OpenedFile) -> bool:
     """Whether Pillow would cut the depth to 8 bits, by its decoder's arguments."""
     if picture.mode not in ("RGB", "RGBA") or picture.format not in ("PNG", "PPM"):
         return False

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import psutil
@@ -128,24 +129,21 @@ def device_label(device: torch.device) -> str:
     return f"CPU ({threads} thread{'s' if threads > 1 else ''}, {platform.machine()})"
 
 
-def estimate_memory(config: SelfDeblurConfig | None, shape: tuple[int, int]) -> int:
+def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
     """Return the memory a run on y of `shape` is predicted to take at its peak, in bytes.
 
-    Without `config` it is that of a restoration without networks. It comes on top of what the
-    process holds before. What a backward pass keeps of G_x grows with the pixels of x and the
-    channels of the trunk; the constants are fitted to peaks measured on the CPU, of widths 64 and
-    128, in both precisions, from 128 x 128 to 512 x 512 pixels.
+    On top of what the process holds before it. What a backward pass keeps of G_x grows with
+    the pixels of x and the channels of the trunk; the constants are fitted to peaks measured
+    on the CPU, of widths 64 and 128, in both precisions, from 128 x 128 to 512 x 512 pixels.
 
     Raises
     ------
     DeviceError
         If the device or the precision is not available.
     """
-    if config is None:
-        return math.prod(shape) * _RESTORED_BYTES_PER_PIXEL
     pixels = math.prod(sharp_size(shape, with_size(config, shape).sides))
     if not set(config.solvers) & {"joint", "alternating"}:
-        return int(pixels * _BYTES_PER_PIXEL + _BASELINE)  # no networks
+        return int(pixels * _BYTES_WITHOUT + _BASELINE_WITHOUT)
     device, reference = resolve_device(config.device), config.runtime == "reference"
     tensors = _KEPT if reference or device.type != "cpu" else _KEPT_FILTERED_FIRST
     float32 = reference or _trunk(config.precision, device) == torch.float32
@@ -156,8 +154,10 @@ def estimate_memory(config: SelfDeblurConfig | None, shape: tuple[int, int]) -> 
 _KEPT = 13.2  # tensors of the trunk's width, at full size
 _KEPT_FILTERED_FIRST = 10.8  # where the upsampled images are not made
 _BYTES_PER_PIXEL = 1280  # code, forward model, losses
-_RESTORED_BYTES_PER_PIXEL = 300  # hyper_laplacian took 285 at 1024 x 1024
 _BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
+# Without networks: kernel estimation and restorations, at most, from 256 x 256 to 1024 x 1024.
+_BYTES_WITHOUT = 400
+_BASELINE_WITHOUT = 40 * 2**20
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def in_own_torch_state(steps: Generator[Y, None, R], device: torch.device) -> Ge
 
 @contextmanager
 def memory_checked(
-    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
+    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
 ) -> Iterator[None]:
     """Compute on y of `shape` as in `own_torch_state`, with the errors of `memory_errors`."""
     with memory_errors(config, shape, device), own_torch_state(device):
@@ -204,7 +204,7 @@ def memory_checked(
 
 @contextmanager
 def memory_errors(
-    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
+    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
 ) -> Iterator[None]:
     """Raise a lack of memory, NumPy's or torch's, as our own error; a generator may yield inside.
 
@@ -228,35 +228,42 @@ def memory_errors(
 _NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "bad_alloc")
 
 
-def check_memory(
-    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
-) -> None:
+def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device) -> None:
     """Raise `OutOfMemoryError` for a run that cannot fit into the machine's memory at all.
 
-    Without `config` it is a restoration. On the CPU the system kills a process that takes too
-    much: it must not get there.
+    On the CPU the system kills a process that takes too much: it must not get there.
     """
-    total = psutil.virtual_memory().total
-    if device.type == "cpu" and estimate_memory(config, shape) > total:
+    if device.type == "cpu" and estimate_memory(config, shape) > _total_memory():
         raise _out_of_memory(config, shape, device)
 
 
+def _total_memory() -> int:
+    """Return the machine's memory in bytes, or a container's part of it."""
+    limits = [int(psutil.virtual_memory().total)]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # no such file, or "max"
+            limits.append(int(Path(path).read_text()))
+    return min(limits)
+
+
 def _out_of_memory(
-    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
+    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
 ) -> OutOfMemoryError:
-    """Return the error for y of `shape`: a run, or without `config` a restoration."""
-    need, on_gpu = estimate_memory(config, shape) / 2**30, device.type == "cuda"
-    free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
-    what, remedy = "restoring an image of {} x {} pixels".format(*shape), "crop the image"
-    if config is not None:
-        what = "an image of {} x {} pixels with a kernel of {} x {}".format(
-            *shape, *with_size(config, shape).sides
-        )
-        remedy += " or estimate the kernel on a smaller region"
+    """Return the error for an image of `shape`; with the need of a run of `config`."""
     other = "" if device.type == "cpu" else ", or choose device='cpu'"
+    if config is None:
+        sides = " x ".join(map(str, shape))
+        return OutOfMemoryError(
+            f"out of memory on {device} with an image of {sides} pixels; crop the image{other}"
+        )
+    sized = with_size(config, (shape[0], shape[1]))
+    need, (kh, kw) = estimate_memory(sized, (shape[0], shape[1])) / 2**30, sized.sides
+    on_gpu = device.type == "cuda"
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
     return OutOfMemoryError(
-        f"out of memory on {device}: {what} needs about {need:.1f} GiB, of which "
-        f"{free / 2**30:.1f} GiB are free; {remedy}{other}"
+        f"out of memory on {device}: an image of {shape[0]} x {shape[1]} pixels with a kernel of "
+        f"{kh} x {kw} needs about {need:.1f} GiB, of which {free / 2**30:.1f} GiB are free; crop "
+        f"the image or estimate the kernel on a smaller region{other}"
     )
 
 

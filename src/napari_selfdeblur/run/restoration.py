@@ -17,14 +17,14 @@ from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io import images
 from napari_selfdeblur.io.kernels import prepare_kernel
 from napari_selfdeblur.numerics.runtime import (
-    check_memory,
     device_label,
     memory_checked,
+    memory_errors,
     own_torch_state,
     resolve_device,
 )
 from napari_selfdeblur.numerics.stop import Stop, stopped
-from napari_selfdeblur.run.plan import measured_sigma
+from napari_selfdeblur.run.plan import check_restoration, measured_sigma
 from napari_selfdeblur.run.record import RestoreRecord, now
 from napari_selfdeblur.run.result import RestoreResult
 
@@ -141,22 +141,25 @@ def run_restoration(
     """
     created, begun = now(), time.perf_counter()
     k = prepare_kernel(kernel)
+    sides, shape = (k.shape[0], k.shape[1]), tuple(getattr(image, "shape", ())[:2])
     device = resolve_device(config.device)
-    prepared = images.prepare(
-        image,
-        (k.shape[0], k.shape[1]),
-        rgb=rgb,
-        check=lambda shape: check_memory(None, shape, device),
-    )
-    x = restore_plane(
-        prepared.y,
-        k,
-        config.restoration,
-        device,
-        sigma=measured_sigma(prepared.y),
-        stop=stop,
-        **config.options(),
-    )
+    with memory_errors(None, shape, device):
+        prepared = images.prepare(
+            image,
+            sides,
+            rgb=rgb,
+            check=lambda shape: check_restoration(config.restoration, shape, sides, device),
+        )
+        x = restore_plane(
+            prepared.y,
+            k,
+            config.restoration,
+            device,
+            sigma=measured_sigma(prepared.y),
+            stop=stop,
+            **config.options(),
+        )
+        sharp = prepared.restore_range(x)
     record = RestoreRecord(
         config=config,
         kernel=images.describe(k),
@@ -166,4 +169,4 @@ def run_restoration(
         status="stopped" if stopped(stop) else "finished",
         created=created,
     )
-    return RestoreResult(prepared.restore_range(x), record)
+    return RestoreResult(sharp, record)

@@ -26,7 +26,8 @@ class Checked:
     __slots__ = ()
 
     def __post_init__(self) -> None:
-        for name, hint in _hints(type(self)).items():
+        cls: Any = type(self)
+        for name, hint in _hints(cls).items():
             value = getattr(self, name)
             if not _conforms(value, hint):
                 options = get_args(hint) if get_origin(hint) is Literal else ()
@@ -53,9 +54,9 @@ def json_ready(value: Any) -> Any:
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def _conforms(value: Any, hint: Any) -> bool:

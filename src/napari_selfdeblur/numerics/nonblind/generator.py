@@ -6,9 +6,10 @@ from collections.abc import Generator
 
 import numpy as np
 from torch import Tensor, from_numpy
+from torch.nn.functional import pad
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.runtime import Runtime, check_memory, memory_checked
+from napari_selfdeblur.numerics.runtime import Runtime, memory_checked
 from napari_selfdeblur.numerics.solvers.base import Problem, estimate_of
 from napari_selfdeblur.numerics.solvers.networks import JointSolver
 from napari_selfdeblur.numerics.stop import Interrupted, Stop, interruptible, stopped
@@ -61,6 +62,8 @@ def generator(
     OutOfMemoryError
         If the device is too small.
     """
+    rows, columns = ((3 - side) // 2 if side < 3 else 0 for side in k.shape)  # sides of 1
+    k = pad(k, (columns, columns, rows, rows))
     config = config.replace(
         kernel_size=tuple(k.shape),
         iterations=config.iterations if iterations is None else iterations,
@@ -68,7 +71,6 @@ def generator(
     )
     plane = np.ascontiguousarray(y.cpu().numpy(), dtype=np.float32)
     problem = Problem(plane, sigma=0.0, config=config, runtime=Runtime.of(config), kernel=k.float())
-    check_memory(config, problem.shape, y.device)
     with memory_checked(config, problem.shape, y.device):
         solver = JointSolver(problem)
     while solver.t < solver.total and not (solver.t and stopped(stop)):
