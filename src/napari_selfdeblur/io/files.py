@@ -135,6 +135,8 @@ def _admit(
     path: Path, check: Callable[[tuple[int, int]], object] | None, shape: tuple[int, int], size: int
 ) -> None:
     """Refuse an image of `shape` whose pixels, `size` bytes, file or memory cannot hold."""
+    if 0 in shape:
+        raise ImageError(f"{path}: has no pixels; give an undamaged file")
     if size > _LARGEST_RATIO * path.stat().st_size:
         raise ImageError(
             f"{path}: has too few bytes for {shape[0]} x {shape[1]} pixels; give an undamaged file"

@@ -83,6 +83,14 @@ def check_writable(path: str | os.PathLike[str], size: int = 0) -> None:
 def naming(path: Path, done: str = "written") -> Iterator[None]:
     """Raise an error of the system as a `FileError` that names `path` and says what to do."""
     try:
+        impossible = b"\0" in os.fsencode(path)
+    except UnicodeEncodeError:
+        impossible = True
+    if impossible:
+        raise FileError(
+            f"{str(path)!r} cannot be {done}: no file can have this name; choose another"
+        )
+    try:
         yield
     except FileError:
         raise
