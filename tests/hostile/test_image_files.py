@@ -73,12 +73,13 @@ def test_compressed_tiff(tmp_path: Path, compression: str, image: NDArray[Any]) 
 
 LOSSY = np.kron(COLOUR[::8, ::8], np.ones((8, 8, 1), np.uint8))  # blocks that JPEG keeps
 JPEG = {"photometric": "ycbcr", "compression": "jpeg", "compressionargs": {"level": 100}}
+JPEG["subsampling"] = (1, 1)
 CONVERTED: dict[str, tuple[bytes, NDArray[Any]]] = {
     "TIFF palette": (tiff(GREY, photometric="palette", colormap=REDS), np.dstack([GREY, 0 * GREY])),
     "PNG palette": (picture(Image.fromarray(COLOUR[..., 0]).convert("P"), "PNG"), COLOUR[..., :1]),
     "TIFF CMYK": (tiff(INKS, photometric="separated"), COLOUR),
     "JPEG CMYK": (picture(Image.fromarray(LOSSY).convert("CMYK"), "JPEG", quality=100), LOSSY),
-    "TIFF YCbCr": (tiff(LOSSY, **JPEG), LOSSY),
+    "TIFF YCbCr": (tiff(np.asarray(Image.fromarray(LOSSY).convert("YCbCr")), **JPEG), LOSSY),
     "TIFF 16-bit": (tiff(DEEP, photometric="rgb"), DEEP),
     "PNG 16-bit": (imagecodecs.png_encode(DEEP), DEEP),
     "JPEG 2000 16-bit": (imagecodecs.jpeg2k_encode(DEEP, level=0), DEEP),
@@ -94,7 +95,7 @@ def test_every_colour_is_rgb(tmp_path: Path, kind: str) -> None:
     assert file.rgb
     assert file.array.dtype == expected.dtype
     np.testing.assert_allclose(
-        file.array[..., : expected.shape[-1]].astype(int), expected.astype(int), atol=2
+        file.array[..., : expected.shape[-1]].astype(int), expected.astype(int), atol=3
     )
 
 
