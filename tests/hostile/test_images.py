@@ -93,6 +93,24 @@ def test_the_same_data_give_the_same_edge_based_estimate(
     np.testing.assert_allclose(_in_range(found, same), _in_range(expected, field), atol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("scale", "offset"), [(1 / 65535, 0), (1e-4, 0), (0.01, 1), (3e-9, -1e-6)])
+def test_counts_are_the_same_bits_in_every_float(
+    scale: float, offset: float, dtype: type, field: NDArray[np.uint16]
+) -> None:
+    """Rounding of scaled counts is undone: hundreds of steps of a network would magnify it."""
+    scaled = (field * scale + offset).astype(dtype)
+    np.testing.assert_array_equal(prepare(scaled, (3, 3)).y, prepare(field, (3, 3)).y)
+
+
+def test_values_of_no_equal_steps_are_kept() -> None:
+    """An image that no camera counted is computed on as it is, to float32's digits."""
+    image = np.random.default_rng(0).random((300, 300)) * 7
+    prepared = prepare(image, (3, 3))
+    low, high = prepared.value_range
+    np.testing.assert_allclose(prepared.y, (image - low) / (high - low), atol=6e-8)
+
+
 @given(
     image=hnp.arrays(np.uint16, (6, 7), elements=st.integers(0, 4095)),
     scale=st.floats(1e-12, 1e12),

@@ -9,7 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.errors import ImageError
 
-__all__ = ["as_array", "check_finite", "check_size", "is_colour"]
+__all__ = ["as_array", "check_finite", "check_size", "is_colour", "on_grid"]
+
+_MOST_STEPS = 65535  # of a camera's counts
+_ROUNDING = 1e-6  # of the range: a few digits of float32
 
 _REMEDIES = {
     "b": "a mask holds no blur: pass the grey image it was made from",
@@ -97,3 +100,26 @@ def check_finite(array: NDArray[Any]) -> None:
             f"{nans} values of the image are NaN and {infinities} infinite, of {array.size}; "
             "replace them, for example by the median of the others, or crop them away"
         )
+
+
+def on_grid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values of equal steps, at most 65535, without their rounding errors; others as given.
+
+    Counts of a camera that were scaled and kept in float32 are off by some 1e-7 of their range,
+    which the steps of a network magnify: the same counts in another type gave another image.
+    """
+    if np.unique(values.ravel()[: 2 * _MOST_STEPS]).size > _MOST_STEPS:
+        return values
+    levels = np.unique(values)
+    lowest, highest = levels[0], levels[-1]
+    if not 2 < levels.size <= _MOST_STEPS:
+        return values
+    step = np.diff(levels).min()
+    for level in levels[1:].tolist():  # each one makes the step more exact
+        count = round((level - lowest) / step)
+        if count > _MOST_STEPS:
+            return values
+        step = (level - lowest) / count
+    counts = np.rint((values - lowest) / step)
+    exact: NDArray[np.float64] = lowest + (highest - lowest) * (counts / counts.max())
+    return exact if np.abs(exact - values).max() <= _ROUNDING * (highest - lowest) else values

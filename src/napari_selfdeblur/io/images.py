@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.io.arrays import as_array, check_finite, check_size, is_colour
+from napari_selfdeblur.io.arrays import as_array, check_finite, check_size, is_colour, on_grid
 
 __all__ = [
     "LUMA",
@@ -143,8 +143,12 @@ def prepare(
     luma = values @ LUMA if colour else values
     _check_contrast(luma, value_range)
     low, high = value_range
+    scaled = (values - low) / (high - low)
+    if array.dtype.kind == "f" and value_range != natural_range(planes):
+        scaled = on_grid(scaled)
+    y = scaled @ LUMA if colour else scaled
     return PreparedImage(
-        y=np.clip((luma - low) / (high - low), 0, 1).astype(np.float32, order="C"),
+        y=np.clip(y, 0, 1).astype(np.float32, order="C"),
         value_range=value_range,
         limits=limits,
         chroma=(values - luma[..., None]).astype(np.float32) if colour else None,
