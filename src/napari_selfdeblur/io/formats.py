@@ -61,6 +61,8 @@ def read_tiff(path: Path, admit: Admit) -> ImageFile:
     """Read a TIFF: grey and RGB(A) as stored, other colour as Pillow converts it to RGB."""
     with _opened(path) as tif:
         series = [level for level in tif.series if not level.keyframe.is_reduced]
+        if not series:
+            raise ImageError(f"{path}: cannot be read (it has no pages); give an undamaged file")
         if len(series) != 1:
             raise ImageError(
                 f"{path}: holds {len(series)} images, and one is deblurred at a time; "
