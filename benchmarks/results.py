@@ -40,7 +40,8 @@ class Results:
         values = read_json(path)
         if values.get("format") != FORMAT:
             raise DeblurError(f"{path}: does not hold benchmark results; choose another file")
-        runs, rows = values.get("runs"), values.get("rows")
+        runs: Any = values.get("runs")
+        rows: Any = values.get("rows")
         for items in (runs, rows):
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise DeblurError(f"{path}: runs or rows are missing or no objects; see its end")
