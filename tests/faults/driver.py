@@ -51,7 +51,7 @@ def forked(work: Callable[[], int], begun: Callable[[int], object] | None = None
             os.close(reader)
             os.dup2(writer, 2)
             sys.stderr = os.fdopen(2, "w", buffering=1)
-            sys.stdout = open(os.devnull, "w")
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
             status = work()
         except BaseException:
             traceback.print_exc()
