@@ -1,4 +1,4 @@
-"""Run the tests of bad input and of faults, and write docs/reliability.md: what was tried, how many.
+"""Write docs/reliability.md: run the tests of bad input and of faults, and count them.
 
 ``python docs/make_reliability.py``, some minutes.
 """
@@ -20,40 +20,40 @@ TEXT = """# Reliability
 
 *Made by `docs/make_reliability.py`, which runs the tests it counts.*
 
-Images, settings, files and file names of every kind are given to every public function and command,
-and runs are killed, interrupted and starved of disk and memory. Each case ends in a right result or in
-one of this package's own errors, which says what is wrong and what to do. None ends in another
-exception, a file half-written or a result lost without a word.
+Images, settings, files and file names of every kind are given to every public function and
+command, and runs are killed, interrupted and starved of disk and memory. Each case ends in a right
+result or in one of this package's own errors, which says what is wrong and what to do. None ends
+in another exception, a file half-written or a result lost without a word.
 
 {table}
-Tried are inputs and faults: a test of random inputs counts each of them. Survived are those of tests
-that passed. Skipped are those that the machine of the count cannot show, such as a read-only folder
-where the tests run as root. Reproduce with `python docs/make_reliability.py`, or for a part with
-`python -m pytest tests/faults`.
+Tried are inputs and faults: a test of random inputs counts each of them. Survived are those of
+tests that passed. Skipped are those that the machine of the count cannot show, such as a read-only
+folder where the tests run as root. Reproduce with `python docs/make_reliability.py`, or for a part
+with `python -m pytest tests/faults`.
 
 ## What holds
 
-- **Before a run**: folder, name, permission and space for each result, the path of the checkpoint, the
-  known sharp image, and the memory of every stage, restorations included. What is wrong is said before
-  the first step.
-- **During a run**: Ctrl-C and SIGTERM end it with the best estimate so far, as does `stop` in Python.
-  The present step is finished if that takes less than half a second; a longer one is ended after the
-  layer, round or iteration at work. Before the first estimate the blurred image is returned, and the
-  verdict says so. A second Ctrl-C quits and says what is kept.
+- **Before a run**: folder, name, permission and space for each result, the path of the checkpoint,
+  the known sharp image, and the memory of every stage, restorations included. What is wrong is
+  said before the first step.
+- **During a run**: Ctrl-C and SIGTERM end it with the best estimate so far, as does `stop` in
+  Python. The present step is finished if that takes less than half a second; a longer one is ended
+  after the layer, round or iteration at work. Before the first estimate the blurred image is
+  returned, and the verdict says so. A second Ctrl-C quits and says what is kept.
 - **Killed at any moment**, a run with a checkpoint resumes to the bits of an uninterrupted one. A
   checkpoint has a fingerprint of its contents and of the image: one that was edited or damaged, or
   belongs to another image or other settings, is refused. One that cannot be written is a warning.
 - **After a run** images and record are written first, each whole or not at all, and each even if
-  another one fails. The comparison with a known sharp image and the picture come after them; where they
-  fail there is a warning. The checkpoint is deleted last.
-- **Files that are read** (settings, records, checkpoints, results) are checked field by field. Nothing
-  in them is run.
+  another one fails. The comparison with a known sharp image and the picture come after them; where
+  they fail there is a warning. The checkpoint is deleted last.
+- **Files that are read** (settings, records, checkpoints, results) are checked field by field.
+  Nothing in them is run.
 - Warnings and logs of other packages do not reach the screen of the command line.
 
 ## What does not
 
-- Memory that other programs take during a run can still end the process from outside, on systems that
-  promise more than they have. With `--checkpoint` the run can be resumed.
+- Memory that other programs take during a run can still end the process from outside, on systems
+  that promise more than they have. With `--checkpoint` the run can be resumed.
 - A step of a network on a GPU is not ended in its middle; it is short.
 """
 
@@ -76,7 +76,7 @@ class Count:
 
     def _keep(self, item: pytest.Item) -> None:
         statistics = getattr(item, "hypothesis_statistics", "")
-        self._inputs[item.nodeid] = sum(map(int, re.findall(r"(\d+) passing examples", statistics)))
+        self._inputs[item.nodeid] = sum(map(int, re.findall(r"- (\d+) passing", statistics)))
         module = item.getparent(pytest.Module)
         assert module is not None
         name = item.nodeid.partition("::")[0]
