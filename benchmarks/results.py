@@ -40,11 +40,12 @@ class Results:
         values = read_json(path)
         if values.get("format") != FORMAT:
             raise DeblurError(f"{path}: does not hold benchmark results; choose another file")
-        runs, rows = values.get("runs"), values.get("rows")
+        runs: Any = values.get("runs")
+        rows: Any = values.get("rows")
         for items in (runs, rows):
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise DeblurError(f"{path}: runs or rows are missing or no objects; see its end")
-        if any(not _KEYS <= row.keys() for row in rows):
+        if any(not row.keys() >= _KEYS for row in rows):
             names = ", ".join(sorted(_KEYS))
             raise DeblurError(f"{path}: a row lacks one of {names}; take an earlier copy")
         return cls(path, runs, rows)

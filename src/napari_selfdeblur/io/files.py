@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from functools import partial
@@ -127,8 +128,11 @@ def write_tiff(
     if rgb and values.shape[-1] == 4:
         options["extrasamples"] = ["unassalpha"]
     options |= tiff_options(pixel_size, unit, imagej=imagej)
+    # By way of memory: NumPy's own writing to files does not notice every full disk.
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, imagej=imagej, **options)
     with replacing(path) as unfinished:
-        tifffile.imwrite(unfinished, values, imagej=imagej, **options)
+        unfinished.write_bytes(buffer.getbuffer())
 
 
 def _admit(

@@ -224,8 +224,10 @@ def memory_errors(
         raise _out_of_memory(config, shape, device) from error
 
 
-# What torch's bare RuntimeError says on the CPU and on MPS.
-_NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "bad_alloc")
+# What torch's bare RuntimeError says on the CPU, oneDNN's last, and on MPS.
+_NO_MEMORY = (
+    "out of memory", "allocate memory", "not enough memory", "bad_alloc", "could not create a"
+)  # fmt: skip
 
 
 def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device) -> None:

@@ -96,6 +96,8 @@ class Checkpoint:
             return []
         try:
             kept = torch.load(self.path, map_location="cpu", weights_only=True)
+            if not isinstance(kept, dict):
+                raise TypeError(type(kept).__name__)
             version, states = kept["format"], kept["solvers"]
             sound = kept.get("digest") == _digest(states)
         except MemoryError:

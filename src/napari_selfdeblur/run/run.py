@@ -101,7 +101,8 @@ def _run(
 ) -> Generator[Progress, None, DeblurResult]:
     created = now()
     several = len(stages_of(plan.config)) > 1
-    expected = expected_stages(plan.config, plan.problem.shape) if several else {}
+    with memory_errors(plan.config, plan.problem.shape, plan.runtime.device):
+        expected = expected_stages(plan.config, plan.problem.shape) if several else {}
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
         with memory_errors(plan.config, plan.problem.shape, plan.runtime.device):

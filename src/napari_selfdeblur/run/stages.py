@@ -227,14 +227,8 @@ def _restored(
     assert plan.config.restoration is not None
     if state.candidates[fused.best].source == NO_BLUR:
         return plan.prepared.y, last
-    steps = restore_steps(
-        plan.prepared.y,
-        fused.kernel,
-        plan.config.restoration,
-        plan.runtime.device,
-        sigma=plan.sigma,
-        stop=state.stop,
-    )
+    y, k, name = plan.prepared.y, fused.kernel, plan.config.restoration
+    steps = restore_steps(y, k, name, plan.runtime.device, sigma=plan.sigma, stop=state.stop)
     while True:
         try:
             last = next(steps)
