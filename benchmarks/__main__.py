@@ -105,7 +105,7 @@ def _score(asked: Namespace) -> int:
 def _report(asked: Namespace) -> int:
     """Write a page (Markdown) on results files and records of single runs."""
     from benchmarks.report import render
-    from napari_selfdeblur.io.files import write_text
+    from napari_selfdeblur.io.writing import write_text
 
     home = asked.output.parent
     write_text(asked.output, render(asked.results, asked.figure, home, asked.line))

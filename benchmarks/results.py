@@ -17,10 +17,11 @@ from typing import Any
 from benchmarks.worker import FAILED
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
-from napari_selfdeblur.io.files import write_text
+from napari_selfdeblur.io.writing import write_text
 
 FORMAT = "napari-selfdeblur benchmark results 1"
 _DIGITS = 6
+_KEYS = {"kind", "dataset", "image", "kernel"}  # what every row has
 
 
 @dataclass(slots=True)
@@ -39,7 +40,15 @@ class Results:
         values = read_json(path)
         if values.get("format") != FORMAT:
             raise DeblurError(f"{path}: does not hold benchmark results; choose another file")
-        return cls(path, list(values["runs"]), list(values["rows"]))
+        runs: Any = values.get("runs")
+        rows: Any = values.get("rows")
+        for items in (runs, rows):
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise DeblurError(f"{path}: runs or rows are missing or no objects; see its end")
+        if any(not row.keys() >= _KEYS for row in rows):
+            names = ", ".join(sorted(_KEYS))
+            raise DeblurError(f"{path}: a row lacks one of {names}; take an earlier copy")
+        return cls(path, runs, rows)
 
     def write(self) -> None:
         """Replace the file; whoever reads it meanwhile sees the old or the new one."""
@@ -69,7 +78,7 @@ def read_json(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DeblurError(f"{path}: no such file; name the results of a benchmark") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DeblurError(f"{path}: is no JSON ({error}); choose another file") from error
     if not isinstance(values, dict):
         raise DeblurError(f"{path}: does not hold a JSON object; choose another file")

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.results import Results, row_key
 from benchmarks.task import Task
-from benchmarks.worker import FAILED, limit_threads, measured, without
+from benchmarks.worker import FAILED, begin, measured, without
 from napari_selfdeblur._version import __version__
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.run.record import software_versions
@@ -77,7 +77,7 @@ def _side_by_side(
     def pool() -> ProcessPoolExecutor:
         # One process each: when it ends abruptly, it is known which task it had.
         context = get_context("spawn")
-        return ProcessPoolExecutor(1, context, initializer=limit_threads, initargs=(threads,))
+        return ProcessPoolExecutor(1, context, initializer=begin, initargs=(threads,))
 
     waiting, idle = deque(tasks), [pool() for _ in range(jobs)]
     busy: dict[Future[Rows], tuple[ProcessPoolExecutor, Task]] = {}

@@ -14,7 +14,7 @@ from benchmarks.images import TestImage
 from benchmarks.protocol import Arrays, GroundTruth
 from benchmarks.results import Results, rounded, row_key
 from napari_selfdeblur.errors import DeblurError
-from napari_selfdeblur.io.files import replacing
+from napari_selfdeblur.io.writing import replacing
 
 
 def store(folder: str, row: Mapping[str, Any], arrays: Arrays) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.frame import RESULT, frame
 from benchmarks.store import load
 from napari_selfdeblur.errors import DeblurError
-from napari_selfdeblur.io.files import replacing
+from napari_selfdeblur.io.writing import replacing
 
 _DPI = 150
 _WIDTH, _CURVES, _TILE = 9.0, 3.2, 2.4  # inches

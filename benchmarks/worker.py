@@ -6,6 +6,9 @@ import os
 import sys
 import traceback
 from importlib import import_module
+from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Any
 
 from benchmarks.task import Task
@@ -16,10 +19,17 @@ FAILED = "failed"
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-def limit_threads(threads: int | None) -> None:
-    """Set this process's thread counts, for libraries that are not loaded yet; None: no change."""
+def begin(threads: int | None) -> None:
+    """Set this process's thread counts, for libraries not loaded yet; end when its parent ends."""
     if threads is not None:
         os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    if (parent := parent_process()) is not None:
+        Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)  # whatever it computes: nobody is left to take it
 
 
 def measured(task: Task) -> list[dict[str, Any]]:

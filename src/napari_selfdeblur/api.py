@@ -14,7 +14,7 @@ from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.io import images
 from napari_selfdeblur.numerics import noise
 from napari_selfdeblur.numerics.clipping import clipped_pixels
-from napari_selfdeblur.numerics.solvers.base import Stop
+from napari_selfdeblur.numerics.stop import Stop, checked_stop
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Previews, Progress
 from napari_selfdeblur.run.plan import Plan
@@ -91,6 +91,8 @@ def deblur(
     --------
     >>> result = deblur(image, kernel_size=21, preset="fast")  # doctest: +SKIP
     """
+    if on_progress is not None and not callable(on_progress):
+        raise ConfigError(f"on_progress must be a function, got {on_progress!r:.100}")
     events = iter_deblur(image, kernel_size, preset, **options)
     while True:
         try:
@@ -117,6 +119,7 @@ def iter_deblur(
     preview_steps: int | None = None,
     stop: Stop | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    keep_checkpoint: bool = False,
 ) -> Generator[Progress, None, DeblurResult]:
     """Deblur one image step by step (SelfDeblur, CVPR 2020, equation 6).
 
@@ -140,11 +143,15 @@ def iter_deblur(
     preview_seconds, preview_steps : float, int, optional
         Put image and kernel into an event at most this often, or every so many steps.
     stop : threading.Event, optional
-        Ends the run after the present step, with what it has.
+        Ends the run after the present step, or in the middle of a long one, with the best
+        estimate so far: what previews show.
     checkpoint : path, optional
         File that the run is saved in every 100 steps and when it is stopped. Where it exists
         the run continues from there, to the numbers of an uninterrupted one; a finished run
-        deletes it.
+        deletes it. Where it cannot be written the run goes on, with a `DeblurWarning`.
+    keep_checkpoint : bool, optional
+        Leave the file of a finished run: a script that fails to store the result then gets it
+        again by the same call. Delete the file once the result is stored.
 
     Yields
     ------
@@ -159,7 +166,8 @@ def iter_deblur(
     Raises
     ------
     ConfigError
-        If a setting is not allowed, or `checkpoint` belongs to another run.
+        If a setting is not allowed, or `checkpoint` cannot be written or belongs to another
+        run.
     ImageError
         If the image cannot be processed as it is.
     DeviceError
@@ -180,14 +188,11 @@ def iter_deblur(
         seed=seed,
         restoration=restoration,
     )
-    if stop is not None and not callable(getattr(stop, "is_set", None)):
-        raise ConfigError(
-            f"stop must be a threading.Event, got {type(stop).__name__}", field="stop"
-        )
+    checked_stop(stop)
     previews = Previews(preview_seconds, preview_steps)
     plan = Plan.of(image, chosen, rgb=rgb)
     file = None if checkpoint is None else Checkpoint.of(checkpoint, plan.config, plan.source)
-    return run(plan, previews, stop=stop, checkpoint=file)
+    return run(plan, previews, stop=stop, checkpoint=file, keep_checkpoint=keep_checkpoint)
 
 
 def restore(
@@ -238,6 +243,7 @@ def restore(
     DeviceError, OutOfMemoryError
         If the device is missing or too small.
     """
+    checked_stop(stop)
     config = RestoreConfig(restoration=method, weight=weight, iterations=iterations, device=device)
     return run_restoration(image, kernel, config, rgb=rgb, stop=stop).sharp
 
@@ -264,7 +270,7 @@ def estimate_noise(
     ImageError
         If the image cannot be used, or is smaller than 8 x 8 pixels.
     """
-    if method not in NOISE_METHODS:
+    if not isinstance(method, str) or method not in NOISE_METHODS:
         raise ConfigError(
             f"method must be one of {', '.join(NOISE_METHODS)}, got {method!r}", field="method"
         )

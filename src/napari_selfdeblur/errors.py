@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigError",
     "DeblurError",
+    "DeblurWarning",
     "DeviceError",
     "DivergedError",
+    "FileError",
     "ImageError",
     "OutOfMemoryError",
 ]
@@ -51,6 +53,10 @@ class ImageError(DeblurError, ValueError):
     """An image or kernel cannot be processed as it is."""
 
 
+class FileError(DeblurError, OSError):
+    """A file cannot be written; the message names it, the reason and what to do."""
+
+
 class DeviceError(DeblurError):
     """The chosen device or precision is not available on this machine."""
 
@@ -61,3 +67,7 @@ class OutOfMemoryError(DeblurError):
 
 class DivergedError(DeblurError):
     """The loss became infinite or NaN."""
+
+
+class DeblurWarning(UserWarning):
+    """Something beside the result went wrong; the result is as good as without it."""

@@ -29,6 +29,8 @@ __all__ = [
     "Setting",
 ]
 
+_LONGEST = 200  # characters of a value in a message
+
 GROUPS = {
     "main": "Main",
     "result": "Result",
@@ -68,7 +70,8 @@ class Setting(ABC):
             near = self._near(plain)
             hint = "" if near is None else f"; try {self._write(near)}"
             rule = str(error) or self.allowed
-            raise ConfigError(f"{field} must be {rule}, got {value!r}{hint}", field=field) from None
+            shown = _shortened(value)
+            raise ConfigError(f"{field} must be {rule}, got {shown}{hint}", field=field) from None
 
     def parse(self, field: str, text: str) -> Any:
         """Return the value that `text` stands for, checked as by `check`."""
@@ -234,10 +237,10 @@ class KernelSize(Setting):
         return rows, columns
 
     def _pair(self, value: Any) -> tuple[int, int]:
-        rows, columns = value if isinstance(value, tuple) else (value, value)
-        if not _is_whole(rows) or not _is_whole(columns):
+        sides = value if isinstance(value, tuple) else (value, value)
+        if len(sides) != 2 or not all(_is_whole(side) for side in sides):
             raise ValueError
-        return rows, columns
+        return sides
 
     def _read(self, text: str) -> Any:
         sides = text.lower().replace("\N{MULTIPLICATION SIGN}", "x").split("x")
@@ -288,6 +291,15 @@ def _plain(value: Any) -> Any:
     """Return NumPy's numbers and arrays as Python's, and lists and arrays as tuples."""
     plain = value.tolist() if hasattr(value, "tolist") else value
     return tuple(_plain(each) for each in plain) if isinstance(plain, list | tuple) else plain
+
+
+def _shortened(value: Any) -> str:
+    """Return the value as Python writes it, of a long one the beginning."""
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more than some thousand digits
+        return "a number that is too large"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _is_whole(value: Any) -> bool:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.io.files import read_image, read_kernel, replacing, write_text, write_tiff
+from napari_selfdeblur.io.files import read_image, read_kernel, write_tiff
 from napari_selfdeblur.io.pixel_size import normalised_unit
+from napari_selfdeblur.io.writing import replacing, write_text
 
 
 def _values(dtype: str, *shape: int) -> NDArray[Any]:
@@ -180,9 +181,8 @@ def test_jpeg_is_turned_upright(tmp_path: Path) -> None:
     assert array[18:].max() < 15
 
 
-def _deep_colour_png(path: Path) -> None:
-    header = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes([0, 0, 0, 2, 0, 0, 0, 2, 16, 2])
-    path.write_bytes(header + bytes(20))
+def _deep_colour_ppm(path: Path) -> None:
+    path.write_bytes(b"P6 2 2 4095\n" + bytes(24))
 
 
 def _stack(path: Path) -> None:
@@ -212,9 +212,10 @@ def _animation(path: Path) -> None:
         ("a.png", Path.mkdir, "is a folder"),
         ("a.png", Path.touch, "is no image"),
         ("a.txt", lambda path: path.write_text("words"), "is no image"),
-        ("a.tif", lambda path: path.write_text("words"), "cannot be read"),
+        ("a.tif", lambda path: path.write_text("words"), "is no image"),
+        ("a.tif", lambda path: path.write_bytes(b"II*\0words"), "cannot be read"),
         ("a.png", _truncated, "cannot be read"),
-        ("a.png", _deep_colour_png, "convert it to TIFF"),
+        ("a.ppm", _deep_colour_ppm, "convert it to TIFF"),
         ("a.png", _animation, "holds 2 frames"),
         ("a.tif", _stack, r"stack of shape \(5, 8, 9\) \(axes ZYX\)"),
         ("a.tif", _two_sizes, "holds 2 images"),

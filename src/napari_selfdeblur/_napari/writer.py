@@ -15,8 +15,10 @@ from napari.utils.notifications import show_warning
 
 from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY
 from napari_selfdeblur.errors import DeblurError
-from napari_selfdeblur.io.files import write_text, write_tiff
-from napari_selfdeblur.run.record import RestoreRecord, RunRecord, json_ready
+from napari_selfdeblur.io.files import write_tiff
+from napari_selfdeblur.io.writing import write_text
+from napari_selfdeblur.run.record import RestoreRecord, RunRecord
+from napari_selfdeblur.run.values import json_ready
 
 LayerData = tuple[Any, dict[str, Any], str]
 

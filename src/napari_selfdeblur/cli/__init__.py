@@ -12,14 +12,14 @@ from napari_selfdeblur.cli.demo import demo
 from napari_selfdeblur.cli.info import info
 from napari_selfdeblur.cli.restore import restore
 from napari_selfdeblur.cli.run import run
-from napari_selfdeblur.cli.terminal import complain
+from napari_selfdeblur.cli.terminal import complain, others_quiet, terminated_as_interrupted
 from napari_selfdeblur.errors import ConfigError, DeblurError
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     help="Sharpen one blurred image and estimate its blur kernel (SelfDeblur), without training.",
-    epilog="Exit status: 0 done or stopped with Ctrl-C, 1 the run failed, 2 wrong arguments.",
+    epilog="Exit status: 0 done or stopped (Ctrl-C, SIGTERM), 1 the run failed, 2 wrong arguments.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -61,11 +61,15 @@ def main(args: Sequence[str] | None = None) -> int:
     # Not app(): that would set the process's exception hook.
     command = typer.main.get_command(app)
     try:
-        command.main(args=args, prog_name="napari-selfdeblur")
+        with others_quiet(), terminated_as_interrupted():
+            command.main(args=args, prog_name="napari-selfdeblur")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except (DeblurError, OSError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         complain(f"error: {reason}")
         return 2 if isinstance(error, ConfigError) else 1
+    except MemoryError:
+        complain("error: out of memory; crop the image with --roi, or take a machine with more")
+        return 1
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -66,11 +68,24 @@ class Inputs:
         return None if truth is None else (truth.psnr_blurred, truth.psnr(sharp))
 
 
-def read_inputs(image: Path, roi: str | None, truth: Path | None) -> Inputs:
-    """Read an image, and the known sharp one where there is one, and crop both to the region."""
+def read_inputs(
+    image: Path,
+    roi: str | None,
+    truth: Path | None,
+    check: Callable[[tuple[int, int]], object],
+) -> Inputs:
+    """Read an image, and the known sharp one where there is one, and crop both to the region.
+
+    `check` is called with the region's rows and columns before the pixels are read.
+    """
     from napari_selfdeblur.compare.ground_truth import GroundTruth
 
-    source, origin = read_image(image), dict[str, Any](name=image.name)
+    def check_region(shape: tuple[int, int]) -> None:
+        with suppress(ConfigError):  # whether there is such a region is known once it is upright
+            parts = parse_roi(roi or ":,:", shape)
+            check((parts[0].stop - parts[0].start, parts[1].stop - parts[1].start))
+
+    source, origin = read_image(image, check_region), dict[str, Any](name=image.name)
     shape, region = source.array.shape, (slice(None), slice(None))
     if roi is not None:
         region = parse_roi(roi, shape)

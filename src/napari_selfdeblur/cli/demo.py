@@ -47,5 +47,6 @@ def demo(
         truth_name=sample.name,
     )
     terminal = Terminal(quiet=quiet, as_json=as_json)
-    outputs = Outputs(result_paths(output, "demo", RESULTS), inputs, terminal)
+    paths = result_paths(output, "demo", RESULTS, inputs.source)
+    outputs = Outputs(paths, inputs, terminal)
     perform(outputs, config.replace(kernel_size=sample.kernel.shape))

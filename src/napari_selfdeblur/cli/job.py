@@ -33,37 +33,56 @@ def perform(
     """Deblur the image of `outputs`, save the results and report them.
 
     The PSNR is recorded every `trace` steps of the last solver. Of a run that fails what it had
-    reached is saved before the error is raised.
+    reached is saved before the error is raised. The checkpoint of a finished run is deleted when
+    its results are saved.
     """
+    with outputs.interruptible(checkpoint), outputs.terminal.warnings():
+        points: list[TracePoint] = []
+        try:
+            result = _run(outputs, config, trace, checkpoint, points)
+        except DeblurError as error:
+            if error.result is None:
+                raise
+            _save(outputs, error.result, points)
+            kept = outputs.written["deblurred"]
+            raise type(error)(f"{error}. The estimate before is saved in {kept}") from error
+        record = _save(outputs, result, points)
+        if checkpoint is not None and record.status == "finished":
+            with outputs.terminal.optional("the checkpoint was not deleted"):
+                checkpoint.unlink(missing_ok=True)
+    _report(outputs, record)
+
+
+def _run(
+    outputs: Outputs,
+    config: SelfDeblurConfig,
+    trace: int,
+    checkpoint: Path | None,
+    points: list[TracePoint],
+) -> DeblurResult:
+    """Run, showing the progress, and add the points of the trace to `points`."""
     from napari_selfdeblur.api import deblur
 
-    source, truth = outputs.inputs.source, outputs.inputs.truth
-    points: list[TracePoint] = []
-    try:
-        with stopped_by_interrupt() as stop, outputs.terminal.progress() as show:
+    terminal, truth = outputs.terminal, outputs.inputs.truth
+    source = outputs.inputs.source
+    with stopped_by_interrupt(terminal.note) as stop, terminal.progress() as show:
 
-            def on_progress(progress: Progress) -> None:
-                show(progress)
-                iterate = progress.iterate
-                if trace and truth and iterate and progress.stage == config.solvers[-1]:
-                    points.append(_point(progress, truth.psnr(iterate.sharp)))
+        def on_progress(progress: Progress) -> None:
+            show(progress)
+            iterate = progress.iterate
+            if trace and truth and iterate and progress.stage == config.solvers[-1]:
+                points.append(_point(progress, truth.psnr(iterate.sharp)))
 
-            result = deblur(
-                source.array,
-                config=config,
-                rgb=source.rgb,
-                preview_steps=trace or None,
-                stop=stop,
-                checkpoint=checkpoint,
-                on_progress=on_progress,
-            )
-    except DeblurError as error:
-        if error.result is None:
-            raise
-        _save(outputs, error.result, points)
-        kept = outputs.written["deblurred"]
-        raise type(error)(f"{error}. The estimate before is saved in {kept}") from error
-    _report(outputs, _save(outputs, result, points))
+        return deblur(
+            source.array,
+            config=config,
+            rgb=source.rgb,
+            preview_steps=trace or None,
+            stop=stop,
+            checkpoint=checkpoint,
+            keep_checkpoint=True,
+            on_progress=on_progress,
+        )
 
 
 def _point(progress: Progress, psnr: float) -> TracePoint:
@@ -76,17 +95,20 @@ def _point(progress: Progress, psnr: float) -> TracePoint:
 
 
 def _save(outputs: Outputs, result: DeblurResult, points: list[TracePoint]) -> RunRecord:
-    """Write the files and return the record as written."""
-    inputs, record = outputs.inputs, result.record
-    psnr = inputs.psnr_of(result.sharp)
-    if psnr is not None:
-        before, after = (round(each, 4) for each in psnr)
-        evaluation = Evaluation(
-            truth=inputs.truth_name, psnr_blurred=before, psnr_sharp=after, trace=tuple(points)
-        )
-        record = replace(record, evaluation=evaluation)
-    subtitle = _caption(record)
-    return outputs.save(record, result.sharp, result.kernel, subtitle=subtitle, psnr=psnr)
+    """Write the files, what is optional last, and return the record as written."""
+    inputs, terminal, psnr = outputs.inputs, outputs.terminal, None
+    record = outputs.save(result.record, result.sharp, result.kernel)
+    with terminal.optional("the result was not compared with the truth"):
+        psnr = inputs.psnr_of(result.sharp)
+        if psnr is not None:
+            before, after = (round(each, 4) for each in psnr)
+            evaluation = Evaluation(
+                truth=inputs.truth_name, psnr_blurred=before, psnr_sharp=after, trace=tuple(points)
+            )
+            record = replace(record, evaluation=evaluation)
+            outputs.save_record(record)
+    outputs.draw(record, result.sharp, result.kernel, subtitle=_caption(record), psnr=psnr)
+    return record
 
 
 def _report(outputs: Outputs, record: RunRecord) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_selfdeblur.cli.arguments import Dtype, Inputs
-from napari_selfdeblur.cli.terminal import Terminal
-from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.io.files import write_text, write_tiff
+from napari_selfdeblur.cli.terminal import Terminal, complain
+from napari_selfdeblur.errors import FileError, ImageError
+from napari_selfdeblur.io.files import ImageFile, write_tiff
 from napari_selfdeblur.io.images import cast_like
+from napari_selfdeblur.io.writing import check_writable, naming, write_text
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
 
 if TYPE_CHECKING:
@@ -20,19 +22,32 @@ if TYPE_CHECKING:
 
 __all__ = ["Outputs", "result_paths"]
 
+_EXTRAS = 4 * 2**20  # bytes of kernel, record and picture
 R = TypeVar("R", RunRecord, RestoreRecord)
 
 
 def result_paths(
-    folder: Path, stem: str, ends: Mapping[str, str], kept: Iterable[Path | None] = ()
+    folder: Path,
+    stem: str,
+    ends: Mapping[str, str],
+    source: ImageFile,
+    kept: Iterable[Path | None] = (),
 ) -> dict[str, Path]:
-    """Return the paths STEM_END in `folder`, made if needed; none may be a file of `kept`."""
+    """Return the paths STEM_END in `folder`, made if needed, for the results of `source`.
+
+    All of them can be written, and none is a file of `kept`.
+    """
     paths = {what: folder / f"{stem}_{end}" for what, end in ends.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    for source in kept:
-        for path in paths.values():
-            if source and path.exists() and source.exists() and path.samefile(source):
-                raise ImageError(f"{source} would be replaced; choose another output folder")
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    size = source.array.size * max(4, source.array.itemsize) + _EXTRAS
+    others = [other for other in kept if other is not None]
+    for path in paths.values():
+        check_writable(path, size)
+        for other in others:
+            same = path.exists() and other.exists() and path.samefile(other)
+            if same or path.resolve() == other.resolve():
+                raise ImageError(f"{other} would be replaced; choose another output folder")
     return paths
 
 
@@ -47,31 +62,62 @@ class Outputs:
     command: str | None = None
     written: dict[str, str] = field(default_factory=dict)
 
-    def save(
+    def save(self, record: R, sharp: NDArray[np.float32], kernel: NDArray[np.float32]) -> R:
+        """Write images and record, those of them that can be; return the record as written.
+
+        Raises
+        ------
+        FileError
+            If one of them could not be written.
+        """
+        record = replace(record, image={**record.image, **self.inputs.origin}, command=self.command)
+        first = next(iter(self.paths))
+        writers: dict[str, Callable[[], None]] = {
+            first: lambda: self._image(first, sharp, self.dtype),
+            "kernel": lambda: self._image("kernel", kernel, Dtype.FLOAT32),
+            "record": lambda: self.save_record(record),
+        }
+        failed: FileError | None = None
+        for what in [name for name in writers if name in self.paths]:
+            try:
+                writers[what]()
+                self.written[what] = str(self.paths[what])
+            except FileError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return record
+
+    def save_record(self, record: RunRecord | RestoreRecord) -> None:
+        """Write the record; one already there is replaced."""
+        write_text(self.paths["record"], record.to_json())
+
+    def draw(
         self,
-        record: R,
+        record: RunRecord | RestoreRecord,
         sharp: NDArray[np.float32],
         kernel: NDArray[np.float32],
         *,
         subtitle: str,
         psnr: tuple[float, float] | None,
-    ) -> R:
-        """Write every file and return the record as written."""
-        inputs = self.inputs
-        record = replace(record, image={**record.image, **inputs.origin}, command=self.command)
-        self._image(next(iter(self.paths)), sharp, self.dtype)
-        if "kernel" in self.paths:
-            self._image("kernel", kernel, Dtype.FLOAT32)
-        write_text(self._written("record"), record.to_json())
-        self._panel(
-            sharp=sharp,
-            kernel=kernel,
-            title=inputs.origin["name"],
-            subtitle=subtitle,
-            psnr=psnr,
-            losses=getattr(record, "losses", ()),
-        )
-        return record
+    ) -> None:
+        """Draw the picture of before and after; where that fails, warn: the results are saved."""
+        source, path = self.inputs.source, self.paths["panel"]
+        with self.terminal.optional(f"the picture {path.name} was not drawn"):
+            from napari_selfdeblur.io.figures import save_panel
+
+            save_panel(
+                path,
+                source.array,
+                sharp,
+                kernel,
+                rgb=source.rgb,
+                title=record.image["name"],
+                subtitle=subtitle,
+                psnr=psnr,
+                losses=getattr(record, "losses", ()),
+            )
+            self.written["panel"] = str(path)
 
     def report(
         self, lines: list[str], values: dict[str, Any], psnr: tuple[float, float] | None
@@ -85,26 +131,22 @@ class Outputs:
         lines += [f"{name:9} {path}" for name, path in self.written.items()]
         self.terminal.result(lines, {**values, "outputs": self.written})
 
+    @contextmanager
+    def interruptible(self, checkpoint: Path | None = None) -> Iterator[None]:
+        """Say what is kept where the user interrupts the command inside."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            files = ", ".join(self.written.values())
+            kept = f"kept: {files}" if files else "no result was saved"
+            if checkpoint is not None and checkpoint.exists():
+                kept += f"; the same command goes on from {checkpoint}"
+            complain(f"interrupted: {kept}")
+            raise
+
     def _image(self, what: str, array: NDArray[np.float32], dtype: Dtype) -> None:
         """Write an image of the source's axes, or a kernel, with the source's pixel size."""
         source = self.inputs.source
         stored = cast_like(array, source.array.dtype) if dtype is Dtype.INPUT else array
-        path, rgb = self._written(what), source.rgb and array.ndim == 3
-        write_tiff(path, stored, source.pixel_size, source.unit, rgb=rgb)
-
-    def _panel(self, **options: Any) -> None:
-        """Draw the picture of before and after; where that fails, warn: the results are saved."""
-        source, path = self.inputs.source, self.paths["panel"]
-        try:
-            from napari_selfdeblur.io.figures import save_panel
-
-            save_panel(path, source.array, rgb=source.rgb, **options)
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            self.terminal.note(f"warning: the picture {path.name} was not drawn: {reason}")
-        else:
-            self._written("panel")
-
-    def _written(self, what: str) -> Path:
-        self.written[what] = str(self.paths[what])
-        return self.paths[what]
+        rgb = source.rgb and array.ndim == 3
+        write_tiff(self.paths[what], stored, source.pixel_size, source.unit, rgb=rgb)

@@ -41,17 +41,32 @@ def restore(
     of before and after, into the output folder.
     """
     config, terminal = RestoreConfig(**changes), Terminal(quiet=quiet, as_json=as_json)
-    inputs, k = a.read_inputs(image, roi, truth), read_kernel(kernel)
+    from napari_selfdeblur.numerics.runtime import resolve_device
+    from napari_selfdeblur.run.plan import check_restoration
+
+    device = resolve_device(config.device)
+    with terminal.warnings():
+        k = read_kernel(kernel)
+        sides = (k.shape[0], k.shape[1])
+        inputs = a.read_inputs(
+            image,
+            roi,
+            truth,
+            lambda shape: check_restoration(config.restoration, shape, sides, device),
+        )
     source = inputs.source
-    paths = result_paths(output, image.stem, _RESULTS, kept=[image, kernel, truth])
+    paths = result_paths(output, image.stem, _RESULTS, source, [image, kernel, truth])
     outputs = Outputs(paths, inputs, terminal, dtype, a.command_line(context))
 
     from napari_selfdeblur.run.restoration import run_restoration
 
-    with stopped_by_interrupt() as stop:
-        result = run_restoration(source.array, k, config, rgb=source.rgb, stop=stop)
-    psnr = inputs.psnr_of(result.sharp)
-    record = outputs.save(result.record, result.sharp, k, subtitle=config.restoration, psnr=psnr)
+    with outputs.interruptible(), terminal.warnings():
+        with stopped_by_interrupt(terminal.note) as stop:
+            result = run_restoration(source.array, k, config, rgb=source.rgb, stop=stop)
+        record, psnr = outputs.save(result.record, result.sharp, k), None
+        with terminal.optional("the result was not compared with the truth"):
+            psnr = inputs.psnr_of(result.sharp)
+        outputs.draw(record, result.sharp, k, subtitle=config.restoration, psnr=psnr)
     if record.status == "stopped":
         terminal.note('stopped early: the image so far is saved, with status "stopped"')
     outputs.report([], {**config.to_dict(), "status": record.status}, psnr)

@@ -64,8 +64,8 @@ def run(
 
     Writes STEM_deblurred.tif, STEM_kernel.tif, STEM_record.json and STEM_panel.png into the
     output folder, replacing earlier ones. Ctrl-C ends the run after the present step and saves
-    the estimate so far: its record has status "stopped", and the exit status is 0. A second
-    Ctrl-C quits at once and saves nothing.
+    the best estimate so far: its record has status "stopped", and the exit status is 0. So does
+    SIGTERM. A second Ctrl-C quits at once and says what is kept.
     """
     if record is not None and preset is not None:
         raise ConfigError("--preset and --config exclude each other: a record has its settings")
@@ -77,8 +77,18 @@ def run(
         base, region = _recorded(record)
         roi = roi or region
     config = base.replace(**changes)
-    inputs, terminal = a.read_inputs(image, roi, truth), Terminal(quiet=quiet, as_json=as_json)
-    paths = result_paths(output, image.stem, RESULTS, kept=[image, truth, record])
+    from napari_selfdeblur.numerics.runtime import Runtime
+    from napari_selfdeblur.run.plan import check_every_stage
+
+    runtime = Runtime.of(config)
+    terminal = Terminal(quiet=quiet, as_json=as_json)
+    with terminal.warnings():
+        inputs = a.read_inputs(
+            image, roi, truth, lambda shape: check_every_stage(config, shape, runtime)
+        )
+    paths = result_paths(
+        output, image.stem, RESULTS, inputs.source, [image, truth, record, checkpoint]
+    )
     outputs = Outputs(paths, inputs, terminal, dtype, a.command_line(context))
     perform(outputs, config, trace=trace, checkpoint=checkpoint)
 
@@ -87,7 +97,10 @@ def _recorded(path: Path) -> tuple[SelfDeblurConfig, str | None]:
     """Return the settings and the region of a record."""
     try:
         record = RunRecord.from_json(path.read_text(encoding="utf-8"))
-    except (DeblurError, UnicodeDecodeError) as error:
+    except (DeblurError, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path}: {error}") from error
     region = record.image.get("roi")
-    return record.config, region and ",".join(f"{start}:{end}" for start, end in region)
+    try:
+        return record.config, region and ",".join(f"{start}:{end}" for start, end in region)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"--config {path}: roi must be two pairs, got {region!r:.100}") from error

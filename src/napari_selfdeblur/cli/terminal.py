@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,12 +20,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
-from napari_selfdeblur.run.record import json_ready
+from napari_selfdeblur.errors import DeblurWarning
+from napari_selfdeblur.run.values import json_ready
 
 if TYPE_CHECKING:
     from napari_selfdeblur.run.events import Progress
 
-__all__ = ["Terminal", "complain", "stopped_by_interrupt"]
+__all__ = [
+    "Terminal",
+    "complain",
+    "others_quiet",
+    "stopped_by_interrupt",
+    "terminated_as_interrupted",
+]
 
 _LINES = 5  # of each stage, where standard error is not a terminal
 
@@ -43,9 +52,29 @@ class Terminal:
     def result(self, lines: Sequence[str], values: Mapping[str, Any]) -> None:
         """Write the results to standard output: `values` as JSON, or `lines`."""
         if self.as_json:
-            sys.stdout.write(json.dumps(json_ready(values), allow_nan=False, indent=2) + "\n")
+            _print(json.dumps(json_ready(values), allow_nan=False, indent=2) + "\n")
         elif not self.quiet:
-            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            _print("".join(f"{line}\n" for line in lines))
+
+    @contextmanager
+    def optional(self, what: str) -> Iterator[None]:
+        """Do something the results do not depend on: where it fails, say so and go on."""
+        try:
+            yield
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            self.note(f"warning: {what}: {reason}")
+
+    @contextmanager
+    def warnings(self) -> Iterator[None]:
+        """Write this package's warnings as notes."""
+
+        def show(message: Warning | str, *where: object, **more: object) -> None:
+            self.note(f"warning: {message}")
+
+        with warnings.catch_warnings(action="always", category=DeblurWarning):
+            warnings.showwarning = show
+            yield
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:
@@ -83,6 +112,26 @@ def complain(text: str) -> None:
     _Lenient().write(text + "\n")
 
 
+def _print(text: str) -> None:
+    """Write to standard output, where there is one, also what its encoding lacks."""
+    if sys.stdout is not None:
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+
+
+@contextmanager
+def others_quiet() -> Iterator[None]:
+    """Keep the warnings of other packages, and what they log, off the screen."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        root.removeHandler(handler)
+
+
 class _Lenient:
     """Standard error; a closed one takes everything and shows nothing."""
 
@@ -102,16 +151,16 @@ class _Lenient:
         return bool(self._do("isatty"))
 
     def _do(self, name: str, *arguments: str) -> Any:
-        with suppress(AttributeError, OSError, ValueError):
+        # RuntimeError: a signal came while the stream was being written to.
+        with suppress(AttributeError, OSError, RuntimeError, ValueError):
             return getattr(self._stream, name)(*arguments)
 
 
 @contextmanager
-def stopped_by_interrupt() -> Iterator[threading.Event]:
-    """Give an event that the first Ctrl-C sets; the second one interrupts as ever.
+def stopped_by_interrupt(note: Callable[[str], None] | None = None) -> Iterator[threading.Event]:
+    """Give an event that the first Ctrl-C or SIGTERM sets; the second one interrupts as ever.
 
-    The previous handler is back in place afterwards. Python lets only the main thread handle
-    signals: in any other, Ctrl-C keeps its meaning.
+    `note` is then called with what to expect.
     """
     stop = threading.Event()
 
@@ -119,15 +168,35 @@ def stopped_by_interrupt() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        if note is not None:
+            note("stopping: the estimate so far will be saved; Ctrl-C again quits at once")
 
+    with _handling(handle, signal.SIGINT, signal.SIGTERM):
+        yield stop
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM interrupt as Ctrl-C does, so that what is half done is cleaned up."""
+    with _handling(signal.default_int_handler, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def _handling(handle: Callable[..., object], *numbers: signal.Signals) -> Iterator[None]:
+    """Handle signals with `handle`; the previous handlers are back in place afterwards.
+
+    Python lets only the main thread handle signals: in any other they keep their meaning.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
-    previous = signal.signal(signal.SIGINT, handle)
+    previous = [signal.signal(number, handle) for number in numbers]
     try:
-        yield stop
+        yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
 
 
 def _stage(progress: Progress) -> str:

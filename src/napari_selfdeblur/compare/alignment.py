@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import correlate
 
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.io.arrays import as_array
 
 __all__ = ["Alignment", "align", "grey_plane"]
 
@@ -71,7 +72,7 @@ def align(
 
 def grey_plane(image: ArrayLike, name: str) -> Plane:
     """Return a finite 2-D float64 image or kernel, or raise `ImageError` calling it `name`."""
-    array = np.asarray(image, dtype=np.float64)
+    array = as_array(image, name, "buif").astype(np.float64)
     if array.ndim != 2:
         raise ImageError(f"the {name} must be 2-D, got shape {array.shape}; pass its luma")
     if not np.isfinite(array).all():

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.io.images import LUMA, natural_range
+from napari_selfdeblur.io.arrays import as_array
+from napari_selfdeblur.io.images import LUMA, full_scale
 
 __all__ = ["GroundTruth"]
 
@@ -17,8 +18,8 @@ __all__ = ["GroundTruth"]
 class GroundTruth:
     """The known sharp image of one blurred image.
 
-    Images are compared by their luma with a peak of 1: 255 of 8-bit images, 1 of floats
-    inside [0, 1], otherwise the truth's own range.
+    Images are compared by their luma with a peak of 1: 255 of 8-bit images and 1 of floats
+    inside [0, 1], if the truth reaches a quarter of it; otherwise the truth's own range.
 
     Parameters
     ----------
@@ -39,19 +40,20 @@ class GroundTruth:
     """
 
     def __init__(self, truth: ArrayLike, blurred: ArrayLike) -> None:
-        sharp, observed = np.asarray(truth), np.asarray(blurred)
+        sharp, observed = as_array(truth, "truth"), as_array(blurred)
         if sharp.shape[:2] != observed.shape[:2]:
             raise ImageError(
                 f"the truth has {sharp.shape[:2]} pixels, the blurred image {observed.shape[:2]}; "
                 "give the sharp image of the same field"
             )
-        own, other = natural_range(sharp), natural_range(observed)
-        if own is None or other is None:
-            own = other = (float(sharp.min()), float(sharp.max()))
-            if own[0] == own[1]:
+        own, other = full_scale(sharp), full_scale(observed)
+        if own is None or other is None or sharp.max() < own / 4:
+            low, high = float(sharp.min()), float(sharp.max())
+            if low == high:
                 raise ImageError("the truth is constant; give the sharp image of this field")
-        self._range = other
-        self._truth = _unit(sharp, own)
+            self._range, self._truth = (low, high), _unit(sharp, (low, high))
+        else:
+            self._range, self._truth = (0.0, other), _unit(sharp, (0.0, own))
         self.psnr_blurred = self.psnr(observed)
 
     def psnr(self, image: ArrayLike) -> float:
@@ -62,7 +64,7 @@ class GroundTruth:
         ImageError
             If the image is too small for the search over shifts.
         """
-        return psnr_up_to_shift(_unit(np.asarray(image), self._range), self._truth)
+        return psnr_up_to_shift(_unit(as_array(image), self._range), self._truth)
 
 
 def _unit(image: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.float64]:

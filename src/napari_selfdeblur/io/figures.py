@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from napari_selfdeblur.io.files import replacing
 from napari_selfdeblur.io.images import natural_range
+from napari_selfdeblur.io.writing import replacing
 
 __all__ = ["save_panel"]
 
@@ -57,7 +58,7 @@ def save_panel(
 
     Raises
     ------
-    OSError
+    FileError
         If the file cannot be written.
     """
     before, after, k = np.asarray(blurred), np.asarray(sharp), np.asarray(kernel)
@@ -70,8 +71,10 @@ def save_panel(
         width_ratios=widths,
         height_ratios=[2, 1],
     )
-    figure.suptitle(title, weight="bold", size=12, x=0.004, ha="left")
-    figure.supxlabel(subtitle, size=9, color=_GREY, x=0.004, ha="left")
+    # Not as mathematics: a file may be named $x.tif.
+    plain = {"x": 0.004, "ha": "left", "parse_math": False}
+    figure.suptitle(title, weight="bold", size=12, **plain)
+    figure.supxlabel(subtitle, size=9, color=_GREY, **plain)
     limits = _display_range(before, after, rgb)
     for image, name, column in ((before, "blurred", 0), (after, "sharp", 1)):
         _draw_image(axes[name], image, limits, rgb)
@@ -82,7 +85,8 @@ def save_panel(
     _draw_kernel(axes["kernel"], k)
     if curve:
         _draw_losses(axes["losses"], losses)
-    with replacing(path) as unfinished:
+    # A name in letters that the font lacks is drawn with boxes, and that is all.
+    with replacing(path) as unfinished, warnings.catch_warnings(action="ignore"):
         figure.savefig(unfinished, format="png", dpi=_DPI)
 
 

@@ -2,62 +2,47 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import tifffile
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
-from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.errors import DeblurError, ImageError, OutOfMemoryError
+from napari_selfdeblur.io.formats import ImageFile, read_picture, read_tiff
 from napari_selfdeblur.io.kernels import prepare_kernel
-from napari_selfdeblur.io.pixel_size import from_tiff, tiff_options
+from napari_selfdeblur.io.pixel_size import tiff_options
+from napari_selfdeblur.io.writing import replacing
 
-__all__ = ["ImageFile", "read_image", "read_kernel", "replacing", "write_text", "write_tiff"]
+__all__ = ["ImageFile", "read_image", "read_kernel", "write_tiff"]
 
-_TIFF_SUFFIXES = {".tif", ".tiff", ".lsm"}
-_PLAIN_MODES = {"L", "RGB", "RGBA", "1", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
-_ALPHA_MODES = {"LA", "La", "PA", "RGBa"}
+_TIFF_MAGIC = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
+_COPIES = 2  # of the pixels, while they are read
+_LARGEST_RATIO = 10_000  # of pixels to file, in bytes; deflate reaches a tenth of it
 _IMAGEJ_GREY, _IMAGEJ_COLOUR = {"uint8", "uint16", "float32"}, {"uint8"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ImageFile:
-    """An image as its file holds it.
-
-    Attributes
-    ----------
-    array : ndarray, (H, W), (H, W, 3) or (H, W, 4)
-        The pixels, in the file's data type.
-    rgb : bool
-        Whether the last axis is colour.
-    pixel_size : (float, float) or None
-        Distance between rows and between columns, in `unit`; None where it is not known.
-    unit : str or None
-        ``um``, ``nm``, ``cm``, ``inch`` or another that the file names.
-    """
-
-    array: NDArray[Any]
-    rgb: bool
-    pixel_size: tuple[float, float] | None = None
-    unit: str | None = None
-
-
-def read_image(path: str | os.PathLike[str]) -> ImageFile:
+def read_image(
+    path: str | os.PathLike[str], check: Callable[[tuple[int, int]], object] | None = None
+) -> ImageFile:
     """Read one 2-D image, grey or colour.
 
-    A photograph is turned upright as its EXIF orientation says. The look-up table of an
-    indexed TIFF (ImageJ's colour maps) is ignored: its indices are the measured values.
+    It is turned upright as its orientation says. Palettes and CMYK become RGB; the look-up
+    table of an indexed image that ImageJ wrote is ignored: its indices are the measured values.
 
     Parameters
     ----------
     path : path-like
         TIFF (ImageJ, OME and plain), PNG, JPEG, or what else Pillow reads.
+    check : callable, optional
+        Called with rows and columns as the file's header has them, before the pixels are read.
 
     Returns
     -------
@@ -67,17 +52,18 @@ def read_image(path: str | os.PathLike[str]) -> ImageFile:
     ------
     ImageError
         If the file is missing, cannot be read, or holds a stack.
+    OutOfMemoryError
+        If the image is larger than the memory that is free.
     """
     source = Path(path)
-    if source.is_dir():
-        raise ImageError(f"{source}: is a folder; name one image file in it")
-    if not source.exists():
-        raise ImageError(f"{source}: no such file; check the name")
     try:
-        if source.suffix.lower() in _TIFF_SUFFIXES:
-            return _read_tiff(source)
-        return _read_picture(source)
-    except ImageError:
+        if not source.is_file():
+            what = "is a folder" if source.is_dir() else "no such file"
+            raise ImageError(f"{source}: {what}; name one image file")
+        with source.open("rb") as file:
+            reader = read_tiff if file.read(4) in _TIFF_MAGIC else read_picture
+        return reader(source, partial(_admit, source, check))
+    except DeblurError:
         raise
     except UnidentifiedImageError as error:
         raise ImageError(f"{source}: is no image; give a TIFF, PNG or JPEG file") from error
@@ -135,7 +121,7 @@ def write_tiff(
 
     Raises
     ------
-    OSError
+    FileError
         If the file cannot be written.
     """
     values = np.asarray(array)
@@ -147,88 +133,28 @@ def write_tiff(
     options |= tiff_options(pixel_size, unit, imagej=imagej)
     if info is not None:
         options["metadata"] = {**options.get("metadata", {}), "Info": info}
+    # By way of memory: NumPy's own writing to files does not notice every full disk.
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, imagej=imagej, **options)
     with replacing(path) as unfinished:
-        tifffile.imwrite(unfinished, values, imagej=imagej, **options)
+        unfinished.write_bytes(buffer.getbuffer())
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as UTF-8; an existing file is replaced once everything is written."""
-    with replacing(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a name to write to, beside `path`, that replaces `path` when all went well.
-
-    Another process that reads `path` meanwhile gets the old file or the new one, whole.
-    """
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield unfinished
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _read_tiff(path: Path) -> ImageFile:
-    with tifffile.TiffFile(path) as tif:
-        series = [level for level in tif.series if not level.keyframe.is_reduced]
-        if len(series) != 1:
-            raise ImageError(
-                f"{path}: holds {len(series)} images, and one is deblurred at a time; "
-                "save one of them as its own file"
-            )
-        array, axes = series[0].asarray(), series[0].axes
-        if series[0].keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            array = ~array if array.dtype.kind in "ub" else array  # larger values brighter
-        pixel_size, unit = from_tiff(tif)
-    shape = array.shape
-    drop = tuple(i for i, axis in enumerate(axes) if axis not in "YXS" and shape[i] == 1)
-    array = array.squeeze(drop)
-    axes = "".join(axis for i, axis in enumerate(axes) if i not in drop)
-    if axes == "SYX":
-        array, axes = np.moveaxis(array, 0, -1), "YXS"
-    if axes not in ("YX", "YXS"):
+def _admit(
+    path: Path, check: Callable[[tuple[int, int]], object] | None, shape: tuple[int, int], size: int
+) -> None:
+    """Refuse an image of `shape` whose pixels, `size` bytes, file or memory cannot hold."""
+    if 0 in shape:
+        raise ImageError(f"{path}: has no pixels; give an undamaged file")
+    if size > _LARGEST_RATIO * path.stat().st_size:
         raise ImageError(
-            f"{path}: is a stack of shape {shape} (axes {axes}), and one plane is deblurred "
-            "at a time; save one plane as its own file"
+            f"{path}: has too few bytes for {shape[0]} x {shape[1]} pixels; give an undamaged file"
         )
-    if axes == "YXS" and array.shape[-1] not in (3, 4):
-        if array.shape[-1] != 2:
-            raise ImageError(
-                f"{path}: has {array.shape[-1]} samples a pixel; give a grey or RGB(A) image"
-            )
-        array, axes = array[..., 0], "YX"  # grey with alpha
-    return ImageFile(np.ascontiguousarray(array), axes == "YXS", pixel_size, unit)
-
-
-def _read_picture(path: Path) -> ImageFile:
-    if _is_deep_colour_png(path):
-        raise ImageError(
-            f"{path}: is a 16-bit colour PNG, which would be cut to 8 bits; convert it to TIFF"
+    need, free = _COPIES * size / 2**30, psutil.virtual_memory().available / 2**30
+    if need > free:
+        raise OutOfMemoryError(
+            f"{path}: reading its {shape[0]} x {shape[1]} pixels needs about {need:.1f} GiB, of "
+            f"which {free:.1f} GiB are free; cut out a part with another program"
         )
-    with Image.open(path) as picture:
-        frames = getattr(picture, "n_frames", 1)
-        if frames != 1:
-            raise ImageError(
-                f"{path}: holds {frames} frames, and one is deblurred at a time; "
-                "save one frame as its own file"
-            )
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode in _ALPHA_MODES or "transparency" in upright.info:
-            upright = upright.convert("RGBA")
-        elif upright.mode not in _PLAIN_MODES:
-            upright = upright.convert("RGB")
-        array = np.array(upright)
-    if array.dtype.kind == "u":
-        array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return ImageFile(array, array.ndim == 3)
-
-
-def _is_deep_colour_png(path: Path) -> bool:
-    """Whether Pillow would silently halve the depth: PNG's header has depth and colour type."""
-    with path.open("rb") as file:
-        head = file.read(26)
-    return head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10" and head[25] in (2, 4, 6)
+    if check is not None:
+        check(shape)

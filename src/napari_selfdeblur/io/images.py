@@ -12,15 +12,29 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.io.arrays import as_array, check_finite, check_size, is_colour, on_grid
 
-__all__ = ["LUMA", "PreparedImage", "cast_like", "describe", "natural_range", "prepare"]
+__all__ = [
+    "LUMA",
+    "PreparedImage",
+    "cast_like",
+    "describe",
+    "full_scale",
+    "natural_range",
+    "prepare",
+]
 
 LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of R, G, B in the luma Y of full-range YCbCr (ITU-R BT.601); they sum to one."""
 
-_HEADROOM_BELOW, _HEADROOM_ABOVE = 0.1, 0.25
+Range = tuple[float, float]
+
+_HEADROOM = 0.25  # of maximum minus minimum
+_BRIGHT = 2 / 3  # of it that the median lies above the minimum where the background is bright
+_REACHED, _SPANNED = 0.5, 0.25  # of the full scale, by an image whose scale it is
 _EPSILON = float(np.finfo(np.float32).eps)
 _LARGEST = 1e38  # a third of float32's maximum, so that chroma and headroom cannot overflow
+_SMALLEST = 1e-30  # below, float32 has not all its digits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,9 +48,8 @@ class PreparedImage:
     value_range : (float, float)
         The image's values that become 0 and 1.
     limits : (float, float)
-        Values the source can hold, to which a restored image is clipped: the value range of
-        8-bit images and of floats inside [0, 1], otherwise the data type's limits, from 0
-        up where no value of the source is negative.
+        Values to which a restored image is clipped: the natural range where the image has one,
+        otherwise from the lower end of the value range up to what an integer type can hold.
     chroma : ndarray of float32, (H, W, 3), or None
         Colour minus luma of each channel, in the image's values; None for a grey image.
     alpha : ndarray of float32, (H, W), or None
@@ -71,8 +84,8 @@ class PreparedImage:
         luma = np.asarray(x, dtype=np.float64)
         if luma.shape != self.y.shape:
             raise ImageError(
-                f"the image to put back is {_size(luma.shape)}, its source {_size(self.y.shape)} "
-                "pixels; crop it to the source's size"
+                f"the image to put back has shape {luma.shape}, its source {self.y.shape}; crop it "
+                "to the source's size"
             )
         low, high = self.value_range
         values = low + luma * (high - low)
@@ -85,15 +98,20 @@ class PreparedImage:
 
 
 def prepare(
-    image: ArrayLike, kernel_size: tuple[int, int], *, rgb: bool | None = None
+    image: ArrayLike,
+    kernel_size: tuple[int, int],
+    *,
+    rgb: bool | None = None,
+    check: Callable[[tuple[int, int]], object] | None = None,
 ) -> PreparedImage:
     """Check an image and map it to the grey [0, 1] float32 plane that is deblurred.
 
-    The map is affine: blurring commutes with it because the kernel sums to one. 8-bit values
-    0 to 255 become 0 to 1 and floats inside [0, 1] stay as they are. Other images get headroom,
-    for a sharp image has a larger range than its blurred one while x is confined to [0, 1]:
-    from 0.1 r below the minimum (not below 0 if no value is negative) to 0.25 r above the
-    maximum, r being maximum minus minimum, both within the data type's limits.
+    The map is affine: blurring commutes with it because the kernel sums to one. Where the image
+    has a `natural_range`, that becomes [0, 1]. Any other is mapped by its own values alone, so
+    that neither data type nor scale nor offset matters: r being maximum minus minimum, from the
+    minimum to 0.25 r above the maximum, for what is bright was brighter before the blur while x
+    is confined to [0, 1]. On a bright background (median above two thirds of the range) what is
+    dark was darker: there from 0.25 r below the minimum.
 
     Parameters
     ----------
@@ -104,6 +122,8 @@ def prepare(
         Support of the kernel in pixels; the image must be at least as large.
     rgb : bool or None
         Whether the last axis is colour; None takes three axes, the last of 3 or 4, as colour.
+    check : callable, optional
+        Called with rows and columns before memory is taken for the image.
 
     Raises
     ------
@@ -111,18 +131,24 @@ def prepare(
         If the image is masked, not real numbers, not one plane, empty, smaller than the kernel,
         not finite, beyond float32's range or constant.
     """
-    array = _as_array(image)
-    colour = _is_colour(array.shape, rgb)
-    _check_size(array.shape[:2], kernel_size)
-    _check_finite(array)
+    array = as_array(image)
+    colour = is_colour(array.shape, rgb)
+    check_size(array.shape[:2], kernel_size)
+    if check is not None:
+        check((array.shape[0], array.shape[1]))
+    check_finite(array)
     planes = array[..., :3] if colour else array
-    value_range, limits = _ranges(planes)
     values = planes.astype(np.float64)
+    value_range, limits = _ranges(planes, values)
     luma = values @ LUMA if colour else values
     _check_contrast(luma, value_range)
     low, high = value_range
+    scaled = (values - low) / (high - low)
+    if array.dtype.kind == "f" and value_range != natural_range(planes):
+        scaled = on_grid(scaled)
+    y = scaled @ LUMA if colour else scaled
     return PreparedImage(
-        y=np.clip((luma - low) / (high - low), 0, 1).astype(np.float32, order="C"),
+        y=np.clip(y, 0, 1).astype(np.float32, order="C"),
         value_range=value_range,
         limits=limits,
         chroma=(values - luma[..., None]).astype(np.float32) if colour else None,
@@ -145,7 +171,7 @@ def describe(image: ArrayLike) -> dict[str, Any]:
     ImageError
         If the image is masked or does not hold real numbers.
     """
-    array = _as_array(image)
+    array = as_array(image)
     number: Callable[[Any], int | float] = float if array.dtype.kind == "f" else int
     extremes = [number(f()) for f in (array.min, array.max)] if array.size else [math.nan] * 2
     low, high = (value if math.isfinite(value) else None for value in extremes)
@@ -159,13 +185,27 @@ def describe(image: ArrayLike) -> dict[str, Any]:
     }
 
 
-def natural_range(image: NDArray[Any]) -> tuple[float, float] | None:
-    """Return black and white of 8-bit images and of floats inside [0, 1], None for others."""
+def full_scale(image: NDArray[Any]) -> float | None:
+    """Return white of 8-bit images (255) and of floats inside [0, 1] (1), None for others."""
     if image.dtype == np.uint8:
-        return 0.0, 255.0
+        return 255.0
     if image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
-        return 0.0, 1.0
+        return 1.0
     return None
+
+
+def natural_range(image: NDArray[Any]) -> Range | None:
+    """Return black and white of an image on the full scale of its type; None for others.
+
+    An image is on its `full_scale` if it reaches half of it and spans a quarter: 12-bit data
+    divided by 65535 is not.
+    """
+    white = full_scale(image)
+    if white is None:
+        return None
+    lowest, highest = float(image.min()), float(image.max())
+    on_scale = highest >= _REACHED * white and highest - lowest >= _SPANNED * white
+    return (0.0, white) if on_scale else None
 
 
 def cast_like(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
@@ -202,93 +242,33 @@ def cast_like(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     return values.astype(target)
 
 
-def _as_array(image: ArrayLike) -> NDArray[Any]:
-    if np.ma.is_masked(image):
-        raise ImageError("some pixels are masked; fill them, image.filled(value), or crop them")
-    try:
-        array = np.asarray(image)
-    except (TypeError, ValueError) as error:
-        raise ImageError(
-            f"this {type(image).__name__} is not one array ({error}); pass a single image, "
-            "for example data[0] of a multiscale layer"
-        ) from error
-    if array.dtype.kind in "iuf":
-        return array
-    remedies = {
-        "b": "a mask holds no blur: pass the grey image it was made from",
-        "c": "pass its magnitude, np.abs(image)",
-    }
-    remedy = remedies.get(array.dtype.kind, "convert it, for example image.astype('float32')")
-    raise ImageError(f"an image of type {array.dtype} has no grey values to deblur; {remedy}")
+def _ranges(planes: NDArray[Any], values: NDArray[np.float64]) -> tuple[Range, Range]:
+    """Return the values that become 0 and 1, and those a restored image is clipped to.
 
-
-def _is_colour(shape: tuple[int, ...], rgb: bool | None) -> bool:
-    if 0 in shape:
-        raise ImageError(f"the image of shape {shape} is empty; choose one that has pixels")
-    last_is_colour = len(shape) >= 3 and shape[-1] in (3, 4)
-    colour = len(shape) == 3 and last_is_colour if rgb is None else rgb
-    if colour and not last_is_colour:
-        raise ImageError(
-            f"a colour image has shape (H, W, 3) or (H, W, 4), got {shape}; "
-            "pass rgb=False for a grey image"
-        )
-    extra = len(shape) - int(colour) - 2
-    if extra < 0:
-        raise ImageError(f"an image needs rows and columns, got shape {shape}; pass a 2-D array")
-    if extra > 0:
-        channels_last = len(shape) == 3 and shape[-1] <= 4
-        plane = "..., 0" if channels_last else ", ".join(["0"] * extra)
-        hint = ", or rgb=True if its last axis is colour" if last_is_colour else ""
-        what = f"the image of shape {shape} is a stack"
-        raise ImageError(f"{what}; pick one plane, for example image[{plane}]{hint}")
-    return colour
-
-
-def _check_size(shape: tuple[int, ...], kernel_size: tuple[int, int]) -> None:
-    if shape[0] >= kernel_size[0] and shape[1] >= kernel_size[1]:
-        return
-    fitting = min(*shape, *kernel_size)
-    fitting -= 1 - fitting % 2
-    smaller = f"a kernel_size of at most {fitting} or " if fitting >= 3 else ""
-    raise ImageError(
-        f"the image is {_size(shape)} pixels, smaller than the kernel's support of "
-        f"{_size(kernel_size)}; choose {smaller}a larger image"
-    )
-
-
-def _check_finite(array: NDArray[Any]) -> None:
-    nans, infinities = np.count_nonzero(np.isnan(array)), np.count_nonzero(np.isinf(array))
-    if nans or infinities:
-        raise ImageError(
-            f"{nans} values of the image are NaN and {infinities} infinite, of {array.size}; "
-            "replace them, for example by the median of the others, or crop them away"
-        )
-
-
-def _ranges(planes: NDArray[Any]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the values that become 0 and 1, and those a restored image is clipped to."""
+    `values` are those of `planes`.
+    """
     natural = natural_range(planes)
     if natural is not None:
         return natural, natural
-    lowest, highest = float(planes.min()), float(planes.max())
-    if planes.dtype.kind == "f":
-        type_max = min(float(np.finfo(planes.dtype).max), _LARGEST)
-        type_min = -type_max
-        if max(-lowest, highest) > type_max:
-            raise ImageError(
-                f"the image's values reach {max(-lowest, highest):g}, too near float32's limit; "
-                "divide the image by its maximum"
-            )
-    else:
-        type_min, type_max = float(np.iinfo(planes.dtype).min), float(np.iinfo(planes.dtype).max)
-    limits = (0.0 if lowest >= 0 else type_min, type_max)
+    lowest, highest = float(values.min()), float(values.max())
+    if max(-lowest, highest) > _LARGEST:
+        raise ImageError(
+            f"the image's values reach {max(-lowest, highest):g}, too near float32's limit; "
+            "divide the image by its maximum"
+        )
     spread = highest - lowest
-    low = max(lowest - _HEADROOM_BELOW * spread, limits[0])
-    high = min(highest + _HEADROOM_ABOVE * spread, limits[1])
-    return (low, high), limits
+    if 0 < spread < _SMALLEST:
+        raise ImageError(
+            f"the image's values span {spread:g}, too little for float32; divide the image by "
+            "its maximum"
+        )
+    bright = float(np.median(values)) - lowest > _BRIGHT * spread
+    low = lowest - _HEADROOM * spread if bright else lowest
+    limit = np.iinfo(planes.dtype) if planes.dtype.kind in "iu" else np.finfo(np.float32)
+    return (low, highest + _HEADROOM * spread), (low, float(limit.max))
 
 
-def _check_contrast(luma: NDArray[np.float64], value_range: tuple[float, float]) -> None:
+def _check_contrast(luma: NDArray[np.float64], value_range: Range) -> None:
     """Refuse an image whose y, or whose result in its own values, is constant in float32."""
     lowest, highest, (low, high) = float(luma.min()), float(luma.max()), value_range
     if highest - lowest <= _EPSILON * max(abs(lowest), abs(highest), high - low):
@@ -296,7 +276,3 @@ def _check_contrast(luma: NDArray[np.float64], value_range: tuple[float, float])
             f"the image is constant: its values span {lowest:g} to {highest:g}, so nothing shows "
             "the blur; choose a region with structure, or subtract its offset and rescale it"
         )
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(side) for side in shape)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.io.arrays import as_array
 
 __all__ = ["prepare_kernel"]
 
@@ -25,11 +26,9 @@ def prepare_kernel(kernel: ArrayLike) -> NDArray[np.float32]:
     Raises
     ------
     ImageError
-        If it is not one plane of odd size with finite values, some of them positive.
+        If it is masked, or not one plane of odd size with finite values, some of them positive.
     """
-    k = np.asarray(kernel)
-    if k.dtype.kind not in "buif":
-        raise ImageError(f"a kernel holds real numbers, this one {k.dtype}; convert it")
+    k = as_array(kernel, "kernel", "buif")
     if k.ndim == 3 and k.shape[-1] in (3, 4):
         k = k[..., :3].mean(axis=-1)
     if k.ndim != 2:
@@ -45,4 +44,5 @@ def prepare_kernel(kernel: ArrayLike) -> NDArray[np.float32]:
     k = np.maximum(k, 0)
     if not k.any():
         raise ImageError("a kernel needs a positive value, this one has none")
+    k /= k.max()  # before the sum: it may overflow
     return np.asarray(k / k.sum(), dtype=np.float32)

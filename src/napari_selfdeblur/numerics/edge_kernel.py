@@ -23,6 +23,7 @@ from torch import Tensor
 from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.numerics.centring import centring_shift
 from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
+from napari_selfdeblur.numerics.stop import stop_point
 
 __all__ = [
     "checked_image",
@@ -95,6 +96,7 @@ def edge_kernel(y: Tensor, kernel_size: tuple[int, int], *, strength: float = 1.
             k = cleaned_kernel(_resized(k, size), k)
         model = L0Gradient(plane, size)
         for _ in range(_ROUNDS):
+            stop_point()
             x = model.sharp(torch.from_numpy(k).to(y.device), weight)
             k = cleaned_kernel(fit_kernel(x, plane, size).numpy(), k)
             weight = max(weight / _DECAY, least)
@@ -136,6 +138,7 @@ def refined_kernel(y: Tensor, k: Tensor, *, rounds: int = 8) -> Tensor:
     model = L0Gradient(plane, size)
     refined = cleaned_kernel(k.detach().cpu().numpy())
     for _ in range(rounds):
+        stop_point()
         x = model.sharp(torch.from_numpy(refined).to(y.device), weight)
         refined = cleaned_kernel(fit_kernel(x, plane, size).numpy(), refined)
     return torch.from_numpy(refined).to(y.device)

@@ -57,7 +57,7 @@ def noise_sigma(y: ArrayLike, clipped: NDArray[np.bool_] | None = None) -> float
         kept = kept[: 1 - _N, : 1 - _N]  # one for each window, by its first pixel
         kept = None if kept.mean() < _LEAST_KEPT else kept
     v, kurtosis = _band_moments(image - image.mean(), kept)
-    if v.min() <= _ROUNDING * (1 + np.square(image).mean()):
+    if v.min() <= _ROUNDING * np.square(image).mean():
         return 0.0
     samples = (image.shape[0] - _N + 1) * (image.shape[1] - _N + 1)
     return float(np.sqrt(_fit(v, kurtosis, samples if kept is None else int(kept.sum()))))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import torch
@@ -23,10 +25,15 @@ __all__ = [
     "check_memory",
     "device_label",
     "estimate_memory",
+    "in_own_torch_state",
     "memory_checked",
+    "memory_errors",
     "own_torch_state",
     "resolve_device",
 ]
+
+Y = TypeVar("Y")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
     """
     pixels = math.prod(sharp_size(shape, with_size(config, shape).sides))
     if not set(config.solvers) & {"joint", "alternating"}:
-        return int(pixels * _BYTES_PER_PIXEL + _BASELINE)  # no networks
+        return int(pixels * _BYTES_WITHOUT + _BASELINE_WITHOUT)
     device, reference = resolve_device(config.device), config.runtime == "reference"
     tensors = _KEPT if reference or device.type != "cpu" else _KEPT_FILTERED_FIRST
     float32 = reference or _trunk(config.precision, device) == torch.float32
@@ -136,29 +143,60 @@ _KEPT = 13.2  # tensors of the trunk's width, at full size
 _KEPT_FILTERED_FIRST = 10.8  # where the upsampled images are not made
 _BYTES_PER_PIXEL = 1280  # code, forward model, losses
 _BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
+# Without networks: kernel estimation and restorations, at most, from 256 x 256 to 1024 x 1024.
+_BYTES_WITHOUT = 400
+_BASELINE_WITHOUT = 40 * 2**20
 
 
 @contextmanager
 def own_torch_state(device: torch.device) -> Iterator[None]:
     """Compute with gradients, outside inference mode and autocast, whatever the caller is in.
 
-    The caller's state is back afterwards. No generator may yield inside.
+    Tensors made without a device are on the CPU. The caller's state is back afterwards. No
+    generator may yield inside.
     """
+    moved = torch.get_default_device().type != "cpu"
     with (
+        torch.device("cpu") if moved else nullcontext(),
         torch.inference_mode(False),
         torch.enable_grad(),
         torch.autocast(device.type, enabled=False),
+        torch.autocast("cpu", enabled=False),
     ):
         yield
 
 
+def in_own_torch_state(steps: Generator[Y, None, R], device: torch.device) -> Generator[Y, None, R]:
+    """Run a generator in `own_torch_state`, and whoever consumes it in their own."""
+    try:
+        while True:
+            with own_torch_state(device):
+                try:
+                    event = next(steps)
+                except StopIteration as end:
+                    result: R = end.value
+                    return result
+            yield event
+    finally:
+        steps.close()
+
+
 @contextmanager
 def memory_checked(
-    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
+    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
 ) -> Iterator[None]:
-    """Compute on y of `shape` as in `own_torch_state`; out of memory is our own error.
+    """Compute on y of `shape` as in `own_torch_state`, with the errors of `memory_errors`."""
+    with memory_errors(config, shape, device), own_torch_state(device):
+        yield
 
-    Of a run its `config` is given, and the error says what is needed.
+
+@contextmanager
+def memory_errors(
+    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
+) -> Iterator[None]:
+    """Raise a lack of memory, NumPy's or torch's, as our own error; a generator may yield inside.
+
+    Of a run on y of `shape` its `config` is given, and the error says what is needed.
 
     Raises
     ------
@@ -166,8 +204,7 @@ def memory_checked(
         Where torch or NumPy have no memory left.
     """
     try:
-        with own_torch_state(device):
-            yield
+        yield
     except (RuntimeError, MemoryError) as error:
         known = isinstance(error, torch.OutOfMemoryError | MemoryError)
         if not known and not any(text in str(error).lower() for text in _NO_MEMORY):
@@ -175,8 +212,10 @@ def memory_checked(
         raise _out_of_memory(config, shape, device) from error
 
 
-# What torch's bare RuntimeError says on the CPU and on MPS.
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+# What torch's bare RuntimeError says on the CPU, oneDNN's last, and on MPS.
+_NO_MEMORY = (
+    "out of memory", "allocate memory", "not enough memory", "bad_alloc", "could not create a"
+)  # fmt: skip
 
 
 def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch.device) -> None:
@@ -184,22 +223,31 @@ def check_memory(config: SelfDeblurConfig, shape: tuple[int, int], device: torch
 
     On the CPU the system kills a process that takes too much: it must not get there.
     """
-    total = psutil.virtual_memory().total
-    if device.type == "cpu" and estimate_memory(config, shape) > total:
+    if device.type == "cpu" and estimate_memory(config, shape) > _total_memory():
         raise _out_of_memory(config, shape, device)
 
 
+def _total_memory() -> int:
+    """Return the machine's memory in bytes, or a container's part of it."""
+    limits = [int(psutil.virtual_memory().total)]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # no such file, or "max"
+            limits.append(int(Path(path).read_text()))
+    return min(limits)
+
+
 def _out_of_memory(
-    config: SelfDeblurConfig | None, shape: tuple[int, int], device: torch.device
+    config: SelfDeblurConfig | None, shape: tuple[int, ...], device: torch.device
 ) -> OutOfMemoryError:
-    """Return the error for y of `shape`: a run, or without `config` a restoration."""
+    """Return the error for an image of `shape`; with the need of a run of `config`."""
     other = "" if device.type == "cpu" else ", or choose device='cpu'"
     if config is None:
+        sides = " x ".join(map(str, shape))
         return OutOfMemoryError(
-            f"out of memory on {device} while restoring an image of {shape[0]} x {shape[1]} "
-            f"pixels; crop the image{other}"
+            f"out of memory on {device} with an image of {sides} pixels; crop the image{other}"
         )
-    need, (kh, kw) = estimate_memory(config, shape) / 2**30, config.sides
+    sized = with_size(config, (shape[0], shape[1]))
+    need, (kh, kw) = estimate_memory(sized, (shape[0], shape[1])) / 2**30, sized.sides
     on_gpu = device.type == "cuda"
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
     return OutOfMemoryError(

@@ -6,16 +6,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.io import images
 from napari_selfdeblur.numerics.clipping import clipped_pixels
 from napari_selfdeblur.numerics.noise import noise_sigma
-from napari_selfdeblur.numerics.runtime import Runtime, check_memory
+from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL
+from napari_selfdeblur.numerics.runtime import Runtime, check_memory, memory_errors
 from napari_selfdeblur.numerics.solvers.base import Problem
+from napari_selfdeblur.numerics.support import with_size
 
-__all__ = ["Plan", "measured_sigma"]
+__all__ = ["Plan", "check_every_stage", "check_restoration", "measured_sigma"]
 
 _TV_PER_SIGMA = 0.1
 _SMALLEST_MEASURED = 8  # pixels: the side of a DCT block
@@ -65,16 +68,22 @@ class Plan:
             If the run cannot fit into memory.
         """
         runtime = Runtime.of(config)
-        size = config.kernel_size
-        prepared = images.prepare(image, (3, 3) if isinstance(size, str) else size, rgb=rgb)
-        shape = (prepared.y.shape[0], prepared.y.shape[1])
-        check_memory(config, shape, runtime.device)
-        clipped = clipped_pixels(prepared.y)
-        sigma = measured_sigma(prepared.y, clipped)
+        size: Any = config.kernel_size
+        shape: Any = getattr(image, "shape", ())[:2]
+        with memory_errors(None, shape, runtime.device):
+            prepared = images.prepare(
+                image,
+                (3, 3) if isinstance(size, str) else size,
+                rgb=rgb,
+                check=lambda shape: check_every_stage(config, shape, runtime),
+            )
+            clipped = clipped_pixels(prepared.y)
+            sigma = measured_sigma(prepared.y, clipped)
+            described = images.describe(image)
         used = config.replace(device=str(runtime.device), precision=runtime.precision)
         if config.tv_weight == "auto":
             used = used.replace(tv_weight=_TV_PER_SIGMA * sigma)
-        source = images.describe(image) | {
+        source = described | {
             "value_range": list(prepared.value_range),
             "noise_sigma": sigma,
             "clipped": 0.0 if clipped is None else float(clipped.mean()),
@@ -95,8 +104,25 @@ class Plan:
             If the run cannot fit into memory with a kernel of that size.
         """
         config = self.config.replace(kernel_size=size)
-        check_memory(config, self.problem.shape, self.runtime.device)
+        check_every_stage(config, self.problem.shape, self.runtime)
         return replace(self, config=config)
+
+
+def check_restoration(
+    restoration: str, shape: tuple[int, int], sides: tuple[int, int], device: torch.device
+) -> None:
+    """Raise `OutOfMemoryError` for a restoration that cannot fit into the machine's memory."""
+    config = KNOWN_KERNEL if restoration == "generator" else KNOWN_KERNEL.replace(solvers="edges")
+    size = tuple(min(max(side, 3), 999) for side in sides)
+    check_memory(config.replace(kernel_size=size, device=str(device)), shape, device)
+
+
+def check_every_stage(config: SelfDeblurConfig, shape: tuple[int, int], runtime: Runtime) -> None:
+    """Raise `OutOfMemoryError` if a stage of a run cannot fit into the machine's memory."""
+    check_memory(config, shape, runtime.device)
+    if config.restoration is not None:
+        sides = with_size(config, shape).sides
+        check_restoration(config.restoration, shape, sides, runtime.device)
 
 
 def measured_sigma(y: NDArray[np.float32], clipped: NDArray[np.bool_] | None = None) -> float:

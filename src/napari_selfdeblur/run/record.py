@@ -12,11 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self
 
 from napari_selfdeblur._version import __version__
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
+from napari_selfdeblur.run.values import Checked, json_ready
 
 __all__ = [
     "Evaluation",
@@ -24,7 +25,6 @@ __all__ = [
     "RunRecord",
     "Status",
     "TracePoint",
-    "json_ready",
     "now",
     "software_versions",
 ]
@@ -47,7 +47,7 @@ def software_versions() -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TracePoint:
+class TracePoint(Checked):
     """Quality of the iterate after one step.
 
     Attributes
@@ -69,7 +69,7 @@ class TracePoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(Checked):
     """Comparison with a known sharp image.
 
     Attributes
@@ -89,7 +89,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
+class _Record(Checked):
     """Provenance of one result. Every value is JSON-ready.
 
     Attributes
@@ -125,9 +125,7 @@ class _Record:
     _what: ClassVar[str] = "record"
 
     def __post_init__(self) -> None:
-        if self.status not in (statuses := get_args(Status)):
-            known = ", ".join(statuses)
-            raise DeblurError(f"a record's status must be one of {known}, got {self.status!r}")
+        Checked.__post_init__(self)
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
             if isinstance(value, dict):
@@ -160,15 +158,12 @@ class _Record:
             raise DeblurError(f"not a {cls._what} of this version: unknown field {names}")
         try:
             return cls(**cls._read(dict(values)))
-        except (TypeError, AttributeError, KeyError) as error:
+        except (TypeError, AttributeError, KeyError, OverflowError) as error:
             raise DeblurError(f"not a {cls._what}: a field has the wrong type ({error})") from error
 
     @classmethod
     def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Return JSON values as the fields' own types."""
-        for name in ("image", "versions"):
-            if name in values and not isinstance(values[name], Mapping):
-                raise TypeError(f"{name} is no object")
         return values
 
     def to_json(self) -> str:
@@ -191,7 +186,7 @@ class _Record:
         """
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise DeblurError(f"not a {cls._what}: {error}") from error
         return cls.from_dict(values)
 
@@ -232,6 +227,9 @@ class RunRecord(_Record):
     _what: ClassVar[str] = "run record"
 
     def __post_init__(self) -> None:
+        for name in ("losses", "estimates"):
+            if isinstance(value := getattr(self, name), list):
+                object.__setattr__(self, name, tuple(value))
         _Record.__post_init__(self)
         rounded = tuple(float(f"{loss:.7g}") for loss in self.losses)  # float32 has no more
         object.__setattr__(self, "losses", rounded)
@@ -239,10 +237,10 @@ class RunRecord(_Record):
 
     @classmethod
     def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
-        values = _Record._read(values)
         for name in ("config", "used"):
             values[name] = SelfDeblurConfig.from_dict(values[name])
         values["losses"] = tuple(math.nan if loss is None else loss for loss in values["losses"])
+        values["estimates"] = tuple(values.get("estimates", ()))
         if values.get("evaluation") is not None:
             evaluation = _measured(values["evaluation"])
             trace = tuple(TracePoint(**_measured(p)) for p in evaluation.pop("trace", ()))
@@ -284,21 +282,7 @@ class RestoreRecord(_Record):
 
     @classmethod
     def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
-        values = _Record._read(values)
         return values | {"config": RestoreConfig.from_dict(values["config"])}
-
-
-def json_ready(value: Any) -> Any:
-    """Return `value` with lists for tuples, Python numbers for numpy's, None for NaN and inf."""
-    if isinstance(value, Mapping):
-        return {str(key): json_ready(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_ready(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
-        return json_ready(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _measured(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,9 +17,15 @@ from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io import images
 from napari_selfdeblur.io.kernels import prepare_kernel
 from napari_selfdeblur.numerics.clipping import clipped_pixels
-from napari_selfdeblur.numerics.runtime import device_label, memory_checked, resolve_device
+from napari_selfdeblur.numerics.runtime import (
+    device_label,
+    memory_checked,
+    memory_errors,
+    own_torch_state,
+    resolve_device,
+)
 from napari_selfdeblur.numerics.stop import Stop, stopped
-from napari_selfdeblur.run.plan import measured_sigma
+from napari_selfdeblur.run.plan import check_restoration, measured_sigma
 from napari_selfdeblur.run.record import RestoreRecord, now
 from napari_selfdeblur.run.result import RestoreResult
 
@@ -100,11 +106,12 @@ def restore_steps(
 def restore_plane(*args: Any, **options: Any) -> NDArray[np.float32]:
     """Return what `restore_steps` returns; its arguments and errors."""
     steps = restore_steps(*args, **options)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return np.asarray(end.value)
+    with own_torch_state(torch.device("cpu")):
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return np.asarray(end.value)
 
 
 def run_restoration(
@@ -141,18 +148,27 @@ def run_restoration(
     """
     created, begun = now(), time.perf_counter()
     k = prepare_kernel(kernel)
-    prepared = images.prepare(image, (k.shape[0], k.shape[1]), rgb=rgb)
-    device, clipped = resolve_device(config.device), clipped_pixels(prepared.y)
-    x = restore_plane(
-        prepared.y,
-        k,
-        config.restoration,
-        device,
-        sigma=measured_sigma(prepared.y, clipped),
-        clipped=clipped,
-        stop=stop,
-        **config.options(),
-    )
+    sides, shape = (k.shape[0], k.shape[1]), tuple(getattr(image, "shape", ())[:2])
+    device = resolve_device(config.device)
+    with memory_errors(None, shape, device):
+        prepared = images.prepare(
+            image,
+            sides,
+            rgb=rgb,
+            check=lambda shape: check_restoration(config.restoration, shape, sides, device),
+        )
+        clipped = clipped_pixels(prepared.y)
+        x = restore_plane(
+            prepared.y,
+            k,
+            config.restoration,
+            device,
+            sigma=measured_sigma(prepared.y, clipped),
+            clipped=clipped,
+            stop=stop,
+            **config.options(),
+        )
+        sharp = prepared.restore_range(x)
     record = RestoreRecord(
         config=config,
         kernel=images.describe(k),
@@ -162,4 +178,4 @@ def run_restoration(
         status="stopped" if stopped(stop) else "finished",
         created=created,
     )
-    return RestoreResult(prepared.restore_range(x), record)
+    return RestoreResult(sharp, record)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
 
 __all__ = ["DeblurResult", "RestoreResult"]
@@ -25,11 +26,19 @@ class DeblurResult:
         the central pixel.
     record : RunRecord
         How both were made.
+
+    Raises
+    ------
+    DivergedError
+        If a value is not finite.
     """
 
     sharp: NDArray[np.float32]
     kernel: NDArray[np.float32]
     record: RunRecord
+
+    def __post_init__(self) -> None:
+        _check_finite(self.sharp, self.kernel)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +51,23 @@ class RestoreResult:
         The restored image, in the source's shape and value range.
     record : RestoreRecord
         How it was made.
+
+    Raises
+    ------
+    DivergedError
+        If a value is not finite.
     """
 
     sharp: NDArray[np.float32]
     record: RestoreRecord
+
+    def __post_init__(self) -> None:
+        _check_finite(self.sharp)
+
+
+def _check_finite(*arrays: NDArray[np.float32]) -> None:
+    if not all(np.isfinite(each).all() for each in arrays):
+        raise DivergedError(
+            "the result became infinite or NaN; choose settings nearer to the defaults, or "
+            "rescale the image"
+        )

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
+from warnings import warn
 
-from napari_selfdeblur.errors import DeblurError, DivergedError
+import numpy as np
+
+from napari_selfdeblur.errors import DeblurError, DeblurWarning, DivergedError, FileError
+from napari_selfdeblur.numerics.assess import Assessment
 from napari_selfdeblur.numerics.cost import expected_stages, stages_of
-from napari_selfdeblur.numerics.runtime import device_label
+from napari_selfdeblur.numerics.runtime import (
+    device_label,
+    in_own_torch_state,
+    memory_errors,
+    own_torch_state,
+)
 from napari_selfdeblur.numerics.solvers.base import Estimate, Stop
+from napari_selfdeblur.numerics.stop import Interrupted
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
@@ -24,6 +36,14 @@ from napari_selfdeblur.run.stages import (
 
 __all__ = ["run"]
 
+_NOTHING = Assessment(
+    score=0.0,
+    credible=False,
+    reasons=("the run was stopped before its first estimate: this is the blurred image",),
+    advice=("let it run longer",),
+    measures={},
+)
+
 
 def run(
     plan: Plan,
@@ -31,6 +51,7 @@ def run(
     *,
     stop: Stop | None = None,
     checkpoint: Checkpoint | None = None,
+    keep_checkpoint: bool = False,
 ) -> Generator[Progress, None, DeblurResult]:
     """Run `plan`: every solver, then what makes one result of their estimates.
 
@@ -41,9 +62,11 @@ def run(
     previews : Previews
         When events carry images.
     stop : Stop, optional
-        Ends the solvers after the present step; the result is made of what there is.
+        Ends the run after the present step; the result is the best estimate so far.
     checkpoint : Checkpoint, optional
         Where the run is saved and resumed from.
+    keep_checkpoint : bool
+        Whether a finished run leaves its checkpoint.
 
     Yields
     ------
@@ -59,52 +82,91 @@ def run(
     DeblurError
         If a stage fails; its `result` is the best estimate before, where there is one.
     """
+    device = plan.runtime.device
+    with own_torch_state(device):
+        states = [] if checkpoint is None else checkpoint.load()
+    steps = _run(plan, previews, stop, checkpoint, states, keep=keep_checkpoint)
+    return in_own_torch_state(steps, device)
+
+
+def _run(
+    plan: Plan,
+    previews: Previews,
+    stop: Stop | None,
+    checkpoint: Checkpoint | None,
+    states: list[dict[str, Any]],
+    *,
+    keep: bool,
+) -> Generator[Progress, None, DeblurResult]:
     created = now()
     several = len(stages_of(plan.config)) > 1
-    expected = expected_stages(plan.config, plan.problem.shape) if several else {}
-    state = State(plan, Clock(expected), previews, stop, checkpoint)
+    with memory_errors(plan.config, plan.problem.shape, plan.runtime.device):
+        expected = expected_stages(plan.config, plan.problem.shape) if several else {}
+    state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
-        if checkpoint is not None:
-            state.solver_states = checkpoint.load()
-        yield from _stages(state)
+        with memory_errors(plan.config, plan.problem.shape, plan.runtime.device):
+            yield from _stages(state)
+            result = _result(state, "stopped" if state.stopped else "finished", created)
     except DeblurError as error:
         status: Status = "diverged" if isinstance(error, DivergedError) else "failed"
         if error.result is None and state.best is not None:
-            error.result = _result(state, state.best, status, created)
+            state.result, state.verdict = state.best, state.best_assessment
+            with suppress(MemoryError, DeblurError):  # the first error is the one to raise
+                error.result = _result(state, status, created)
         raise
-    assert state.result is not None
-    result = _result(state, state.result, "stopped" if state.stopped else "finished", created)
-    if checkpoint is not None and not state.stopped:
-        checkpoint.discard()
+    if checkpoint is not None and not (keep or state.stopped):
+        try:
+            checkpoint.discard()
+        except FileError as error:
+            warn(str(error), DeblurWarning, stacklevel=2)
     return result
 
 
 def _stages(state: State) -> Generator[Progress, None, None]:
-    """Run the stages in their order; `state.result` is set at the end."""
+    """Run the stages in their order; `state.result` and its verdict are set at the end."""
     config = state.plan.config
-    if "size" in stages_of(config):
-        yield from size_stage(state)
-    for index in range(len(config.solvers)):
-        if not (index and state.stopping):
-            yield from estimate_stage(state, index)
-        else:
-            state.stopped = True
-    if config.restoration is not None:
-        yield from fuse_stage(state)
-        yield from restore_stage(state)
-    else:
+    try:
+        if "size" in stages_of(config):
+            yield from size_stage(state)
+        for index in range(len(config.solvers)):
+            if not state.stopped:
+                yield from estimate_stage(state, index)
+        if config.restoration is not None and not state.stopped:
+            yield from fuse_stage(state)
+            yield from restore_stage(state)
+    except Interrupted:
+        state.stopped = True
+    if state.stopped:
+        _take_best(state)
+        yield state.event(*state.at, state.result)
+    elif config.restoration is None:
         # Without a restoration: the one estimate, or of several the best.
         best = max(state.made, key=lambda made: made.assessment.score)
-        state.result = best.estimate
+        state.result, state.verdict = best.estimate, best.assessment
         source, steps = best.estimate.source, len(best.losses)
         event = state.event(source, steps, best.total, best.losses[-1], best.estimate)
         yield replace(event, iterate=state.in_range(best.estimate))
 
 
-def _result(state: State, estimate: Estimate, status: Status, created: str) -> DeblurResult:
-    """Return `estimate` in the image's values, with the record of the run."""
-    plan, shown = state.plan, state.in_range(estimate)
-    verdict = state.verdict or state.assess(estimate)
+def _take_best(state: State) -> None:
+    """Make the best estimate the result: where there is none yet, the image as it is."""
+    if state.best is None:
+        sides = (3, 3) if state.plan.config.kernel_size == "auto" else state.plan.config.sides
+        kernel = np.zeros(sides, np.float32)
+        kernel[sides[0] // 2, sides[1] // 2] = 1
+        state.best = Estimate(state.plan.prepared.y, kernel, "image")
+        state.best_assessment = _NOTHING
+    rows, columns = state.best.kernel.shape
+    if state.plan.config.kernel_size == "auto":
+        state.plan = state.plan.sized((rows, columns))
+    state.result, state.verdict = state.best, state.best_assessment
+
+
+def _result(state: State, status: Status, created: str) -> DeblurResult:
+    """Return the result in the image's values, with the record of the run."""
+    assert state.result is not None
+    assert state.verdict is not None
+    plan, shown = state.plan, state.in_range(state.result)
     record = RunRecord(
         config=plan.asked,
         used=plan.config,
@@ -115,7 +177,7 @@ def _result(state: State, estimate: Estimate, status: Status, created: str) -> D
         losses=tuple(state.losses),
         estimates=tuple(made.summary() for made in state.made),
         image=plan.source,
-        verdict=verdict.to_dict(),
+        verdict=state.verdict.to_dict(),
         created=created,
     )
     return DeblurResult(shown.sharp, shown.kernel, record)

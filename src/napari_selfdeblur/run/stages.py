@@ -7,18 +7,20 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import Any
+from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_selfdeblur import registry
-from napari_selfdeblur.errors import DivergedError
+from napari_selfdeblur.errors import DeblurWarning, DivergedError, FileError
 from napari_selfdeblur.numerics.assess import Assessment, assess, is_blurred
 from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared, fuse, mixed
 from napari_selfdeblur.numerics.parts import parts_agreement
 from napari_selfdeblur.numerics.runtime import memory_checked
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Step, Stop, estimate_of
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
+from napari_selfdeblur.numerics.stop import Interrupted, interruptible
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
@@ -75,7 +77,9 @@ class State:
     result : Estimate or None
         What the run returns, once there is one.
     stopped : bool
-        Whether the user ended the run before the last step of its last solver.
+        Whether the user ended the run before its last step: the result is then the best estimate.
+    at : (str, int, int, float)
+        Stage, step, steps and loss reached.
     """
 
     plan: Plan
@@ -86,7 +90,7 @@ class State:
     solver_states: list[dict[str, Any]] = field(default_factory=list)
     made: list[Made] = field(default_factory=list)
     best: Estimate | None = None
-    best_score: float = -math.inf
+    best_assessment: Assessment | None = None
     candidates: list[Candidate] = field(default_factory=list)
     fused: Fused | None = None
     blurred: bool = True
@@ -95,6 +99,8 @@ class State:
     verdict: Assessment | None = None
     losses: list[float] = field(default_factory=list)
     stopped: bool = False
+    at: tuple[str, int, int, float] = ("", 0, 1, math.nan)
+    unsaved: bool = False  # whether the checkpoint could not be written
 
     @property
     def stopping(self) -> bool:
@@ -109,9 +115,22 @@ class State:
     def offer(self, estimate: Estimate) -> Assessment:
         """Assess an estimate; it becomes the best one if none has a higher score."""
         assessment = self.assess(estimate)
-        if self.best is None or assessment.score >= self.best_score:
-            self.best, self.best_score = estimate, assessment.score
+        if self.best_assessment is None or assessment.score >= self.best_assessment.score:
+            self.best, self.best_assessment = estimate, assessment
         return assessment
+
+    def save(self, index: int, solver: Solver) -> None:
+        """Write the checkpoint; where that fails the run goes on, with a warning."""
+        if self.checkpoint is None:
+            return
+        self.solver_states[index:] = [solver.state()]
+        try:
+            self.checkpoint.save(self.solver_states)
+        except (FileError, MemoryError) as error:
+            if not self.unsaved:  # once is enough
+                reason = str(error) or type(error).__name__
+                warn(f"the run goes on without a checkpoint: {reason}", DeblurWarning, stacklevel=2)
+            self.unsaved = True
 
     def settle_size(self, solver: EdgeSolver) -> None:
         """Take the size that the solver found, if none was given."""
@@ -126,6 +145,7 @@ class State:
         self, stage: str, step: int, total: int, loss: float, shown: Estimate | None
     ) -> Progress:
         """Return an event of the present moment, with a preview where `shown` is given."""
+        self.at = (stage, step, total, loss)
         left = self.clock.left(step, total)
         event = Progress(stage, step, total, loss, self.clock.seconds, left)
         if shown is None:
@@ -144,23 +164,24 @@ def estimate_stage(state: State, index: int) -> Events:
     while solver.t < solver.total:
         step = _checked_step(state, solver, name, step)
         done = solver.t == solver.total or state.stopping
-        if state.checkpoint is not None and (done or solver.t % _CHECKPOINT_STEPS == 0):
-            state.solver_states[index:] = [solver.state()]
-            state.checkpoint.save(state.solver_states)
-        state.stopped = state.stopping and solver.t < solver.total
-        if done and state.plan.config.restoration is None and (is_last or state.stopping):
+        if done or solver.t % _CHECKPOINT_STEPS == 0:
+            state.save(index, solver)
+        final = is_last and state.plan.config.restoration is None
+        state.stopped = state.stopping and not (final and solver.t == solver.total)
+        if done and (final or state.stopped):
+            state.at = (name, solver.t, solver.total, step.loss)
             break  # the event that carries the result follows
         yield _solver_event(state, solver, name, step, due=state.previews.due(solver.t) or done)
         if done:
             break
     assert step is not None
-    if isinstance(solver, EdgeSolver):
+    if isinstance(solver, EdgeSolver) and not state.stopped:
         state.settle_size(solver)
     estimate = estimate_of(step, name)
     assessment = state.offer(estimate)
     seconds = time.perf_counter() - begun
     state.made.append(Made(estimate, assessment, solver.losses, solver.total, seconds))
-    if state.plan.config.restoration is not None:
+    if state.plan.config.restoration is not None and not state.stopped:
         state.candidates += _candidates(state, solver, estimate)
 
 
@@ -168,10 +189,13 @@ def size_stage(state: State) -> Events:
     """Find the kernel's size by edge-based estimates of growing sizes."""
     solver = EdgeSolver(state.plan.problem)
     state.clock.begin("size", 0)
-    while solver.size is None and not (solver.t and state.stopping):
+    while solver.size is None and not state.stopped:
         step = _checked_step(state, solver, "size", solver.last)
-        yield _solver_event(state, solver, "size", step, due=state.previews.due(solver.t))
-    state.settle_size(solver)
+        state.stopped = state.stopping
+        due = state.stopped or state.previews.due(solver.t)
+        yield _solver_event(state, solver, "size", step, due=due)
+    if not state.stopped:
+        state.settle_size(solver)
 
 
 def fuse_stage(state: State) -> Events:
@@ -199,6 +223,10 @@ def restore_stage(state: State) -> Events:
     assert fused is not None
     state.clock.begin("restore", 0)
     restored, last = yield from _restored(state, fused)
+    if state.stopping:  # it may have ended early, so it is one estimate among the others
+        state.offer(Estimate(restored, fused.kernel, "fused"))
+        state.stopped = True
+        return
     sharp, agreement = restored, None
     if state.blurred:
         sharp = mixed(restored, fused, state.candidates, 1 - plan.config.restoration_share)
@@ -231,8 +259,7 @@ def _restored(
         plan.runtime.device,
         sigma=plan.sigma,
         clipped=plan.clipped,
-        # Asked to stop before, the run ends with a whole restoration.
-        stop=None if state.stopping else state.stop,
+        stop=state.stop,
     )
     while True:
         try:
@@ -248,7 +275,8 @@ def _candidates(state: State, solver: Solver, estimate: Estimate) -> list[Candid
     if isinstance(solver, EdgeSolver):
         return solver.candidates
     y, sigma, clipped = state.plan.problem.tensor(), state.plan.sigma, state.plan.clipped
-    return [compared(y, estimate.kernel, estimate.source, sigma, estimate.sharp, clipped)[0]]
+    with interruptible(state.stop):
+        return [compared(y, estimate.kernel, estimate.source, sigma, estimate.sharp, clipped)[0]]
 
 
 def _solver(state: State, index: int) -> Solver:
@@ -264,10 +292,22 @@ def _solver(state: State, index: int) -> Solver:
 
 
 def _checked_step(state: State, solver: Solver, name: str, before: Step | None) -> Step:
-    """Do one step; a loss that is not finite ends the run with the step before."""
+    """Do one step; a loss that is not finite ends the run with the step before.
+
+    Of a long step in which the user ends the run, the step before is returned; if there is none
+    it is `Interrupted`.
+    """
     plan = state.plan
-    with memory_checked(plan.config, plan.problem.shape, plan.runtime.device):
-        step = solver.step()
+    try:
+        with (
+            memory_checked(plan.config, plan.problem.shape, plan.runtime.device),
+            interruptible(state.stop),
+        ):
+            step = solver.step()
+    except Interrupted:
+        if before is None:
+            raise
+        return before
     if not math.isfinite(step.loss):
         solver.losses.pop()
         if before is not None:

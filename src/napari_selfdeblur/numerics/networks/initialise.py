@@ -28,7 +28,7 @@ def build(make: Callable[[], M], generator: Generator) -> M:
     """
     with torch.device("meta"):
         network = make()
-    network = network.to_empty(device="cpu")
+    network = network.float().to_empty(device="cpu")
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(module.weight[0].numel())
@@ -43,4 +43,4 @@ def build(make: Callable[[], M], generator: Generator) -> M:
 
 def uniform_code(shape: tuple[int, ...], generator: Generator) -> Tensor:
     """Return a random code z of `shape`, U(0, 0.1), on the CPU."""
-    return torch.rand(shape, generator=generator) * 0.1
+    return torch.rand(shape, generator=generator, dtype=torch.float32) * 0.1

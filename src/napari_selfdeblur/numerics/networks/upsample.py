@@ -116,7 +116,7 @@ def _upsampled(line: Tensor, size: int) -> Tensor:
 
 def _separable(z: Tensor, taps: tuple[float, ...], padding: int = 0) -> Tensor:
     """Return `z` (1, C, H, W), each channel filtered with the symmetric `taps` along each axis."""
-    along = torch.tensor(taps)
+    along = torch.tensor(taps, dtype=torch.float32)
     filters = torch.outer(along, along).to(z).expand(z.shape[1], 1, -1, -1)
     return F.conv2d(z, filters, padding=padding, groups=z.shape[1])
 

@@ -6,12 +6,13 @@ from collections.abc import Generator
 
 import numpy as np
 from torch import Tensor, from_numpy
+from torch.nn.functional import pad
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.runtime import Runtime, memory_checked
 from napari_selfdeblur.numerics.solvers.base import Problem, estimate_of
 from napari_selfdeblur.numerics.solvers.networks import JointSolver
-from napari_selfdeblur.numerics.stop import Stop, stopped
+from napari_selfdeblur.numerics.stop import Interrupted, Stop, interruptible, stopped
 
 __all__ = ["KNOWN_KERNEL", "generator"]
 
@@ -45,7 +46,8 @@ def generator(
     clipped : Tensor of bool, (H, W), optional
         Where y is clipped above: k * x may be larger there.
     stop : Stop, optional
-        Ends the fit after the present step, with the image it has by then.
+        Ends the fit after the present step, or in the middle of a long one, with the image it
+        has by then: before the first step, `y`.
 
     Yields
     ------
@@ -63,6 +65,8 @@ def generator(
     OutOfMemoryError
         If the device is too small.
     """
+    rows, columns = ((3 - side) // 2 if side < 3 else 0 for side in k.shape)  # sides of 1
+    k = pad(k, (columns, columns, rows, rows))
     config = config.replace(
         kernel_size=tuple(k.shape),
         iterations=config.iterations if iterations is None else iterations,
@@ -80,7 +84,12 @@ def generator(
     with memory_checked(config, problem.shape, y.device):
         solver = JointSolver(problem)
     while solver.t < solver.total and not (solver.t and stopped(stop)):
-        with memory_checked(config, problem.shape, y.device):
-            step = solver.step()
+        try:
+            with memory_checked(config, problem.shape, y.device), interruptible(stop):
+                step = solver.step()
+        except Interrupted:
+            break
         yield solver.t, solver.total, step.loss
-    return from_numpy(estimate_of(step, "joint").sharp).to(y)
+    if solver.last is None:
+        return y
+    return from_numpy(estimate_of(solver.last, "joint").sharp).to(y)

@@ -18,7 +18,7 @@ from napari_selfdeblur.numerics.nonblind.operators import (
     differences_adjoint,
     noise_scale,
 )
-from napari_selfdeblur.numerics.stop import Stop, stopped
+from napari_selfdeblur.numerics.stop import Stop, stop_point, stopped
 
 __all__ = ["hyper_laplacian", "shrink"]
 
@@ -63,6 +63,7 @@ def hyper_laplacian(
     for _ in range(iterations):
         if stopped(stop):
             break
+        stop_point()
         Kx, Dx = A.blur(x) + u, differences(x) + s
         z = (My + rho * Kx) / (M + rho)
         if free is not None:

@@ -123,15 +123,16 @@ class EdgeSolver:
         kernel, clipped = self._kernel(y, trial).cpu().numpy(), self.problem.clipped
         candidate, x = compared(y, kernel, "edges", sigma, clipped=clipped)
         before = best_of(self.candidates) if self.candidates else -1
-        self.candidates.append(candidate)
-        best = best_of(self.candidates)
+        candidates = [*self.candidates, candidate]
+        best = best_of(candidates)
         if best != before:
             if best != self.t:  # agreement with the new one made an older one the best
-                _, x = compared(y, self.candidates[best].kernel, "edges", sigma, clipped=clipped)
-            k = torch.from_numpy(self.candidates[best].kernel).to(y.device)
-            loss = self.candidates[best].measures["residual"]
+                _, x = compared(y, candidates[best].kernel, "edges", sigma, clipped=clipped)
+            k = torch.from_numpy(candidates[best].kernel).to(y.device)
+            loss = candidates[best].measures["residual"]
             self.last = Step(loss, _extended(x, k), k)
         assert self.last is not None
+        self.candidates = candidates  # from here on nothing interrupts
         self.t += 1
         self.losses.append(self.last.loss)
         if self.size is None and self.t == len(self.trials):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from napari_selfdeblur.numerics.blur import blur_valid, sharp_size
 from napari_selfdeblur.numerics.losses import DataTerm
 from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
 from napari_selfdeblur.numerics.solvers.base import Problem, Step
+from napari_selfdeblur.numerics.stop import Interrupted, stop_point
 
 __all__ = ["AlternatingSolver", "JointSolver", "NetworkSolver"]
 
@@ -30,6 +32,8 @@ class NetworkSolver(ABC):
         seeded = torch.Generator().manual_seed(config.seed)
         make_x = registry.load(config.image_generator, registry.IMAGE_GENERATORS)
         self.G_x = build(lambda: make_x(config, size), seeded).to(device)
+        for module in self.G_x.modules():
+            module.register_forward_hook(_stop_point_after)
         if self.runtime.channels_last:
             self.G_x = self.G_x.to(memory_format=torch.channels_last)
         self.G_k = _kernel_generator(problem, seeded).to(device)
@@ -59,9 +63,17 @@ class NetworkSolver(ABC):
         self.last: Step | None = None
 
     def step(self) -> Step:
-        """Do step t and return the iterate after it."""
-        with torch.enable_grad():
-            loss, x, k = self._iterate()
+        """Do step t and return the iterate after it.
+
+        An interrupted step leaves everything as it was before.
+        """
+        drawn = self.noise.get_state()
+        try:
+            with torch.enable_grad():
+                loss, x, k = self._iterate()
+        except Interrupted:
+            self.noise.set_state(drawn)
+            raise
         self.t += 1
         self.last = Step(loss.item(), x.detach()[0, 0], k.detach())
         self.losses.append(self.last.loss)
@@ -74,7 +86,9 @@ class NetworkSolver(ABC):
     def image(self) -> Tensor:
         """Return x = G_x(z_x + noise), in [0, 1] or, of a clipped image, [0, 1.5]."""
         # Drawn in the logical order, so that the noise is the same in every memory format.
-        noise = torch.randn(self.z_x.shape, generator=self.noise, device=self.z_x.device)
+        noise = torch.randn(
+            self.z_x.shape, generator=self.noise, device=self.z_x.device, dtype=torch.float32
+        )
         with self.runtime.autocast():
             x: Tensor = self.G_x(self.z_x + self.config.code_noise * noise)
         return x if self.highest == 1 else self.highest * x
@@ -133,12 +147,20 @@ class AlternatingSolver(NetworkSolver):
         x = self.image()
         self.adam.zero_grad()
         self.loss(x.detach(), self.G_k(self.z_k)).backward()
+        moving = list(self.G_k.parameters())
+        before = deepcopy([(p.detach(), self.adam.state[p]) for p in moving])
         self.adam.step()  # G_x has no gradient yet: only G_k moves.
         self.adam.zero_grad()
         with torch.no_grad():
             k = self.G_k(self.z_k)
-        loss = self.loss(x, k)
-        loss.backward()
+        try:
+            loss = self.loss(x, k)
+            loss.backward()
+        except Interrupted:
+            for p, (value, moments) in zip(moving, before, strict=True):
+                p.data.copy_(value)
+                self.adam.state[p] = moments
+            raise
         self.adam.step()
         return loss, x, k
 
@@ -155,6 +177,17 @@ class _FixedKernel(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.kernel
+
+
+def _stop_point_after(module: nn.Module, args: Any, output: Any) -> None:
+    """Let a step be interrupted after each layer, forward and backward."""
+    stop_point()
+    if isinstance(output, Tensor) and output.requires_grad:
+        output.register_hook(_stop_point_at)
+
+
+def _stop_point_at(gradient: Tensor) -> None:
+    stop_point()
 
 
 def _kernel_generator(problem: Problem, seeded: torch.Generator) -> nn.Module:
