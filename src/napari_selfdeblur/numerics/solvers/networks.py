@@ -18,8 +18,6 @@ from napari_selfdeblur.numerics.stop import Interrupted, stop_point
 
 __all__ = ["AlternatingSolver", "JointSolver", "NetworkSolver"]
 
-_HIGHEST = 1.5  # of x, where the image is clipped and x may be above it
-
 
 class NetworkSolver(ABC):
     """G_x, G_k, their codes and Adam, fresh for one problem; with a known kernel G_x alone."""
@@ -51,7 +49,6 @@ class NetworkSolver(ABC):
         )
         assert config.tv_weight != "auto"
         clipped = None if problem.clipped is None else torch.from_numpy(problem.clipped).to(device)
-        self.highest = 1.0 if clipped is None else _HIGHEST
         self.objective = DataTerm(
             problem.tensor()[None, None],
             config,
@@ -84,14 +81,14 @@ class NetworkSolver(ABC):
         """Do step t; return its loss, x (1, 1, H', W') and k (kh, kw)."""
 
     def image(self) -> Tensor:
-        """Return x = G_x(z_x + noise), in [0, 1] or, of a clipped image, [0, 1.5]."""
+        """Return x = G_x(z_x + noise)."""
         # Drawn in the logical order, so that the noise is the same in every memory format.
         noise = torch.randn(
             self.z_x.shape, generator=self.noise, device=self.z_x.device, dtype=torch.float32
         )
         with self.runtime.autocast():
             x: Tensor = self.G_x(self.z_x + self.config.code_noise * noise)
-        return x if self.highest == 1 else self.highest * x
+        return x
 
     def loss(self, x: Tensor, k: Tensor) -> Tensor:
         """Return the objective of step t."""
