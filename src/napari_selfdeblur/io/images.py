@@ -62,6 +62,12 @@ class PreparedImage:
     chroma: NDArray[np.float32] | None = None
     alpha: NDArray[np.float32] | None = None
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """`limits` in the units of `y`."""
+        low, high = self.value_range
+        return (self.limits[0] - low) / (high - low), (self.limits[1] - low) / (high - low)
+
     def restore_range(self, x: ArrayLike) -> NDArray[np.float32]:
         """Return `x` as an image of the source's shape and value range.
 

@@ -229,7 +229,7 @@ def mixed(
     Parameters
     ----------
     restored : ndarray, (H, W)
-        The blurred image restored with the fused kernel, in [0, 1].
+        The blurred image restored with the fused kernel.
     fused : Fused
         What `candidates` gave.
     candidates : sequence of Candidate
@@ -251,8 +251,8 @@ def mixed(
         back = tuple(-d for d in _shift_between(fixed, k))
         total += s * (ndimage.shift(c.sharp, back, order=3, mode="nearest") - restored)
     # Several own images share what one alone would have.
-    highest = max(float(restored.max()), 1)  # above 1 where the image is clipped
-    return np.clip(restored + total / len(own), 0, highest).astype(np.float32)
+    low, high = min(float(restored.min()), 0.0), max(float(restored.max()), 1.0)
+    return np.clip(restored + total / len(own), low, high).astype(np.float32)
 
 
 def _quantity(measures: dict[str, float], name: str) -> float:

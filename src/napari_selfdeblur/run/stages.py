@@ -265,8 +265,7 @@ def _restored(
         try:
             last = next(steps)
         except StopIteration as end:
-            highest = 1 if plan.clipped is None else None  # of a clipped image nobody knows
-            return np.clip(end.value, 0, highest).astype(np.float32), last
+            return np.clip(end.value, *plan.prepared.bounds).astype(np.float32), last
         yield state.event("restore", *last, None)
 
 
