@@ -41,7 +41,9 @@ SOLVERS = {
         "SelfDeblur, kernel network and image network in turn (Algorithm 1)",
     ),
 }
-IMAGE_GENERATORS = {"skip": Entry(f"{_NUMERICS}.networks.skip:SkipNet", "hourglass with skips")}
+IMAGE_GENERATORS = {
+    "skip": Entry(f"{_NUMERICS}.networks.skip:SkipNet", "hourglass with skips"),
+}
 KERNEL_GENERATORS = {
     "fcn": Entry(f"{_NUMERICS}.networks.fcn:fcn", "fully connected, one hidden layer"),
     "fcn_shallow": Entry(f"{_NUMERICS}.networks.fcn:fcn_shallow", "no hidden layer (k-)"),

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from napari_selfdeblur.cli import main
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
+from napari_selfdeblur.described import Settings
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.settings import Settings
 
 CLASSES = [SelfDeblurConfig, RestoreConfig]
 FIELDS = [(kind, field) for kind in CLASSES for field in kind.kinds()]
