@@ -10,7 +10,8 @@ from skimage import color, data
 from skimage.transform import resize
 
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.assess import assess, normalised_sparsity, spectral_misfit
+from napari_selfdeblur.numerics.assess import assess, normalised_sparsity
+from napari_selfdeblur.numerics.spectrum import spectral_misfit
 
 
 def gaussian(n: int, s: float) -> np.ndarray:

@@ -19,17 +19,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.fft import irfft2, next_fast_len, rfft2
-from skimage.registration import phase_cross_correlation
 
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.numerics.assess import measure
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
+from napari_selfdeblur.numerics.registration import correlations, cropped, padded, shift_between
 
 __all__ = ["Candidate", "Fused", "best_of", "compared", "fuse", "mixed"]
 
 Plane = NDArray[np.float32]
-Shift = tuple[float, float]
 
 # Weight of each quantity, and the difference at which half of it is given.
 _SCALES = {"spectrum": (1.0, 0.6), "excess": (0.05, 0.3)}
@@ -38,7 +36,6 @@ _FAINT = 0.002  # noise at which the sparsity has half of that weight: noise is 
 _WIDER = 0.01  # cost of a kernel e times as wide: of two that explain as much, the narrower
 _TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
 _UNLIKE, _ALIKE = 0.6, 0.9  # correlations of kernels that disagree, and that agree
-_KEPT_MASS = 0.999  # of the kernel, in the support returned
 _COMPARED = 40  # iterations of a restoration that is only to be compared
 
 
@@ -131,7 +128,7 @@ def compared(
             f"shape {kernel.shape}; pad it or estimate it again"
         )
     # The support must not matter: the smallest one that holds the kernel, for all.
-    k = _cropped(kernel, (3, 3))
+    k = cropped(kernel, (3, 3))
     mask = None if clipped is None else torch.from_numpy(clipped).to(y.device)
     tensors = y, torch.from_numpy(k).to(y.device)
     x = hyper_laplacian(*tensors, sigma=sigma, iterations=_COMPARED, clipped=mask)
@@ -161,7 +158,7 @@ def fuse(candidates: Sequence[Candidate], kernel_size: tuple[int, int] | None = 
     least = kernel_size or tuple(max(c.kernel.shape[i] for c in candidates) for i in (0, 1))
     best = best_of(candidates)
     mean, weights = _averaged(candidates, best)
-    kernel = _cropped(mean, (least[0], least[1]))
+    kernel = cropped(mean, (least[0], least[1]))
     alike = correlations([kernel, *(c.kernel for c in candidates)])[0, 1:]
     others = np.delete(alike, best)
     agreement = float(_ramp(others).mean()) if others.size > 1 else None
@@ -177,7 +174,7 @@ def _averaged(
     """
     cost = costs([c.measures for c in candidates])
     alike = correlations([candidates[best].kernel, *(c.kernel for c in candidates)])[0, 1:]
-    fixed = _padded(candidates[best].kernel, 2 * max(max(c.kernel.shape) for c in candidates) + 1)
+    fixed = padded(candidates[best].kernel, 2 * max(max(c.kernel.shape) for c in candidates) + 1)
     total, weights = fixed, dict.fromkeys((c.source for c in candidates), 0.0)
     weights[candidates[best].source] = 1.0
     for source in [name for name in weights if name != candidates[best].source]:
@@ -185,9 +182,9 @@ def _averaged(
         distance = min(cost[best] - cost[i], 0.0) / _TEMPERATURE
         weights[source] = float(_ramp(alike[i : i + 1])[0] * np.exp(distance))
         if weights[source] > 0:
-            k = _padded(candidates[i].kernel, fixed.shape[0])
+            k = padded(candidates[i].kernel, fixed.shape[0])
             # Cubic: linear interpolation would blur the kernel.
-            k = ndimage.shift(k, _shift_between(fixed, k), order=3).clip(0)
+            k = ndimage.shift(k, shift_between(fixed, k), order=3).clip(0)
             total = total + weights[source] * k / k.sum()
     whole = sum(weights.values())
     return total / whole, {source: weight / whole for source, weight in weights.items()}
@@ -248,7 +245,7 @@ def mixed(
             np.pad(q, [((side - n) // 2,) * 2 for n in q.shape]) for q in (fused.kernel, c.kernel)
         )
         # A kernel moved one way moves its image the other way.
-        back = tuple(-d for d in _shift_between(fixed, k))
+        back = tuple(-d for d in shift_between(fixed, k))
         total += s * (ndimage.shift(c.sharp, back, order=3, mode="nearest") - restored)
     # Several own images share what one alone would have.
     low, high = min(float(restored.min()), 0.0), max(float(restored.max()), 1.0)
@@ -263,43 +260,5 @@ def _quantity(measures: dict[str, float], name: str) -> float:
     return measures[name]
 
 
-def _shift_between(fixed: NDArray[np.floating], k: NDArray[np.floating]) -> Shift:
-    """Return the shift (rows, columns), to 1/20 pixel, that moves `k` onto `fixed`."""
-    shift = phase_cross_correlation(fixed, k, upsample_factor=20, normalization=None)[0]
-    return float(shift[0]), float(shift[1])
-
-
-def correlations(kernels: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
-    """Return the largest normalised correlation of each two kernels over whole-pixel shifts."""
-    side = next_fast_len(2 * max(max(k.shape) for k in kernels), real=True)
-    spectra = [rfft2(k / np.linalg.norm(k), s=(side, side)) for k in kernels]
-    rows = [irfft2(K.conj() * np.stack(spectra), s=(side, side)).max(axis=(1, 2)) for K in spectra]
-    return np.stack(rows)
-
-
 def _ramp(alike: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.clip((alike - _UNLIKE) / (_ALIKE - _UNLIKE), 0, 1))
-
-
-def _to_centre(k: NDArray[np.float64]) -> tuple[int, int]:
-    middle = ndimage.center_of_mass(k)
-    rows, columns = (n // 2 - round(float(c)) for n, c in zip(k.shape, middle, strict=True))
-    return rows, columns
-
-
-def _padded(kernel: NDArray[np.floating], side: int) -> NDArray[np.float64]:
-    """Return a kernel with sum 1, centred to half a pixel on a support of `side`, odd."""
-    k = np.zeros((side, side))
-    top, left = ((side - n) // 2 for n in kernel.shape)
-    k[top : top + kernel.shape[0], left : left + kernel.shape[1]] = kernel / kernel.sum()
-    return np.roll(k, _to_centre(k), axis=(0, 1))
-
-
-def _cropped(kernel: NDArray[np.floating], least: tuple[int, int]) -> Plane:
-    """Return a kernel centred on the smallest odd support of at least `least` that keeps 99.9 %."""
-    k = _padded(kernel, 2 * max(*kernel.shape, *least) + 1)
-    middle, (a, b) = k.shape[0] // 2, (n // 2 for n in least)
-    while k[middle - a : middle + a + 1, middle - b : middle + b + 1].sum() < _KEPT_MASS:
-        a, b = min(a + 1, middle), min(b + 1, middle)
-    k = k[middle - a : middle + a + 1, middle - b : middle + b + 1]
-    return np.asarray(k / k.sum(), dtype=np.float32)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_selfdeblur.numerics.edge_kernel import edge_kernel, first_smoothing, smoothed
-from napari_selfdeblur.numerics.fusion import correlations
+from napari_selfdeblur.numerics.registration import correlations
 from napari_selfdeblur.numerics.support import sides_of
 
 __all__ = ["parts_agreement"]

@@ -26,13 +26,8 @@ from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.record import RunRecord, Status, now
 from napari_selfdeblur.run.result import DeblurResult
-from napari_selfdeblur.run.stages import (
-    State,
-    estimate_stage,
-    fuse_stage,
-    restore_stage,
-    size_stage,
-)
+from napari_selfdeblur.run.stages import estimate_stage, fuse_stage, restore_stage, size_stage
+from napari_selfdeblur.run.state import State
 
 __all__ = ["run"]
 

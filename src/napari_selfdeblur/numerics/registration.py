@@ -1,0 +1,53 @@
+"""Kernels against each other: how alike they are, the shift between them, a common support."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.fft import irfft2, next_fast_len, rfft2
+from skimage.registration import phase_cross_correlation
+
+__all__ = ["correlations", "cropped", "padded", "shift_between"]
+
+_KEPT_MASS = 0.999  # of the kernel, in the support returned
+
+
+def correlations(kernels: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
+    """Return the largest normalised correlation of each two kernels over whole-pixel shifts."""
+    side = next_fast_len(2 * max(max(k.shape) for k in kernels), real=True)
+    spectra = [rfft2(k / np.linalg.norm(k), s=(side, side)) for k in kernels]
+    rows = [irfft2(K.conj() * np.stack(spectra), s=(side, side)).max(axis=(1, 2)) for K in spectra]
+    return np.stack(rows)
+
+
+def shift_between(fixed: NDArray[np.floating], k: NDArray[np.floating]) -> tuple[float, float]:
+    """Return the shift (rows, columns), to 1/20 pixel, that moves `k` onto `fixed`."""
+    shift = phase_cross_correlation(fixed, k, upsample_factor=20, normalization=None)[0]
+    return float(shift[0]), float(shift[1])
+
+
+def padded(kernel: NDArray[np.floating], side: int) -> NDArray[np.float64]:
+    """Return a kernel with sum 1, centred to half a pixel on a support of `side`, odd."""
+    k = np.zeros((side, side))
+    top, left = ((side - n) // 2 for n in kernel.shape)
+    k[top : top + kernel.shape[0], left : left + kernel.shape[1]] = kernel / kernel.sum()
+    return np.roll(k, _to_centre(k), axis=(0, 1))
+
+
+def cropped(kernel: NDArray[np.floating], least: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a kernel centred on the smallest odd support of at least `least` that keeps 99.9 %."""
+    k = padded(kernel, 2 * max(*kernel.shape, *least) + 1)
+    middle, (a, b) = k.shape[0] // 2, (n // 2 for n in least)
+    while k[middle - a : middle + a + 1, middle - b : middle + b + 1].sum() < _KEPT_MASS:
+        a, b = min(a + 1, middle), min(b + 1, middle)
+    k = k[middle - a : middle + a + 1, middle - b : middle + b + 1]
+    return np.asarray(k / k.sum(), dtype=np.float32)
+
+
+def _to_centre(k: NDArray[np.float64]) -> tuple[int, int]:
+    middle = ndimage.center_of_mass(k)
+    rows, columns = (n // 2 - round(float(c)) for n, c in zip(k.shape, middle, strict=True))
+    return rows, columns
