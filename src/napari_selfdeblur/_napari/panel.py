@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from magicgui.widgets import Container, Label, PushButton
@@ -172,7 +173,8 @@ class Panel(Container[Widget]):
         dock = dock_of(self.native)
         if dock is not None:
             # Later: napari makes the dock's title bar after it has put the widget in.
-            QTimer.singleShot(0, dock, lambda: keep_title(dock, self.TITLE))
+            # Without the panel itself: a timer whose widget has gone may keep what it would call.
+            QTimer.singleShot(0, dock, partial(keep_title, dock, self.TITLE))
             QTimer.singleShot(0, self.native, self.form.align)
         elif self.native.parent() is None and self.job is not None:
             self.job.stop()  # the dock was removed: end the run and keep its result
@@ -230,7 +232,7 @@ class Panel(Container[Widget]):
 
     def _show(self, widget: QWidget) -> None:
         """Scroll down or up to `widget`, once it has been laid out."""
-        QTimer.singleShot(0, widget, lambda: self._scroll.ensureWidgetVisible(widget, 0, 20))
+        QTimer.singleShot(0, widget, partial(self._scroll.ensureWidgetVisible, widget, 0, 20))
 
     def _links(self) -> str:
         style = f'style="color: {self._colours.link}"'
