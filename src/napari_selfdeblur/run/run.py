@@ -20,7 +20,7 @@ from napari_selfdeblur.numerics.runtime import (
     own_torch_state,
 )
 from napari_selfdeblur.numerics.solvers.base import Estimate, Stop
-from napari_selfdeblur.numerics.stop import Interrupted
+from napari_selfdeblur.numerics.stop import Interrupted, interruptible
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
@@ -95,7 +95,12 @@ def _run(
 ) -> Generator[Progress, None, DeblurResult]:
     created = now()
     several = len(stages_of(plan.config)) > 1
-    with memory_errors(plan.config, plan.problem.shape, plan.runtime.device):
+    expected: dict[str, float] = {}
+    with (
+        memory_errors(plan.config, plan.problem.shape, plan.runtime.device),
+        suppress(Interrupted),  # what remains of the run ends soon by itself
+        interruptible(stop),
+    ):
         expected = expected_stages(plan.config, plan.problem.shape) if several else {}
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
