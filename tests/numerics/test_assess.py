@@ -149,6 +149,13 @@ def test_an_assessment_is_json_ready():
     assert json.loads(json.dumps(found)) == found
 
 
+def test_an_image_without_frequencies_is_assessed():
+    """An image of 5 x 5 pixels says nothing by its spectrum, and is no error."""
+    tiny = np.random.default_rng(0).random((5, 5))
+    assert spectral_misfit(tiny[:4, :4], DELTA, 0.0) == 0
+    assert 0 <= assess(tiny, DELTA, tiny, 0.0).score <= 1
+
+
 def test_blur_raises_normalised_sparsity():
     """L1 / L2 of the gradients is larger for the blurred image; a flat one has 0."""
     assert normalised_sparsity(Y) > normalised_sparsity(X)

@@ -192,6 +192,8 @@ def measure(
     k = np.asarray(k / k.sum(), dtype=np.float64)
     level = math.hypot(sigma, MODEL_ERROR)
     r = _residual(x, k, y)
+    if not r.size:  # the kernel reaches over the whole image
+        r = np.zeros((1, 1))
     a, b = ((n - m) // 2 for n, m in zip(y.shape, r.shape, strict=True))
     inner = slice(a, a + r.shape[0]), slice(b, b + r.shape[1])
     if clipped is not None:

@@ -43,12 +43,14 @@ def spectral_misfit(y: NDArray[np.floating], k: NDArray[np.floating], sigma: flo
     f2 = rows**2 + columns**2
     used = np.flatnonzero(f2 > (4 / min(height, width)) ** 2)
     used = used[:: used.size // _FREQUENCIES + 1]
+    if used.size < 2 * (2 + 2 * _HARMONICS):  # too few, for so many parameters, to judge by
+        return 0.0
     P, logf = power.flat[used], 0.5 * np.log(f2.flat[used])
     K2 = np.abs(rfft2(k, s=(height, width)).flat[used]) ** 2
     noise = sigma**2 + MODEL_ERROR**2
     turns = 2 * np.arange(1, _HARMONICS + 1)[:, None] * np.arctan2(rows, columns).flat[used]
     basis = np.concatenate([-logf[None], np.ones((1, used.size)), np.cos(turns), np.sin(turns)])
-    low = logf < np.quantile(logf, 0.02)
+    low = logf <= np.quantile(logf, 0.02)  # at least one
     start = math.log(float(np.mean(P[low] * np.exp(2 * logf[low]))) + 1e-12)
 
     def misfit(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
