@@ -244,13 +244,7 @@ class SelfDeblurConfig(Settings):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return what `to_dict` described, of this version or of 0.1.
-
-        Raises
-        ------
-        ConfigError
-            If `values` is not a mapping of known fields to allowed values.
-        """
+        """Return what `to_dict` described, as `Settings.from_dict`, also by version 0.1."""
         return super(SelfDeblurConfig, cls).from_dict(_renamed(values))
 
     def _schedule(self) -> dict[str, Any]:

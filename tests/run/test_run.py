@@ -145,6 +145,7 @@ def test_a_restoration_by_a_network_reports_and_stops(monkeypatch):
 
     config = TINY.replace(restoration="generator")
     result = sd.deblur(GREY, config=config, on_progress=on_progress, stop=stop)
+    assert result.record.status == "stopped"
     assert set(steps) == {(1, 1000)}
     assert np.isfinite(result.sharp).all()
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import label, sum_labels
 
+from napari_selfdeblur.numerics.registration import correlation_of
 from napari_selfdeblur.numerics.spectrum import MODEL_ERROR, spectral_misfit
 
 __all__ = ["Assessment", "assess", "is_blurred", "normalised_sparsity"]
@@ -132,7 +133,7 @@ def assess(
     m["spectrum_gain"] = spectral_misfit(y, _POINT_KERNEL, sigma) - m["spectrum"]
     if agreement is not None:
         m["agreement"] = agreement
-        m["parts"] = _alike_by(agreement) if parts is None else parts
+        m["parts"] = correlation_of(agreement) if parts is None else parts
     signs = {
         _NOISE: m["contrast"] < 1.3,
         _FLAT: m["spread"] < 0.1,
@@ -146,7 +147,10 @@ def assess(
     if found:
         score = min(score, 0.49)
     elif score < 0.5:
-        weak = {_AGREE: m.get("agreement", 1) < 0.5, _PARTS: m.get("parts", 1) < _alike_by(0.5)}
+        weak = {
+            _AGREE: m.get("agreement", 1) < 0.5,
+            _PARTS: m.get("parts", 1) < correlation_of(0.5),
+        }
         found = [name for name, present in weak.items() if present] or [_POOR]
     advice = tuple(dict.fromkeys(_ADVICE[name] for name in found))
     return Assessment(score, not found, tuple(_REASONS[n] for n in found), advice, m)
@@ -159,13 +163,9 @@ def is_blurred(y: Plane, k: Plane, sigma: float) -> bool:
     `assess`.
     """
     k = np.asarray(k / k.sum(), dtype=np.float64)
-    sharp = spectral_misfit(y, _POINT_KERNEL, sigma)
-    return _width(k) >= _RESOLVED and spectral_misfit(y, k, sigma) < sharp
-
-
-def _alike_by(agreement: float) -> float:
-    """Return the correlation that kernels have which agree so much, as `fusion` counts it."""
-    return 0.6 + 0.3 * agreement
+    if _width(k) < _RESOLVED:
+        return False
+    return spectral_misfit(y, k, sigma) < spectral_misfit(y, _POINT_KERNEL, sigma)
 
 
 def _score(m: dict[str, float]) -> float:

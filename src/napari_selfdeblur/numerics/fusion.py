@@ -23,7 +23,13 @@ from scipy import ndimage
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.numerics.assess import measure
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
-from napari_selfdeblur.numerics.registration import correlations, cropped, padded, shift_between
+from napari_selfdeblur.numerics.registration import (
+    agreement_of,
+    correlations,
+    cropped,
+    padded,
+    shift_between,
+)
 
 __all__ = ["Candidate", "Fused", "best_of", "compared", "fuse", "mixed"]
 
@@ -35,7 +41,6 @@ _SPARSITY = (0.4, 0.1)  # the same of the sparsity, in an image without noise
 _FAINT = 0.002  # noise at which the sparsity has half of that weight: noise is not sparse
 _WIDER = 0.01  # cost of a kernel e times as wide: of two that explain as much, the narrower
 _TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
-_UNLIKE, _ALIKE = 0.6, 0.9  # correlations of kernels that disagree, and that agree
 _COMPARED = 40  # iterations of a restoration that is only to be compared
 
 
@@ -161,7 +166,7 @@ def fuse(candidates: Sequence[Candidate], kernel_size: tuple[int, int] | None = 
     kernel = cropped(mean, (least[0], least[1]))
     alike = correlations([kernel, *(c.kernel for c in candidates)])[0, 1:]
     others = np.delete(alike, best)
-    agreement = float(_ramp(others).mean()) if others.size > 1 else None
+    agreement = float(agreement_of(others).mean()) if others.size > 1 else None
     return Fused(kernel, best, weights, alike, agreement)
 
 
@@ -180,7 +185,7 @@ def _averaged(
     for source in [name for name in weights if name != candidates[best].source]:
         i = min((n for n, c in enumerate(candidates) if c.source == source), key=lambda n: cost[n])
         distance = min(cost[best] - cost[i], 0.0) / _TEMPERATURE
-        weights[source] = float(_ramp(alike[i : i + 1])[0] * np.exp(distance))
+        weights[source] = float(agreement_of(alike[i : i + 1])[0] * np.exp(distance))
         if weights[source] > 0:
             k = padded(candidates[i].kernel, fixed.shape[0])
             # Cubic: linear interpolation would blur the kernel.
@@ -198,7 +203,7 @@ def best_of(candidates: Sequence[Candidate]) -> int:
     more). The mean, not the sum: a kernel is no better for having been found often.
     """
     p = np.exp(-costs([c.measures for c in candidates]) / _TEMPERATURE)
-    alike = _ramp(correlations([c.kernel for c in candidates]))
+    alike = agreement_of(correlations([c.kernel for c in candidates]))
     return int(np.argmax(p * (alike @ p) / alike.sum(axis=1)))
 
 
@@ -234,7 +239,7 @@ def mixed(
     own_share : float
         Largest share in [0, 1] of the estimates' own images.
     """
-    share = own_share * _ramp(fused.alike)
+    share = own_share * agreement_of(fused.alike)
     own = [(c, s) for c, s in zip(candidates, share, strict=True) if c.sharp is not None and s > 0]
     if not own:
         return restored
@@ -258,7 +263,3 @@ def _quantity(measures: dict[str, float], name: str) -> float:
     if name == "sparsity":
         return float(np.log(max(measures["sparsity"], 1e-6)))
     return measures[name]
-
-
-def _ramp(alike: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.clip((alike - _UNLIKE) / (_ALIKE - _UNLIKE), 0, 1))

@@ -10,8 +10,16 @@ from scipy import ndimage
 from scipy.fft import irfft2, next_fast_len, rfft2
 from skimage.registration import phase_cross_correlation
 
-__all__ = ["correlations", "cropped", "padded", "shift_between"]
+__all__ = [
+    "agreement_of",
+    "correlation_of",
+    "correlations",
+    "cropped",
+    "padded",
+    "shift_between",
+]
 
+_UNLIKE, _ALIKE = 0.6, 0.9  # correlations of kernels that disagree, and that agree
 _KEPT_MASS = 0.999  # of the kernel, in the support returned
 
 
@@ -21,6 +29,16 @@ def correlations(kernels: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]
     spectra = [rfft2(k / np.linalg.norm(k), s=(side, side)) for k in kernels]
     rows = [irfft2(K.conj() * np.stack(spectra), s=(side, side)).max(axis=(1, 2)) for K in spectra]
     return np.stack(rows)
+
+
+def agreement_of(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far kernels that correlate so much agree, from 0 to 1."""
+    return np.asarray(np.clip((correlation - _UNLIKE) / (_ALIKE - _UNLIKE), 0, 1))
+
+
+def correlation_of(agreement: float) -> float:
+    """Return the correlation of kernels that agree so far: the inverse of `agreement_of`."""
+    return _UNLIKE + (_ALIKE - _UNLIKE) * agreement
 
 
 def shift_between(fixed: NDArray[np.floating], k: NDArray[np.floating]) -> tuple[float, float]:

@@ -79,11 +79,11 @@ def fuse_stage(state: State) -> Events:
     fused = fuse(state.candidates, state.plan.config.sides)
     if fused.agreement is not None:  # one estimate that fails says nothing about the image
         state.blurred = is_blurred(state.plan.prepared.y, fused.kernel, state.plan.sigma)
-    if state.blurred:
-        with interruptible(state.stop):
-            y = state.plan.problem.tensor()
-            state.parts = parts_agreement(y, fused.kernel, state.plan.sigma)
-    else:
+        if state.blurred:
+            with interruptible(state.stop):
+                y = state.plan.problem.tensor()
+                state.parts = parts_agreement(y, fused.kernel, state.plan.sigma)
+    if not state.blurred:
         point = np.zeros_like(fused.kernel)
         point[point.shape[0] // 2, point.shape[1] // 2] = 1
         fused = replace(fused, kernel=point, weights=dict.fromkeys(fused.weights, 0.0))

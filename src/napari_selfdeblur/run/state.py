@@ -60,7 +60,8 @@ class State:
     blurred : bool
         Whether the image is blurred by that kernel; otherwise it comes back as it is.
     parts : float or None
-        How well kernels of parts of the image agree with that kernel; see `parts_agreement`.
+        How well kernels of parts of the image agree with that of several estimates; see
+        `parts_agreement`.
     result : Estimate or None
         What the run returns, once there is one.
     stopped : bool
