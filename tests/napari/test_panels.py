@@ -423,8 +423,10 @@ def test_a_deleted_panel_is_not_called_again(
     made.image.choose(viewer_model.layers["cells"])
     made.run()
     job = made.job
-    with qtbot.waitSignal(made.native.destroyed):
-        made.native.deleteLater()
+    gone: list[bool] = []
+    made.native.destroyed.connect(lambda: gone.append(True))
+    made.native.deleteLater()
+    qtbot.waitUntil(lambda: gone == [True])
     qtbot.waitUntil(lambda: not job.running, timeout=30000)
     assert job.result is not None
     kernel.data = PSF[::-1]
