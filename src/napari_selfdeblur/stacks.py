@@ -19,13 +19,11 @@ from napari_selfdeblur.run.stack_restoration import StackRestoration
 
 __all__ = ["deblur_stack", "iter_deblur_stack", "iter_restore_stack", "restore_stack"]
 
-Kernels = Literal["one", "channel", "plane"]
-
 
 def deblur_stack(
     stack: Any,
     axes: str | None = None,
-    kernels: Kernels = "one",
+    kernels: str = "one",
     planes: Choice | None = None,
     *,
     on_progress: Callable[[Progress], object] | None = None,
@@ -56,13 +54,13 @@ def deblur_stack(
     >>> result = deblur_stack(series, axes="TCYX", kernels="channel")  # doctest: +SKIP
     """
     _check_progress(on_progress)
-    return _drained(iter_deblur_stack(stack, axes, kernels, planes, **options), on_progress)
+    return drained(iter_deblur_stack(stack, axes, kernels, planes, **options), on_progress)
 
 
 def iter_deblur_stack(
     stack: Any,
     axes: str | None = None,
-    kernels: Kernels = "one",
+    kernels: str = "one",
     planes: Choice | None = None,
     *,
     kernel_size: int | tuple[int, int] | Literal["auto"] | None = None,
@@ -204,7 +202,7 @@ def restore_stack(
     _check_progress(on_progress)
     config = RestoreConfig(restoration=method, weight=weight, iterations=iterations, device=device)
     steps = iter_restore_stack(stack, kernels, config, axes, planes, stop=stop, out=out)
-    return _drained(steps, on_progress)
+    return drained(steps, on_progress)
 
 
 def iter_restore_stack(
@@ -216,10 +214,15 @@ def iter_restore_stack(
     *,
     stop: Stop | None = None,
     out: Any = None,
+    kernel_name: str = "",
 ) -> Generator[Progress, None, StackResult]:
-    """Do what `restore_stack` does, plane by plane, by a whole configuration."""
+    """Do what `restore_stack` does, plane by plane, by a whole configuration.
+
+    `kernel_name` is the kernels' name in the record.
+    """
     checked_stop(stop)
-    return StackRestoration(Stack.of(stack, axes, planes), kernels, config, stop, out).steps()
+    parts = Stack.of(stack, axes, planes)
+    return StackRestoration(parts, kernels, config, stop, out, kernel_name).steps()
 
 
 def _check_progress(on_progress: Any) -> None:
@@ -227,10 +230,11 @@ def _check_progress(on_progress: Any) -> None:
         raise ConfigError(f"on_progress must be a function, got {on_progress!r:.100}")
 
 
-def _drained(
+def drained(
     events: Generator[Progress, None, StackResult],
-    on_progress: Callable[[Progress], object] | None,
+    on_progress: Callable[[Progress], object] | None = None,
 ) -> StackResult:
+    """Return what `events` return, giving each one to `on_progress`."""
     while True:
         try:
             progress = next(events)

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils import progress as ActivityBar
 from napari.utils.notifications import show_error, show_info, show_warning
+from numpy.typing import NDArray
 from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QThread, QTimer, Signal
 
@@ -19,11 +21,11 @@ from napari_selfdeblur._napari.report import report_of
 from napari_selfdeblur._napari.worker import RunWorker
 from napari_selfdeblur.described import Settings
 from napari_selfdeblur.errors import DeblurError
+from napari_selfdeblur.run.record import RestoreRecord
 
 if TYPE_CHECKING:
-    from napari_selfdeblur._napari.worker import Outcome
+    from napari_selfdeblur._napari.worker import Outcome, Result
     from napari_selfdeblur.run.events import Progress
-    from napari_selfdeblur.run.result import DeblurResult, RestoreResult
 
 _running: set[Job] = set()
 """Holds the runs that nobody else may hold, such as a scripted one whose handle was dropped."""
@@ -37,6 +39,15 @@ def in_qt_thread() -> bool:
     """Whether this is the thread in which a Qt application handles its events."""
     application = QCoreApplication.instance()
     return application is not None and QThread.currentThread() == application.thread()
+
+
+def kernels_of(result: Result) -> NDArray[np.float32] | None:
+    """Return the kernel, or a stack's, that a run has estimated; None of a restoration."""
+    if isinstance(result.record, RestoreRecord):
+        return None
+    kernels = getattr(result, "kernels", None)  # of a stack
+    found: NDArray[np.float32] | None = getattr(result, "kernel", kernels)
+    return found
 
 
 class Job(QObject):
@@ -65,7 +76,7 @@ class Job(QObject):
     state : str
         ``ready``, ``running``, then one of ``finished``, ``stopped``, ``failed``, ``cancelled``.
         ``stopped`` has a result; ``cancelled`` is a closed viewer, and has none.
-    result : DeblurResult or RestoreResult or None
+    result : DeblurResult, RestoreResult, StackResult or None
         The outcome of a finished or stopped run, and what a failed run had reached.
     error : DeblurError or None
         Why a run failed or was cancelled.
@@ -86,7 +97,7 @@ class Job(QObject):
         viewer: ViewerModel,
         source: Source,
         config: Settings,
-        work: Callable[[RunWorker], DeblurResult | RestoreResult],
+        work: Callable[[RunWorker], Result],
         *,
         name: str,
         notify: bool = True,
@@ -95,7 +106,7 @@ class Job(QObject):
         self.source = source
         self.config = config
         self.state = "ready"
-        self.result: DeblurResult | RestoreResult | None = None
+        self.result: Result | None = None
         self.error: DeblurError | None = None
         self._notify = notify
         self._viewer = viewer
@@ -175,7 +186,7 @@ class Job(QObject):
         """Ask the run to end after its present step and keep what it has; return at once."""
         self._worker.stop()
 
-    def wait(self, timeout: float | None = None) -> DeblurResult | RestoreResult:
+    def wait(self, timeout: float | None = None) -> Result:
         """Return the result, keeping the viewer alive until it is there.
 
         Parameters
@@ -242,7 +253,7 @@ class Job(QObject):
         if worker.previews:
             preview = worker.previews.pop()
             assert preview.sharp is not None
-            self._layers.show(preview.sharp, preview.kernel)
+            self._layers.show(preview.sharp, preview.kernel, preview.part)
             self._layers.annotate({"status": "running", "config": self.config.to_dict()})
             self.previewed.emit(preview.kernel)
         progress = worker.events.pop() if worker.events else None
@@ -266,11 +277,13 @@ class Job(QObject):
             failed = {"status": "failed", "config": self.config.to_dict()}
             self._layers.annotate(failed | reason)
             return
-        kernel = getattr(self.result, "kernel", None)  # a restoration has none of its own
+        kernel = kernels_of(self.result)
         facts = self.result.record.to_dict()
-        facts["image"]["name"] = self.source.name
+        facts["image"] |= {"name": self.source.name}
+        if self.source.index:
+            facts["image"] |= {"index": self.source.index}
         self._layers.finish(self.result.sharp, kernel, facts | reason)
-        self.previewed.emit(kernel)
+        self.previewed.emit(None if kernel is None or kernel.ndim > 2 else kernel)
 
     def _on_finished(self) -> None:
         if self.state == "running":

@@ -21,7 +21,7 @@ from napari_selfdeblur._napari.dock import dock_of, keep_title
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.layer_choice import LayerChoice
-from napari_selfdeblur._napari.layers import refuse_stack
+from napari_selfdeblur._napari.layers import refuse_others
 from napari_selfdeblur._napari.status import StatusView
 from napari_selfdeblur._napari.theme import colours
 from napari_selfdeblur.errors import DeblurError
@@ -144,7 +144,7 @@ class Panel(Container[Widget]):
         if self.image.layer is None:
             return NO_IMAGE, None
         try:
-            refuse_stack(self.image.layer)
+            refuse_others(self.image.layer)
             self._refuse(self.image.layer)
         except DeblurError as error:
             field = getattr(error, "field", None)

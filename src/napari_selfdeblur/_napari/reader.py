@@ -9,7 +9,8 @@ from typing import Any
 
 import tifffile
 
-from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY, kernel_corner, kernel_display
+from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY, kernel_display
+from napari_selfdeblur._napari.placing import kernel_corner
 from napari_selfdeblur._napari.writer import KEPT, RECORD_END, LayerData
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.files import read_image

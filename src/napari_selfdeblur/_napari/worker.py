@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from superqt.utils import WorkerBase
 
@@ -14,8 +14,10 @@ from napari_selfdeblur.errors import DeblurError
 if TYPE_CHECKING:
     from napari_selfdeblur.run.events import Progress
     from napari_selfdeblur.run.result import DeblurResult, RestoreResult
+    from napari_selfdeblur.run.stack_record import StackResult
 
-    Outcome = tuple[DeblurResult | RestoreResult | None, DeblurError | None]
+    Result: TypeAlias = DeblurResult | RestoreResult | StackResult
+    Outcome: TypeAlias = tuple[Result | None, DeblurError | None]
 
 
 class RunWorker(WorkerBase["Outcome"]):
@@ -35,7 +37,7 @@ class RunWorker(WorkerBase["Outcome"]):
         The newest event and the newest preview, so that a busy viewer piles up none.
     """
 
-    def __init__(self, work: Callable[[RunWorker], DeblurResult | RestoreResult]) -> None:
+    def __init__(self, work: Callable[[RunWorker], Result]) -> None:
         super().__init__()
         self._work = work
         self._stopped = False

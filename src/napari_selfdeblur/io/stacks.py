@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import psutil
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from napari_selfdeblur.errors import ConfigError, ImageError
+from napari_selfdeblur.errors import ConfigError, ImageError, OutOfMemoryError
 from napari_selfdeblur.io.arrays import as_array
 
-__all__ = ["Choice", "Position", "Stack", "guessed_axes"]
+__all__ = ["Choice", "Position", "Stack", "guessed_axes", "result_array"]
 
 Position = tuple[int, ...]
 """Where a plane lies among the chosen ones, along each axis but rows, columns and colour."""
@@ -169,6 +170,35 @@ class Stack:
                 )
             found.append(indices.index(at))
         return tuple(found)
+
+
+def result_array(stack: Stack, out: Any = None, dtype: DTypeLike = np.float32) -> Any:
+    """Return `out`, or a new array of zeros, for the results of a stack.
+
+    Raises
+    ------
+    ConfigError
+        If `out` has not the stack's shape.
+    OutOfMemoryError
+        If a new one does not fit into the memory that is free.
+    """
+    if out is None:
+        need = math.prod(stack.shape) * np.dtype(dtype).itemsize
+        free = psutil.virtual_memory().available
+        if need > free:
+            raise OutOfMemoryError(
+                f"the results need {need / 2**30:.1f} GiB of memory, of which {free / 2**30:.1f} "
+                "GiB are free; choose fewer planes, or give a memory-mapped array as out"
+            )
+        return np.zeros(stack.shape, dtype)
+    shape = tuple(getattr(out, "shape", ()))
+    if shape != stack.shape or not hasattr(out, "__setitem__"):
+        raise ConfigError(
+            f"out must be an array of shape {stack.shape}, got {type(out).__name__} of shape "
+            f"{shape}",
+            field="out",
+        )
+    return out
 
 
 def guessed_axes(shape: Sequence[int]) -> str:

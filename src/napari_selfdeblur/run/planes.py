@@ -10,7 +10,6 @@ from typing import Any
 from warnings import warn
 
 import numpy as np
-import psutil
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.config import RestoreConfig
@@ -29,7 +28,7 @@ from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.restoration import run_restoration
 from napari_selfdeblur.run.survey import Survey
 
-__all__ = ["FATAL", "Events", "Pace", "Planes", "result_array"]
+__all__ = ["FATAL", "Events", "Pace", "Planes"]
 
 Events = Generator[Progress, None, None]
 FATAL = (ConfigError, DeviceError, OutOfMemoryError)
@@ -228,31 +227,3 @@ class Planes:
             stop=self.stop,
             scale=self.scales[self.stack.channel(position)],
         ).sharp
-
-
-def result_array(stack: Stack, out: Any) -> Any:
-    """Return `out`, or a new array of float32, for the results of a stack.
-
-    Raises
-    ------
-    ConfigError
-        If `out` has not the stack's shape.
-    OutOfMemoryError
-        If a new one does not fit into the memory that is free.
-    """
-    if out is None:
-        need, free = 4 * math.prod(stack.shape), psutil.virtual_memory().available
-        if need > free:
-            raise OutOfMemoryError(
-                f"the results need {need / 2**30:.1f} GiB of memory, of which {free / 2**30:.1f} "
-                "GiB are free; choose fewer planes, or give a memory-mapped array as out"
-            )
-        return np.zeros(stack.shape, np.float32)
-    shape = tuple(getattr(out, "shape", ()))
-    if shape != stack.shape or not hasattr(out, "__setitem__"):
-        raise ConfigError(
-            f"out must be an array of shape {stack.shape}, got {type(out).__name__} of shape "
-            f"{shape}",
-            field="out",
-        )
-    return out

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.io.arrays import check_size
-from napari_selfdeblur.io.stacks import Position, Stack
+from napari_selfdeblur.io.stacks import Position, Stack, result_array
 from napari_selfdeblur.numerics.cost import expected_stages
 from napari_selfdeblur.numerics.runtime import Runtime, device_label, memory_errors
 from napari_selfdeblur.numerics.stop import Interrupted, Stop, interruptible, stopped
 from napari_selfdeblur.run.events import Previews, Progress
 from napari_selfdeblur.run.plan import Plan, check_every_stage
-from napari_selfdeblur.run.planes import FATAL, Events, Pace, Planes, result_array
+from napari_selfdeblur.run.planes import FATAL, Events, Pace, Planes
 from napari_selfdeblur.run.record import RunRecord, Status, now
 from napari_selfdeblur.run.result import DeblurResult
 from napari_selfdeblur.run.run import run

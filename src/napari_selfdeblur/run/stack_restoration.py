@@ -13,12 +13,12 @@ from napari_selfdeblur.errors import DeblurError, ImageError
 from napari_selfdeblur.io.arrays import as_array, check_size
 from napari_selfdeblur.io.images import describe
 from napari_selfdeblur.io.kernels import prepare_kernel
-from napari_selfdeblur.io.stacks import Position, Stack
+from napari_selfdeblur.io.stacks import Position, Stack, result_array
 from napari_selfdeblur.numerics.runtime import device_label, memory_errors, resolve_device
 from napari_selfdeblur.numerics.stop import Stop
 from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.plan import check_restoration
-from napari_selfdeblur.run.planes import Planes, result_array
+from napari_selfdeblur.run.planes import Planes
 from napari_selfdeblur.run.record import RestoreRecord, now
 from napari_selfdeblur.run.stack_record import StackResult
 
@@ -41,6 +41,8 @@ class StackRestoration:
         Ends it after the present plane; the others keep their values.
     out : array, optional
         Where the results go.
+    kernel_name : str
+        Name of the kernels in the record, none where it is empty.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class StackRestoration:
         config: RestoreConfig,
         stop: Stop | None = None,
         out: Any = None,
+        kernel_name: str = "",
     ) -> None:
         self._kernels = _prepared(stack, kernels)
         sides = next(iter(self._kernels.values())).shape
@@ -64,6 +67,7 @@ class StackRestoration:
         check_restoration(config.restoration, self._shape, (sides[0], sides[1]), self._device)
         self._config, self._planes = config, Planes(stack, result_array(stack, out), stop)
         self._given = as_array(kernels, "kernel", "buif")
+        self._name = {"name": kernel_name} if kernel_name else {}
         self._created = now()
 
     def steps(self) -> Generator[Progress, None, StackResult]:
@@ -96,7 +100,7 @@ class StackRestoration:
         left = any(not e["reason"] and e["state"] == "blurred" for e in planes.entries())
         record = RestoreRecord(
             config=self._config,
-            kernel=describe(self._given),
+            kernel=describe(self._given) | self._name,
             planes=planes.entries(),
             image=planes.survey.describe(),
             device=device_label(self._device),
