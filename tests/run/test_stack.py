@@ -19,7 +19,7 @@ from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.io.stacks import Stack
 from napari_selfdeblur.numerics.solvers.networks import JointSolver
 from napari_selfdeblur.run.restoration import run_restoration
-from napari_selfdeblur.run.survey import structure_of
+from napari_selfdeblur.run.stack_survey import structure_of
 
 TINY = sd.SelfDeblurConfig(
     kernel_size=5,

@@ -19,10 +19,10 @@ from napari_selfdeblur.numerics.runtime import Runtime, device_label, memory_err
 from napari_selfdeblur.numerics.stop import Interrupted, Stop, interruptible, stopped
 from napari_selfdeblur.run.events import Previews, Progress
 from napari_selfdeblur.run.plan import Plan, check_every_stage
-from napari_selfdeblur.run.planes import FATAL, Events, Pace, Planes
 from napari_selfdeblur.run.record import RunRecord, Status, now
 from napari_selfdeblur.run.result import DeblurResult
 from napari_selfdeblur.run.run import run
+from napari_selfdeblur.run.stack_planes import FATAL, Events, Pace, Planes
 from napari_selfdeblur.run.stack_record import StackRecord, StackResult, stacked_kernels
 
 __all__ = ["KERNELS", "StackRun", "restoration_of"]

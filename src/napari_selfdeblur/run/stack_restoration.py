@@ -18,8 +18,8 @@ from napari_selfdeblur.numerics.runtime import device_label, memory_errors, reso
 from napari_selfdeblur.numerics.stop import Stop
 from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.plan import check_restoration
-from napari_selfdeblur.run.planes import Planes
 from napari_selfdeblur.run.record import RestoreRecord, now
+from napari_selfdeblur.run.stack_planes import Planes
 from napari_selfdeblur.run.stack_record import StackResult
 
 __all__ = ["StackRestoration"]

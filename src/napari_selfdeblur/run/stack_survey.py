@@ -16,7 +16,7 @@ from napari_selfdeblur.io.arrays import check_finite
 from napari_selfdeblur.io.images import LUMA, Scale, scale_of
 from napari_selfdeblur.io.stacks import Position, Stack
 
-__all__ = ["PlaneFacts", "Survey", "structure_of"]
+__all__ = ["PlaneFacts", "StackSurvey", "structure_of"]
 
 _SMOOTH = 2.0  # pixels: finer structure is mostly noise
 _NOISE_PART = 1 / (4 * math.pi * _SMOOTH**4)  # of white noise's variance, in smoothed gradients
@@ -34,7 +34,7 @@ class PlaneFacts:
 
 
 @dataclass(slots=True)
-class Survey:
+class StackSurvey:
     """What the planes of a stack say together.
 
     Attributes

@@ -26,7 +26,7 @@ from napari_selfdeblur.io.stacks import Position, Stack
 from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.restoration import run_restoration
-from napari_selfdeblur.run.survey import Survey
+from napari_selfdeblur.run.stack_survey import StackSurvey
 
 __all__ = ["FATAL", "Events", "Pace", "Planes"]
 
@@ -80,7 +80,7 @@ class Planes:
         its own data type.
     stop : Stop or None
         Ends the work after the present plane.
-    survey : Survey
+    survey : StackSurvey
         What the blurred planes say.
     states : dict of Position to dict
         The planes' entries in the record.
@@ -90,12 +90,12 @@ class Planes:
     out: Any
     stop: Stop | None = None
     pace: Pace = field(default_factory=Pace)
-    survey: Survey = field(init=False)
+    survey: StackSurvey = field(init=False)
     states: dict[Position, dict[str, Any]] = field(init=False)
     scales: dict[int, Scale] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.survey = Survey(self.stack)
+        self.survey = StackSurvey(self.stack)
         self.states = {
             position: {
                 "index": self.stack.index(position),
