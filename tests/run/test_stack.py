@@ -287,7 +287,10 @@ def test_a_failing_plane_does_not_lose_the_others(kernels):
     series = SERIES.astype(np.float32)
     series[0, 1] = 7
     series[1, 0, 3, 4] = np.nan
-    with pytest.warns(DeblurWarning, match=r"2 of 4 planes stay blurred: plane T=0, C=1: is const"):
+    with pytest.warns(
+        DeblurWarning,
+        match=r"2 of 4 planes could not be deblurred: plane T=0, C=1 stays blurred: is const",
+    ):
         result = sd.deblur_stack(series, "TCYX", kernels, config=TINY)
     assert [state == "blurred" for state in states(result)] == [False, True, True, False]
     reasons = [each["reason"] for each in result.record.planes]

@@ -7,21 +7,18 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils import progress as ActivityBar
 from napari.utils.notifications import show_error, show_info, show_warning
-from numpy.typing import NDArray
 from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QThread, QTimer, Signal
 
 from napari_selfdeblur._napari.layers import ResultLayers, Source
-from napari_selfdeblur._napari.report import report_of
-from napari_selfdeblur._napari.worker import RunWorker
+from napari_selfdeblur._napari.report import part_of, report_of
+from napari_selfdeblur._napari.worker import RunWorker, kernels_of
 from napari_selfdeblur.described import Settings
 from napari_selfdeblur.errors import DeblurError
-from napari_selfdeblur.run.record import RestoreRecord
 
 if TYPE_CHECKING:
     from napari_selfdeblur._napari.worker import Outcome, Result
@@ -39,15 +36,6 @@ def in_qt_thread() -> bool:
     """Whether this is the thread in which a Qt application handles its events."""
     application = QCoreApplication.instance()
     return application is not None and QThread.currentThread() == application.thread()
-
-
-def kernels_of(result: Result) -> NDArray[np.float32] | None:
-    """Return the kernel, or a stack's, that a run has estimated; None of a restoration."""
-    if isinstance(result.record, RestoreRecord):
-        return None
-    kernels = getattr(result, "kernels", None)  # of a stack
-    found: NDArray[np.float32] | None = getattr(result, "kernel", kernels)
-    return found
 
 
 class Job(QObject):
@@ -240,6 +228,8 @@ class Job(QObject):
         if progress is not None:
             if self._bar.total != progress.total:
                 self._bar.total = progress.total
+            if progress.part[1] > 1:
+                self._bar.set_description(f"SelfDeblur: {self.source.name}, {part_of(progress)}")
             if self.running:  # the pending events may have ended the run
                 self._bar.update(progress.iteration - self._bar.n)
         if self.running:

@@ -7,9 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from superqt.utils import WorkerBase
 
 from napari_selfdeblur.errors import DeblurError
+from napari_selfdeblur.run.record import RestoreRecord
 
 if TYPE_CHECKING:
     from napari_selfdeblur.run.events import Progress
@@ -65,6 +68,15 @@ class RunWorker(WorkerBase["Outcome"]):
         except Exception as error:
             reported = _as_deblur_error(error)
             return reported.result, reported
+
+
+def kernels_of(result: Result) -> NDArray[np.float32] | None:
+    """Return the kernel, or a stack's, that a run has estimated; None of a restoration."""
+    if isinstance(result.record, RestoreRecord):
+        return None
+    kernels = getattr(result, "kernels", None)  # of a stack
+    found: NDArray[np.float32] | None = getattr(result, "kernel", kernels)
+    return found
 
 
 def _as_deblur_error(error: Exception) -> DeblurError:

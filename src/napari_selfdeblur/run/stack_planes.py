@@ -26,6 +26,7 @@ from napari_selfdeblur.io.stacks import Position, Stack
 from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.restoration import run_restoration
+from napari_selfdeblur.run.stack_record import summary
 from napari_selfdeblur.run.stack_survey import StackSurvey
 
 __all__ = ["FATAL", "Events", "Pace", "Planes"]
@@ -33,8 +34,6 @@ __all__ = ["FATAL", "Events", "Pace", "Planes"]
 Events = Generator[Progress, None, None]
 FATAL = (ConfigError, DeviceError, OutOfMemoryError)
 """Errors that every other plane would raise too."""
-
-_LONGEST = 3  # planes named in a warning
 
 
 @dataclass(slots=True)
@@ -198,15 +197,11 @@ class Planes:
 
     def warn(self) -> None:
         """Warn of the planes that stay blurred because something is wrong with them."""
-        failed = [position for position, each in self.states.items() if each["reason"]]
-        if not failed:
-            return
-        named = "; ".join(
-            f"{self.stack.name(each)}: {self.states[each]['reason']}" for each in failed[:_LONGEST]
-        )
-        more = f"; and {len(failed) - _LONGEST} more" if len(failed) > _LONGEST else ""
-        count = f"{len(failed)} of {len(self.stack)} planes"
-        warn(f"{count} stay blurred: {named}{more}", DeblurWarning, stacklevel=2)
+        failed = [each for each in self.entries() if each["reason"]]
+        if failed:
+            said = "; ".join(summary(failed))
+            count = f"{len(failed)} of {len(self.stack)} planes"
+            warn(f"{count} could not be deblurred: {said}", DeblurWarning, stacklevel=2)
 
     def entries(self) -> tuple[dict[str, Any], ...]:
         """Return the planes' entries in the record, in their order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +14,9 @@ from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord, _Record
 from napari_selfdeblur.run.values import json_ready
 
-__all__ = ["StackRecord", "StackResult", "read_record", "stacked_kernels"]
+__all__ = ["StackRecord", "StackResult", "read_record", "stacked_kernels", "summary"]
+
+_LONGEST = 3  # planes that are named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,22 @@ def stacked_kernels(
         rows, columns = kernel.shape
         stacked[position][top : top + rows, left : left + columns] = kernel
     return stacked
+
+
+def summary(planes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return which planes of a record are not done, and why, in a few lines; none if all are."""
+    failed = [each for each in planes if each["reason"]]
+    waiting = sum(each["state"] == "blurred" and not each["reason"] for each in planes)
+    lines = [f"plane {_place(each)} stays blurred: {each['reason']}" for each in failed[:_LONGEST]]
+    if len(failed) > _LONGEST:
+        lines.append(f"{len(failed) - _LONGEST} more planes stay blurred; the record says why")
+    if waiting:
+        lines.append(f"{waiting} of {len(planes)} planes were not reached and stay blurred")
+    return lines
+
+
+def _place(plane: Mapping[str, Any]) -> str:
+    return ", ".join(f"{axis}={at}" for axis, at in plane["index"].items())
 
 
 def read_record(values: Mapping[str, Any]) -> RunRecord | RestoreRecord | StackRecord:

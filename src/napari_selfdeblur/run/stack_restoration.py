@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,8 @@ class StackRestoration:
             usable = planes.usable(planes.stack)
             planes.pace.remaining = {"restore": len(usable)}
             for position in usable:
-                yield from planes.restore([position], self._kernel(position), self._config)
+                for event in planes.restore([position], self._kernel(position), self._config):
+                    yield replace(event, kernel=None)  # none was estimated
         entries = planes.entries()
         if all(each["reason"] for each in entries):
             raise DeblurError(f"no plane could be restored: {entries[0]['reason']}")
