@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import dask.array
 import numpy as np
 import pytest
+import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image
+from npe2 import PluginManifest
 from qtpy.QtCore import Qt
 
 import napari_selfdeblur as sd
@@ -18,8 +22,11 @@ from napari_selfdeblur._napari.restore_widget import RestoreWidget
 from napari_selfdeblur._napari.stack_source import axes_of
 from napari_selfdeblur._napari.widget import DeblurWidget
 from napari_selfdeblur._napari.work import restore_job
+from napari_selfdeblur.cli import main
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, ImageError
+from napari_selfdeblur.io.file_stack import open_stack
+from napari_selfdeblur.io.files import write_tiff
 
 PLACE = ("scale", "translate", "units", "axis_labels")
 KERNEL = np.full((3, 5), 1 / 15, np.float32)
@@ -307,3 +314,93 @@ def test_a_stack_s_cost_in_words() -> None:
     config = SelfDeblurConfig.preset("draft").replace(device="cpu", kernel_size=13)
     found = find_cost(config, (64, 64), Amount(8, 1, 8, 8 * 4 * 64 * 64))
     assert found.text.startswith("8 planes of 64 x 64 px: about 0:")
+
+
+def saved_and_opened(viewer: ViewerModel, layers: tuple[Image, ...], path: Path) -> list[Image]:
+    viewer.layers.selection = set(layers)
+    viewer.layers.save(str(path), selected=True, plugin="napari-selfdeblur")
+    record = path.with_name(f"{path.stem}_record.json")
+    opened: list[Image] = ViewerModel().open(str(record), plugin="napari-selfdeblur")
+    return opened
+
+
+@pytest.fixture
+def plugins(npe2pm) -> None:
+    npe2pm.register(PluginManifest.from_file(str(files("napari_selfdeblur") / "napari.yaml")))
+    npe2pm.register(PluginManifest.from_distribution("napari"))
+
+
+@pytest.mark.parametrize(
+    ("planes", "kernels", "labels"),
+    [
+        ("current", "one", ("t", "c", "y", "x")),
+        ("all", "one", ("t", "z", "y", "x")),
+        ("all", "channel", ("t", "c", "y", "x")),
+        ("all", "plane", ("c", "t", "y", "x")),
+        ("all", "one", ("-4", "-3", "-2", "-1")),
+    ],
+)
+def test_saved_stacks_come_back_as_they_were(
+    plugins, viewer_model, layer, config, tmp_path, planes: str, kernels: str, labels
+) -> None:
+    """Pixels, place, units, labels, look and record of stack layers return from their files."""
+    layer.axis_labels = labels
+    pair = sd.deblur_layer(
+        viewer_model, layer, planes=planes, kernels=kernels, config=config, blocking=True
+    )
+    opened = saved_and_opened(viewer_model, pair, tmp_path / "cells.tif")
+    for one, other in zip(opened, pair, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+        assert one.data.dtype == other.data.dtype
+        for name in ("scale", "translate", "contrast_limits"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name))
+        for name in ("name", "units", "axis_labels", "metadata"):
+            assert getattr(one, name) == getattr(other, name)
+        assert one.colormap.name == other.colormap.name
+
+
+def test_a_saved_colour_series_comes_back(plugins, viewer_model, series, config, tmp_path) -> None:
+    """RGB planes are saved as such."""
+    colour = np.stack([series[:, 0], series[:, 1], series[:, 0]], -1)
+    layer = viewer_model.add_image(colour, rgb=True, name="cells")
+    pair = sd.deblur_layer(viewer_model, layer, planes="all", config=config, blocking=True)
+    opened = saved_and_opened(viewer_model, pair, tmp_path / "cells.tif")
+    assert opened[0].rgb
+    np.testing.assert_array_equal(opened[0].data, pair[0].data)
+
+
+def test_imagej_finds_axes_and_steps(plugins, viewer_model, layer, config, tmp_path) -> None:
+    """A saved series is a hyperstack with its axes, pixel size and seconds between frames."""
+    pair = sd.deblur_layer(viewer_model, layer, planes="all", config=config, blocking=True)
+    saved_and_opened(viewer_model, pair, tmp_path / "cells.tif")
+    with tifffile.TiffFile(tmp_path / "cells_deblurred.tif") as tif:
+        assert tif.series[0].axes == "TCYX"
+        assert tif.imagej_metadata["finterval"] == pytest.approx(30)
+    stack = open_stack(tmp_path / "cells_deblurred.tif")
+    assert stack.layout.scale == pytest.approx((30, None, 0.5, 0.25))
+
+
+def test_stacks_of_the_command_line_open(plugins, viewer_model, series, config, tmp_path) -> None:
+    """What `run` writes of a stack opens with scale, labels and record, and the same numbers."""
+    write_tiff(tmp_path / "s.tif", series, (0.5, 0.25), "um", axes="TCYX")
+    words = "--kernel-size 5 --iterations 3 --channels 8 --non-local false --device cpu"
+    preset = "--preset official --kernels channel -q"
+    command = ["run", str(tmp_path / "s.tif"), "-o", str(tmp_path), *words.split(), *preset.split()]
+    assert main(command) == 0
+    opened = viewer_model.open(str(tmp_path / "s_record.json"), plugin="napari-selfdeblur")
+    expected = sd.deblur_stack(series, "TCYX", "channel", config=config)
+    np.testing.assert_array_equal(opened[0].data, expected.sharp)
+    np.testing.assert_array_equal(opened[1].data, expected.kernels)
+    assert opened[0].axis_labels == ("t", "c", "y", "x")
+    assert opened[1].axis_labels == ("c", "y", "x")
+    np.testing.assert_allclose(opened[0].scale[-2:], (0.5, 0.25))
+    assert opened[1].translate[-1] > 0.25 * 32
+    again = sd.deblur_layer(
+        viewer_model,
+        viewer_model.add_image(series, axis_labels=("t", "c", "y", "x"), name="again"),
+        planes="all",
+        kernels="channel",
+        config=config,
+        blocking=True,
+    )
+    np.testing.assert_array_equal(again[0].data, opened[0].data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,15 @@ from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.stacks import Position, Stack, result_array
 from napari_selfdeblur.run.stack_record import stacked_kernels
 
-__all__ = ["KERNELS", "PLANES", "StackSource", "axes_of", "check_kernels", "read_stack"]
+__all__ = [
+    "KERNELS",
+    "PLANES",
+    "StackSource",
+    "axes_of",
+    "check_kernels",
+    "letters_of",
+    "read_stack",
+]
 
 PLANES = ("current", "all")
 KERNELS = ("one", "channel", "plane")
@@ -65,14 +74,19 @@ class StackSource(Source):
         """Return the kernels with the axes that their layer needs to follow the sliders."""
         if self.kernels != "channel":
             return kernels
-        after = self.stack.lead[self.stack.outer.index("C") + 1 :]
-        apart = kernels.reshape(kernels.shape[0], *(1 for _ in after), *kernels.shape[1:])
-        return np.broadcast_to(apart, (kernels.shape[0], *after, *kernels.shape[1:]))
+        return along_planes(kernels, self.stack.lead[self.stack.outer.index("C") + 1 :])
 
     @property
     def _lead(self) -> tuple[int, ...]:
         lead = self.stack.lead
         return (lead[self.stack.outer.index("C")],) if self.kernels == "channel" else lead
+
+
+def along_planes(kernels: NDArray[np.float32], after: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the channels' kernels (C, kh, kw) with the axes between channel and rows."""
+    count, *sides = kernels.shape
+    apart = kernels.reshape(count, *(1 for _ in after), *sides)
+    return np.broadcast_to(apart, (count, *after, *sides))
 
 
 def read_stack(layer: Image, kernels: str) -> StackSource:
@@ -108,12 +122,17 @@ def axes_of(layer: Image) -> str:
     T, Z and C where a label is t, time, z, depth, c, ch or channel; others have letters of no
     meaning. The last two axes are rows and columns.
     """
+    return letters_of(layer.axis_labels) + ("YXS" if layer.rgb else "YX")
+
+
+def letters_of(labels: Sequence[Any]) -> str:
+    """Return a letter for each axis before the rows, by the labels of all; see `axes_of`."""
     letters: list[str] = []
-    for label in list(map(str, layer.axis_labels))[:-2]:
+    for label in list(map(str, labels))[:-2]:
         letter = _LETTERS.get(label.lower(), "")
         spare = (each for each in _OTHERS if each not in letters)
         letters.append(letter if letter and letter not in letters else next(spare))
-    return "".join(letters) + ("YXS" if layer.rgb else "YX")
+    return "".join(letters)
 
 
 def check_kernels(layer: Image, kernels: str) -> None:

@@ -119,6 +119,8 @@ def _prepared(stack: Stack, kernels: ArrayLike) -> dict[Position, NDArray[np.flo
     given = as_array(kernels, "kernel", "buif")
     lead = given.shape[:-2]
     channels = (len(set(map(stack.channel, stack))),) if "C" in stack.outer else ()
+    if _long(lead) == _long(stack.lead) != ():
+        given, lead = given.reshape(*stack.lead, *given.shape[-2:]), stack.lead
     if lead and lead in (stack.lead, channels):
         return {position: prepare_kernel(given[position]) for position in np.ndindex(lead)}
     if given.ndim > 3 or (given.ndim == 3 and given.shape[-1] not in (3, 4)):
@@ -127,3 +129,8 @@ def _prepared(stack: Stack, kernels: ArrayLike) -> dict[Position, NDArray[np.flo
             "give one kernel, one for each channel, or one for each plane"
         )
     return {(): prepare_kernel(given)}
+
+
+def _long(lead: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the lengths of axes but for those of one plane, which files leave out."""
+    return tuple(each for each in lead if each > 1)
