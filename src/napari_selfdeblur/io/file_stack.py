@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_selfdeblur.errors import ConfigError, ImageError
+from napari_selfdeblur.io.files import read_kernel
 from napari_selfdeblur.io.layout import Layout, Plane
 from napari_selfdeblur.io.sources import Source, open_parts
 
@@ -112,8 +113,8 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> FileSta
     return FileStack(source, layout)
 
 
-def read_kernels(path: str | os.PathLike[str]) -> NDArray[Any] | None:
-    """Return the kernels of a file of several planes, None where it holds one plane.
+def read_kernels(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Return the kernels in a file: as its planes are, or one (kh, kw) as `read_kernel` gives it.
 
     Raises
     ------
@@ -122,6 +123,6 @@ def read_kernels(path: str | os.PathLike[str]) -> NDArray[Any] | None:
     """
     stack = open_stack(path)
     if stack is None:
-        return None
+        return read_kernel(path)
     planes = np.stack([stack[plane] for plane in stack.layout.planes])
     return planes.reshape(stack.shape)
