@@ -1,7 +1,7 @@
 """Faults of a whole batch, each in a fork of this process: torch is loaded once.
 
 ``python batch_driver.py SCENARIO FOLDER`` prints what happened as JSON. This process itself never
-uses zarr or distributed, whose threads would not be there in a fork.
+uses zarr or distributed: their threads would not be there in a fork.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import psutil
 import tifffile
+import zarr.storage
 from driver import forked, left
 from scipy import ndimage
 
@@ -201,6 +202,16 @@ def sizes(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+def warm(folder: Path) -> None:
+    """Restore one image here, so that no fork has to load what that needs."""
+    tifffile.imwrite(folder / "warm.tif", scene(0))
+    tifffile.imwrite(folder / "k.tif", np.full((3, 3), 1 / 9, np.float32))
+    words = ["batch", str(folder / "warm.tif"), "-o", str(folder / "warm"), "--quiet"]
+    assert main([*words, "--kernel", str(folder / "k.tif"), "--device", "cpu"]) == 0
+    assert zarr.storage.LocalStore(folder) is not None  # loaded, and not yet used
+
+
 if __name__ == "__main__":
     scenario, place = sys.argv[1:]
+    warm(Path(place))
     json.dump(globals()[scenario](Path(place)), sys.stdout)
