@@ -17,7 +17,7 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
 from napari_selfdeblur.errors import DeblurWarning
@@ -100,6 +100,21 @@ class Terminal:
                     )
 
                 yield show
+
+    @contextmanager
+    def counted(self, total: int) -> Iterator[Callable[[int, str], None]]:
+        """Give a function that shows how many of `total` are done, and the last one's line."""
+        console = Console(file=cast(IO[str], _Lenient()))
+        if self.quiet:
+            yield lambda done, line: None
+        elif not console.is_terminal:
+            yield lambda done, line: self.note(f"{done}/{total}  {line}")
+        else:
+            facts = TextColumn("{task.fields[facts]}", markup=False)
+            columns = (MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), facts)
+            with ProgressBar(*columns, console=console) as bar:
+                task = bar.add_task("batch", total=total, facts="")
+                yield lambda done, line: bar.update(task, completed=done, facts=line)
 
     def _line(self, progress: Progress) -> None:
         done, total = progress.iteration, progress.total

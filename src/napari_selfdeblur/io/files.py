@@ -21,7 +21,7 @@ from napari_selfdeblur.io.kernels import prepare_kernel
 from napari_selfdeblur.io.pixel_size import tiff_options
 from napari_selfdeblur.io.writing import replacing
 
-__all__ = ["ImageFile", "read_image", "read_kernel", "write_tiff"]
+__all__ = ["ImageFile", "admit", "is_tiff", "read_image", "read_kernel", "write_tiff"]
 
 _TIFF_MAGIC = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
 _COPIES = 2  # of the pixels, while they are read
@@ -60,9 +60,8 @@ def read_image(
         if not source.is_file():
             what = "is a folder" if source.is_dir() else "no such file"
             raise ImageError(f"{source}: {what}; name one image file")
-        with source.open("rb") as file:
-            reader = read_tiff if file.read(4) in _TIFF_MAGIC else read_picture
-        return reader(source, partial(_admit, source, check))
+        reader = read_tiff if is_tiff(source) else read_picture
+        return reader(source, partial(admit, source, check))
     except DeblurError:
         raise
     except UnidentifiedImageError as error:
@@ -72,6 +71,12 @@ def read_image(
         raise ImageError(
             f"{source}: cannot be read ({reason}); give an undamaged TIFF, PNG or JPEG file"
         ) from error
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins as a TIFF does."""
+    with path.open("rb") as file:
+        return file.read(4) in _TIFF_MAGIC
 
 
 def read_kernel(path: str | os.PathLike[str]) -> NDArray[np.float32]:
@@ -140,10 +145,10 @@ def write_tiff(
         unfinished.write_bytes(buffer.getbuffer())
 
 
-def _admit(
+def admit(
     path: Path, check: Callable[[tuple[int, int]], object] | None, shape: tuple[int, int], size: int
 ) -> None:
-    """Refuse an image of `shape` whose pixels, `size` bytes, file or memory cannot hold."""
+    """Raise for an image of `shape` whose pixels, `size` bytes, file or memory cannot hold."""
     if 0 in shape:
         raise ImageError(f"{path}: has no pixels; give an undamaged file")
     if size > _LARGEST_RATIO * path.stat().st_size:
