@@ -34,6 +34,8 @@ class SettingsForm(Generic[S]):
         Widgets above the fields, of no concern to `read`.
     extra : dict of str to Setting
         Further fields that are not part of the settings.
+    before : dict of str to Setting
+        The same, above those of the settings.
 
     Attributes
     ----------
@@ -57,10 +59,11 @@ class SettingsForm(Generic[S]):
         *,
         first: Iterable[BaseValueWidget[Any]] = (),
         extra: Mapping[str, Setting] | None = None,
+        before: Mapping[str, Setting] | None = None,
     ) -> None:
         self._settings = settings
         self.marked: str | None = None
-        kinds = {**settings.kinds(), **(extra or {})}
+        kinds = {**(before or {}), **settings.kinds(), **(extra or {})}
         self.fields = {name: Field(name, kind) for name, kind in kinds.items()}
         above = list(first)
         for widget in above:

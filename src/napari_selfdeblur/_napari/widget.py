@@ -13,9 +13,9 @@ from superqt.utils import create_worker
 from napari_selfdeblur._napari import cost
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
-from napari_selfdeblur._napari.layers import full_resolution
 from napari_selfdeblur._napari.panel import Panel
 from napari_selfdeblur._napari.plugin import PAPER, guide, read_preferences
+from napari_selfdeblur._napari.stack_rows import KERNELS_ROW, PLANES_ROW, sides_of
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
@@ -74,39 +74,49 @@ class DeblurWidget(Panel):
             SelfDeblurConfig,
             first=[self.image.widget, self.preset],
             extra={"preview_seconds": _PREVIEW},
+            before={**PLANES_ROW, **KERNELS_ROW},
         )
 
     def _make_job(self, layer: Image) -> Job:
         if self._measuring:
             self.cost.value = ""  # from here on the run's own times are shown
-        interval = float(self.form.fields["preview_seconds"].value())
-        return deblur_job(self._viewer, layer, self.form.read(), preview_seconds=interval)
+        return deblur_job(
+            self._viewer,
+            layer,
+            self.form.read(),
+            planes=self.rows.planes(layer),
+            kernels=self.rows.kernels(),
+            preview_seconds=float(self.form.fields["preview_seconds"].value()),
+        )
 
     def _refuse(self, layer: Image) -> None:
         self.cost.value = ""
         config = self.form.read()
         self._show_preset(config.name)
-        height, width = full_resolution(layer).shape[:2]
-        rows, columns = with_size(config, (int(height), int(width))).sides
+        height, width = sides_of(layer)
+        rows, columns = with_size(config, (height, width)).sides
         if height < rows or width < columns:
             raise ConfigError(
                 f"kernel_size must fit into the image of {height} x {width} pixels",
                 field="kernel_size",
             )
-        self._expect(config, (int(height), int(width)))
+        self._expect(config, (height, width), self.rows.amount(layer))
 
-    def _expect(self, config: SelfDeblurConfig, shape: tuple[int, int]) -> None:
-        """Show what the run needs, and raise if this machine does not have it."""
+    def _expect(self, *asked: Any) -> None:
+        """Show what the run needs, and raise if this machine does not have it.
+
+        `asked` are settings, rows and columns of a plane, and the amount of work.
+        """
         known = self._cost
-        if known is not None and (known.config, known.shape) == (config, shape):
+        if known is not None and (known.config, known.shape, known.amount) == asked:
             self.cost.value = known.text
             if known.problem:
                 raise ConfigError(known.problem, field=known.field)
         elif self.devices is not None and not self.devices.problem:  # torch is loaded
             self.cost.value = "Measuring the time it will take"
-            if not self._measuring and self._asked != (config, shape):
-                self._measuring, self._asked = True, (config, shape)
-                worker: Any = create_worker(cost.find_cost, config, shape)
+            if not self._measuring and self._asked != asked:
+                self._measuring, self._asked = True, asked
+                worker: Any = create_worker(cost.find_cost, *asked)
                 worker.returned.connect(self._on_cost)
                 worker.finished.connect(self._on_measured)
                 worker.start()

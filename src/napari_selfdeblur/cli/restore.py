@@ -10,8 +10,17 @@ import typer
 from napari_selfdeblur.cli import arguments as a
 from napari_selfdeblur.cli.options import from_settings
 from napari_selfdeblur.cli.outputs import Outputs, result_paths
+from napari_selfdeblur.cli.stack import (
+    Asked,
+    StackOutputs,
+    opened_stack,
+    restore_file,
+    stack_inputs,
+)
 from napari_selfdeblur.cli.terminal import Terminal, stopped_by_interrupt
 from napari_selfdeblur.config import RestoreConfig
+from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.io.file_stack import read_kernels
 from napari_selfdeblur.io.files import read_kernel
 
 __all__ = ["restore"]
@@ -30,6 +39,8 @@ def restore(
     output: a.Output,
     changes: dict[str, Any],
     roi: a.Roi = None,
+    axes: a.Axes = None,
+    planes: a.Planes = None,
     dtype: a.StoredDtype = a.Dtype.FLOAT32,
     truth: a.Truth = None,
     quiet: a.Quiet = False,
@@ -38,9 +49,24 @@ def restore(
     """Restore IMAGE, blurred by KERNEL.
 
     Writes STEM_restored.tif, STEM_restored.json, its record, and STEM_restored.png, a picture
-    of before and after, into the output folder.
+    of before and after, into the output folder. Of a stack, a TIFF of several planes, all planes
+    are restored; KERNEL may then hold one kernel for each channel or for each plane.
     """
     config, terminal = RestoreConfig(**changes), Terminal(quiet=quiet, as_json=as_json)
+    asked = Asked(axes, planes)
+    with terminal.warnings():
+        stack = opened_stack(image, asked, roi)
+    if stack is not None:
+        if truth is not None:
+            raise ConfigError("--truth is for one plane; leave it out")
+        kernels = read_kernels(kernel)
+        inputs = stack_inputs(stack, image, roi)
+        paths = result_paths(output, image.stem, _RESULTS, inputs.source, [image, kernel])
+        command = a.command_line(context)
+        saved = StackOutputs(paths, inputs, terminal, dtype, command, layout=stack.layout)
+        k = read_kernel(kernel) if kernels is None else kernels
+        restore_file(saved, config, stack, k, asked)
+        return
     from napari_selfdeblur.numerics.runtime import resolve_device
     from napari_selfdeblur.run.plan import check_restoration
 

@@ -17,17 +17,21 @@ from napari_selfdeblur.io.arrays import as_array, check_finite, check_size, is_c
 __all__ = [
     "LUMA",
     "PreparedImage",
+    "Scale",
     "cast_like",
     "describe",
     "full_scale",
     "natural_range",
     "prepare",
+    "scale_of",
 ]
 
 LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of R, G, B in the luma Y of full-range YCbCr (ITU-R BT.601); they sum to one."""
 
 Range = tuple[float, float]
+Scale = tuple[Range, Range]
+"""The values that become 0 and 1, and those to which a restored image is clipped."""
 
 _HEADROOM = 0.25  # of maximum minus minimum
 _BRIGHT = 2 / 3  # of it that the median lies above the minimum where the background is bright
@@ -109,6 +113,7 @@ def prepare(
     *,
     rgb: bool | None = None,
     check: Callable[[tuple[int, int]], object] | None = None,
+    scale: Scale | None = None,
 ) -> PreparedImage:
     """Check an image and map it to the grey [0, 1] float32 plane that is deblurred.
 
@@ -130,6 +135,8 @@ def prepare(
         Whether the last axis is colour; None takes three axes, the last of 3 or 4, as colour.
     check : callable, optional
         Called with rows and columns before memory is taken for the image.
+    scale : Scale, optional
+        The `scale_of` a stack that the image is a plane of; by default the image's own.
 
     Raises
     ------
@@ -145,12 +152,12 @@ def prepare(
     check_finite(array)
     planes = array[..., :3] if colour else array
     values = planes.astype(np.float64)
-    value_range, limits = _ranges(planes, values)
+    value_range, limits = scale or _scale_of(planes, values)
     luma = values @ LUMA if colour else values
     _check_contrast(luma, value_range)
     low, high = value_range
     scaled = (values - low) / (high - low)
-    if array.dtype.kind == "f" and value_range != natural_range(planes):
+    if array.dtype.kind == "f" and limits != value_range:
         scaled = on_grid(scaled)
     y = scaled @ LUMA if colour else scaled
     return PreparedImage(
@@ -193,11 +200,9 @@ def describe(image: ArrayLike) -> dict[str, Any]:
 
 def full_scale(image: NDArray[Any]) -> float | None:
     """Return white of 8-bit images (255) and of floats inside [0, 1] (1), None for others."""
-    if image.dtype == np.uint8:
-        return 255.0
-    if image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
-        return 1.0
-    return None
+    if image.dtype.kind not in "uf":
+        return None
+    return _white(image.dtype, float(image.min()), float(image.max()))
 
 
 def natural_range(image: NDArray[Any]) -> Range | None:
@@ -206,12 +211,34 @@ def natural_range(image: NDArray[Any]) -> Range | None:
     An image is on its `full_scale` if it reaches half of it and spans a quarter: 12-bit data
     divided by 65535 is not.
     """
-    white = full_scale(image)
-    if white is None:
-        return None
-    lowest, highest = float(image.min()), float(image.max())
-    on_scale = highest >= _REACHED * white and highest - lowest >= _SPANNED * white
-    return (0.0, white) if on_scale else None
+    return _natural(image.dtype, float(image.min()), float(image.max()))
+
+
+def scale_of(dtype: np.dtype[Any], lowest: float, highest: float, median: float) -> Scale:
+    """Return the scale of an image, or of a stack, by its data type and values.
+
+    Raises
+    ------
+    ImageError
+        If the values are beyond float32's range, or too close together for it.
+    """
+    natural = _natural(dtype, lowest, highest)
+    if natural is not None:
+        return natural, natural
+    if max(-lowest, highest) > _LARGEST:
+        raise ImageError(
+            f"the image's values reach {max(-lowest, highest):g}, too near float32's limit; "
+            "divide the image by its maximum"
+        )
+    spread = highest - lowest
+    if 0 < spread < _SMALLEST:
+        raise ImageError(
+            f"the image's values span {spread:g}, too little for float32; divide the image by "
+            "its maximum"
+        )
+    low = lowest - _HEADROOM * spread if median - lowest > _BRIGHT * spread else lowest
+    limit = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(np.float32)
+    return (low, highest + _HEADROOM * spread), (low, float(limit.max))
 
 
 def cast_like(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
@@ -248,30 +275,24 @@ def cast_like(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     return values.astype(target)
 
 
-def _ranges(planes: NDArray[Any], values: NDArray[np.float64]) -> tuple[Range, Range]:
-    """Return the values that become 0 and 1, and those a restored image is clipped to.
+def _white(dtype: np.dtype[Any], lowest: float, highest: float) -> float | None:
+    if dtype == np.uint8:
+        return 255.0
+    return 1.0 if dtype.kind == "f" and lowest >= 0 and highest <= 1 else None
 
-    `values` are those of `planes`.
-    """
-    natural = natural_range(planes)
-    if natural is not None:
-        return natural, natural
+
+def _natural(dtype: np.dtype[Any], lowest: float, highest: float) -> Range | None:
+    white = _white(dtype, lowest, highest)
+    if white is None:
+        return None
+    on_scale = highest >= _REACHED * white and highest - lowest >= _SPANNED * white
+    return (0.0, white) if on_scale else None
+
+
+def _scale_of(planes: NDArray[Any], values: NDArray[np.float64]) -> Scale:
+    """Return the image's own scale; `values` are those of `planes`."""
     lowest, highest = float(values.min()), float(values.max())
-    if max(-lowest, highest) > _LARGEST:
-        raise ImageError(
-            f"the image's values reach {max(-lowest, highest):g}, too near float32's limit; "
-            "divide the image by its maximum"
-        )
-    spread = highest - lowest
-    if 0 < spread < _SMALLEST:
-        raise ImageError(
-            f"the image's values span {spread:g}, too little for float32; divide the image by "
-            "its maximum"
-        )
-    bright = float(np.median(values)) - lowest > _BRIGHT * spread
-    low = lowest - _HEADROOM * spread if bright else lowest
-    limit = np.iinfo(planes.dtype) if planes.dtype.kind in "iu" else np.finfo(np.float32)
-    return (low, highest + _HEADROOM * spread), (low, float(limit.max))
+    return scale_of(planes.dtype, lowest, highest, float(np.median(values)))
 
 
 def _check_contrast(luma: NDArray[np.float64], value_range: Range) -> None:

@@ -55,8 +55,17 @@ class Plan:
     clipped: NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(cls, image: ArrayLike, config: SelfDeblurConfig, *, rgb: bool | None = None) -> Plan:
+    def of(
+        cls,
+        image: ArrayLike,
+        config: SelfDeblurConfig,
+        *,
+        rgb: bool | None = None,
+        scale: images.Scale | None = None,
+    ) -> Plan:
         """Return the plan for an image and settings, or raise what stands against it.
+
+        `scale` is that of the stack that the image is a plane of, by default its own.
 
         Raises
         ------
@@ -76,6 +85,7 @@ class Plan:
                 (3, 3) if isinstance(size, str) else size,
                 rgb=rgb,
                 check=lambda shape: check_every_stage(config, shape, runtime),
+                scale=scale,
             )
             clipped = clipped_pixels(prepared.y)
             sigma = measured_sigma(prepared.y, clipped)

@@ -121,6 +121,7 @@ def run_restoration(
     *,
     rgb: bool | None = None,
     stop: Stop | None = None,
+    scale: images.Scale | None = None,
 ) -> RestoreResult:
     """Restore a blurred image whose kernel is known, and record how.
 
@@ -136,6 +137,8 @@ def run_restoration(
         Whether the last axis is colour; guessed from the shape where it is not given.
     stop : threading.Event, optional
         Ends the restoration early, with what it has.
+    scale : Scale, optional
+        That of the stack that the image is a plane of; by default its own.
 
     Returns
     -------
@@ -156,6 +159,7 @@ def run_restoration(
             sides,
             rgb=rgb,
             check=lambda shape: check_restoration(config.restoration, shape, sides, device),
+            scale=scale,
         )
         clipped = clipped_pixels(prepared.y)
         x = restore_plane(
