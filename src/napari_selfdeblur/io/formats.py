@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from warnings import warn
 
 import imagecodecs
@@ -43,6 +43,7 @@ GREY = {tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK}
 _PICTURE_BYTES = 4  # a pixel, in Pillow
 _ORIENTATION = 274  # the tag's number, in TIFF and in EXIF
 _DEEP = {"PNG": imagecodecs.png_decode, "JPEG2000": imagecodecs.jpeg2k_decode}
+_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 _TURNED = (5, 6, 7, 8)  # orientations that exchange rows and columns
 
 
@@ -113,7 +114,18 @@ def opened_tiff(path: Path) -> tifffile.TiffFile:
 
 
 def images_of(path: Path, tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
-    """Return the images of a TIFF, at least one, less their smaller copies."""
+    """Return the images of a TIFF, at least one, less their smaller copies.
+
+    Raises
+    ------
+    ImageError
+        If there is none, or the file ends before its last page.
+    """
+    _ = len(tif.pages)  # goes through them all
+    tif.filehandle.seek(tif.pages.next_page_offset or 0)
+    following = int.from_bytes(tif.filehandle.read(tif.tiff.offsetsize), _ORDERS[tif.byteorder])
+    if following >= tif.filehandle.size:
+        raise ImageError(f"{path}: cannot be read (it is cut off); give an undamaged file")
     series = [level for level in tif.series if not level.keyframe.is_reduced]
     if not series:
         raise ImageError(f"{path}: cannot be read (it has no pages); give an undamaged file")

@@ -60,7 +60,7 @@ class ZarrStore(Store):
         ome = (read_json(self.path / "zarr.json") or {}).get("attributes", {}).get("ome")
         if manifest["images"] != [""]:
             ome = {"version": "0.5", "bioformats2raw.layout": 3}
-        self._write_group("", ({"ome": ome} if ome else {}) | {_OWN: manifest})
+        _write_group(self.path, ({"ome": ome} if ome else {}) | {_OWN: manifest})
         self.close()
 
     def clear(self) -> None:
@@ -79,9 +79,11 @@ class ZarrStore(Store):
                 pyramid.check()
                 return
             pyramid.create()
-            self._write_group(f"{name}/frames", {})
+            _write_group(self.path / name / "frames", {})
         # Last: an image that has them has all its arrays.
-        self._write_group(name, group.get("attributes", {}) | {"ome": pyramid.metadata(name)})
+        _write_group(
+            self.path / name, group.get("attributes", {}) | {"ome": pyramid.metadata(name)}
+        )
 
     def check_room(self, frame: Frame, size: int) -> None:
         """Raise `FileError` if `size` more bytes cannot be written."""
@@ -98,7 +100,7 @@ class ZarrStore(Store):
         with naming(place):
             stored = layout.with_dtype(sharp.dtype.name)
             Pyramid(self.path / frame.name, stored).write(frame.plane, sharp)
-            self._write_group(f"{frame.name}/frames/{place.name}", {})
+            _write_group(place, {})
             if kernel is not None:
                 zarr.create_array(LocalStore(place), name="kernel", data=kernel, overwrite=True)
 
@@ -117,7 +119,7 @@ class ZarrStore(Store):
 
     def mark(self, frame: Frame, marker: Mapping[str, Any]) -> None:
         """Mark a frame as done."""
-        self._write_group(f"{frame.name}/frames/{self._place(frame).name}", {_OWN: marker})
+        _write_group(self._place(frame), {_OWN: marker})
 
     def marker(self, frame: Frame) -> dict[str, Any] | None:
         """Return what a frame was marked with; None where it is not done."""
@@ -133,7 +135,7 @@ class ZarrStore(Store):
         images = (self.manifest() or {}).get("images", [])
         if images != [""]:
             there = [name for name in images if (self.path / name / "zarr.json").exists()]
-            self._write_group("OME", {"ome": {"version": "0.5", "series": there}})
+            _write_group(self.path / "OME", {"ome": {"version": "0.5", "series": there}})
 
     def summary_path(self) -> Path:
         """Return the path of a file beside the store: in it there are arrays and groups alone."""
@@ -143,8 +145,10 @@ class ZarrStore(Store):
     def _place(self, frame: Frame) -> Path:
         return self.path / frame.name / "frames" / (frame.label or "frame")
 
-    def _write_group(self, name: str, attributes: Mapping[str, Any]) -> None:
-        path = self.path / name / "zarr.json"
-        with naming(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps({**_GROUP, "attributes": attributes}, ensure_ascii=False))
+
+def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Write the metadata of a group, as a whole."""
+    with naming(path):
+        path.mkdir(parents=True, exist_ok=True)
+    group = {**_GROUP, "attributes": attributes}
+    write_text(path / "zarr.json", json.dumps(group, ensure_ascii=False))
