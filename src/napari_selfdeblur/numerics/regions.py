@@ -148,7 +148,8 @@ class Structure:
 
 def _edges(y: NDArray[np.float32], least: float) -> NDArray[np.float64]:
     """Return sums over each square: of g^2 in each direction, |g| and 1, where g stands out."""
-    g = np.stack(np.gradient(gaussian_filter(y, _SMOOTHING))).astype(np.float64)
+    g = np.stack(np.gradient(np.pad(gaussian_filter(y, _SMOOTHING), 1, "edge"))).astype(np.float64)
+    g = g[:, 1:-1, 1:-1]
     size = np.hypot(*g)
     size[size < least] = 0
     direction = np.rint(np.arctan2(g[0], g[1]) / np.pi * _DIRECTIONS).astype(int) % _DIRECTIONS
