@@ -92,6 +92,13 @@ def _speed(asked: Namespace) -> int:
     return _perform(asked, tasks)
 
 
+def _frame(asked: Namespace) -> int:
+    """Time a run on large frames, with memory and seams; run nothing else meanwhile."""
+    from benchmarks.frames import plan
+
+    return _perform(asked, plan(asked.frames, asked.preset, asked.device, _settings(asked.set)))
+
+
 def _score(asked: Namespace) -> int:
     """Measure stored images again with every metric there is now; nothing is run."""
     from benchmarks.store import rescored
@@ -190,6 +197,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--trace": {"type": int, "default": 0, "help": "measure every so many steps"},
     "--store": {"help": "folder of the rows' images"},
     "--sizes": {"type": _numbers, "default": [128, 255, 512, 1024], "help": "sides of images"},
+    "--frames": {"type": _numbers, "default": [2048, 4096], "help": "sides of frames"},
     "--sides": {"type": _numbers, "default": [17, 31, 75], "help": "sides of kernels"},
     "--steps": {"type": int, "default": 5, "help": "timed steps of each path"},
     "--measure": {"type": _words, "default": ["step", "memory", "run"], "help": "a,b"},
@@ -211,6 +219,7 @@ _COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
     ),
     "known": (_known, f"folder {_PROCESSES} {_SUBSET} --dataset --restorations --weight --store"),
     "speed": (_speed, f"{_PROCESSES} --sizes --sides --steps --measure --run-steps --set"),
+    "frame": (_frame, f"{_PROCESSES} --frames --preset --set"),
     "score": (_score, "folder results --output --dataset --store"),
     "report": (_report, "results --output --figure"),
     "trace": (_trace, f"results --output {_SUBSET} --seeds --store"),
