@@ -110,7 +110,7 @@ def _untiled(
     core, tiles._CORE = tiles._CORE, max(image.shape)  # one tile
     begun, computed = time.perf_counter(), time.process_time()
     try:
-        whole = restore(image, k, config.restoration, device=config.device)
+        whole = restore(image, k, str(config.restoration), device=config.device)
     finally:
         tiles._CORE = core
     computed = time.process_time() - computed
@@ -164,4 +164,4 @@ def _window(
     """Return a window of the scene mirrored without end."""
     n = len(base)
     indices = [np.abs((np.arange(*ends) + n) % (2 * n) - n) for ends in (rows, columns)]
-    return base[np.ix_(*(index.clip(0, n - 1) for index in indices))]
+    return np.asarray(base[np.ix_(*(index.clip(0, n - 1) for index in indices))])

@@ -19,6 +19,7 @@ from napari_selfdeblur._napari.plugin import PAPER, guide, read_preferences
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.numerics.regions import check_region
 from napari_selfdeblur.numerics.support import with_size
 from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.settings import Number
@@ -87,13 +88,16 @@ class DeblurWidget(Panel):
         config = self.form.read()
         self._show_preset(config.name)
         height, width = full_resolution(layer).shape[:2]
-        rows, columns = with_size(config, (int(height), int(width))).sides
+        shape = int(height), int(width)
+        rows, columns = with_size(config, shape).sides
         if height < rows or width < columns:
             raise ConfigError(
                 f"kernel_size must fit into the image of {height} x {width} pixels",
                 field="kernel_size",
             )
-        self._expect(config, (int(height), int(width)))
+        size = config.kernel_size
+        check_region(config, shape, (3, 3) if isinstance(size, str) else size)
+        self._expect(config, shape)
 
     def _expect(self, config: SelfDeblurConfig, shape: tuple[int, int]) -> None:
         """Show what the run needs, and raise if this machine does not have it."""

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.numerics.tiles import Window
 
-__all__ = ["Structure", "region_shape", "with_region"]
+__all__ = ["Structure", "check_region", "region_shape", "with_region"]
 
 _WHOLE = 2**20  # pixels: a larger frame has a region
 _SIDE = 512  # pixels: the least side of a region
@@ -60,6 +61,28 @@ def with_region(config: SelfDeblurConfig, shape: tuple[int, int]) -> SelfDeblurC
     """Return settings with a region of the right size in place of "auto"."""
     sides = region_shape(config, shape)
     return config.replace(region="whole" if sides == shape else tuple((0, n) for n in sides))
+
+
+def check_region(
+    config: SelfDeblurConfig, shape: tuple[int, int], kernel_size: tuple[int, int]
+) -> None:
+    """Raise `ConfigError` for a region that an image of `shape` does not have."""
+    if isinstance(config.region, str):
+        return
+    (top, bottom), (left, right) = config.region
+    if bottom > shape[0] or right > shape[1]:
+        text = config.kind("region").text(config.region)
+        raise ConfigError(
+            f"region {text} is not one of an image of {shape[0]} rows and {shape[1]} columns; "
+            "choose one inside, or auto",
+            field="region",
+        )
+    if bottom - top < kernel_size[0] or right - left < kernel_size[1]:
+        raise ConfigError(
+            f"region must be larger than the kernel of {kernel_size[0]} x {kernel_size[1]}, got "
+            f"{bottom - top} x {right - left} pixels; choose a larger one, several kernels wide",
+            field="region",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL
-from napari_selfdeblur.numerics.regions import Structure, region_shape
+from napari_selfdeblur.numerics.regions import Structure, check_region, region_shape
 from napari_selfdeblur.numerics.runtime import Runtime, check_memory, memory_errors
 from napari_selfdeblur.numerics.solvers.base import Problem
 from napari_selfdeblur.numerics.support import with_size
@@ -79,7 +78,7 @@ class Plan:
         shape: Any = getattr(image, "shape", ())[:2]
 
         def check(shape: tuple[int, int]) -> None:
-            _check_region(config, shape, size)
+            check_region(config, shape, size)
             check_every_stage(config, shape, runtime)
 
         with memory_errors(None, shape, runtime.device):
@@ -172,28 +171,6 @@ class Plan:
         config, source = self.config.replace(region=region), self.source | {"region": region}
         return replace(
             self, config=config, source=source, window=window, y=self.frame.plane(window)
-        )
-
-
-def _check_region(
-    config: SelfDeblurConfig, shape: tuple[int, int], kernel_size: tuple[int, int]
-) -> None:
-    """Raise `ConfigError` for a region that an image of `shape` does not have."""
-    if isinstance(config.region, str):
-        return
-    (top, bottom), (left, right) = config.region
-    if bottom > shape[0] or right > shape[1]:
-        text = config.kind("region").text(config.region)
-        raise ConfigError(
-            f"region {text} is not one of an image of {shape[0]} rows and {shape[1]} columns; "
-            "choose one inside, or auto",
-            field="region",
-        )
-    if bottom - top < kernel_size[0] or right - left < kernel_size[1]:
-        raise ConfigError(
-            f"region must be larger than the kernel of {kernel_size[0]} x {kernel_size[1]}, got "
-            f"{bottom - top} x {right - left} pixels; choose a larger one, several kernels wide",
-            field="region",
         )
 
 
