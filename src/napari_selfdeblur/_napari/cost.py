@@ -68,10 +68,9 @@ def find_cost(config: SelfDeblurConfig, shape: tuple[int, int], amount: Amount =
     """Return what a run needs on this machine; may time a few small steps."""
     from napari_selfdeblur.numerics.cost import expected_seconds, expected_stages
     from napari_selfdeblur.numerics.runtime import check_memory, estimate_memory, resolve_device
-    from napari_selfdeblur.numerics.support import with_size
 
     try:
-        check_memory(with_size(config, shape), shape, resolve_device(config.device))
+        check_memory(config, shape, resolve_device(config.device))
         memory = (estimate_memory(config, shape) + amount.result) / 2**30
         seconds = expected_seconds(config, shape) * amount.estimates
         if amount.restorations:

@@ -19,6 +19,7 @@ from napari_selfdeblur._napari.stack_rows import KERNELS_ROW, PLANES_ROW, sides_
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.numerics.regions import check_region
 from napari_selfdeblur.numerics.support import with_size
 from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.settings import Number
@@ -93,14 +94,17 @@ class DeblurWidget(Panel):
         self.cost.value = ""
         config = self.form.read()
         self._show_preset(config.name)
-        height, width = sides_of(layer)
-        rows, columns = with_size(config, (height, width)).sides
+        shape = sides_of(layer)
+        height, width = shape
+        rows, columns = with_size(config, shape).sides
         if height < rows or width < columns:
             raise ConfigError(
                 f"kernel_size must fit into the image of {height} x {width} pixels",
                 field="kernel_size",
             )
-        self._expect(config, (height, width), self.rows.amount(layer))
+        size = config.kernel_size
+        check_region(config, shape, (3, 3) if isinstance(size, str) else size)
+        self._expect(config, shape, self.rows.amount(layer))
 
     def _expect(self, *asked: Any) -> None:
         """Show what the run needs, and raise if this machine does not have it.

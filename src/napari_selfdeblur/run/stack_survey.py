@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import ndimage
 
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.arrays import check_finite
-from napari_selfdeblur.io.images import LUMA, Scale, scale_of
+from napari_selfdeblur.io.images import LUMA, Scale, little_endian, ranges
 from napari_selfdeblur.io.stacks import Position, Stack
 
 __all__ = ["PlaneFacts", "StackSurvey", "structure_of"]
@@ -52,10 +53,10 @@ class StackSurvey:
 
     def add(self, position: Position, plane: NDArray[Any]) -> None:
         """Add what one plane says; a plane that cannot be deblurred is a problem."""
-        little = plane.astype(plane.dtype.newbyteorder("<"), order="C", copy=False)
-        self._hash.update(little.tobytes())
+        self._hash.update(little_endian(plane))
         try:
-            check_finite(plane)
+            nans, infinities = (int(found(plane).sum()) for found in (np.isnan, np.isinf))
+            check_finite(nans, infinities, plane.size)
             values = plane[..., :3] if self.stack.rgb else plane
             lowest, highest = float(values.min()), float(values.max())
             if lowest == highest:
@@ -76,11 +77,10 @@ class StackSurvey:
         for position, facts in self.facts.items():
             channels.setdefault(self.stack.channel(position), []).append(facts)
         return {
-            channel: scale_of(
+            channel: ranges(
                 self.stack.data.dtype,
-                min(each.lowest for each in facts),
-                max(each.highest for each in facts),
-                float(np.median([each.median for each in facts])),
+                (min(each.lowest for each in facts), max(each.highest for each in facts)),
+                partial(np.median, [each.median for each in facts]),
             )
             for channel, facts in channels.items()
         }
@@ -90,7 +90,7 @@ class StackSurvey:
         scales = self.scales()
 
         def structure(position: Position) -> float:
-            (low, high), _ = scales[self.stack.channel(position)]
+            (low, high), *_ = scales[self.stack.channel(position)]
             return self.facts[position].structure / (high - low) ** 2
 
         return max(positions, key=structure)
