@@ -485,5 +485,5 @@ def test_a_plane_in_a_stack_has_its_own_scale_s_values():
     """Restored with the scale of full-scale data, a plane has the values that it has alone."""
     kernel, config = np.ones((3, 3)), RestoreConfig(device="cpu")
     alone = run_restoration(PHOTO, kernel, config).sharp
-    scale = ((0.0, 255.0), (0.0, 255.0))
+    scale = ((0.0, 255.0), (0.0, 255.0), True)
     np.testing.assert_array_equal(run_restoration(PHOTO, kernel, config, scale=scale).sharp, alone)
