@@ -20,22 +20,8 @@ SERIES = np.stack([PHOTO, PHOTO[::-1], 255 - PHOTO, PHOTO[:, ::-1]]).reshape(2, 
 CONFIG = sd.SelfDeblurConfig(
     kernel_size=5, iterations=2, channels=4, scales=2, non_local=False, device="cpu"
 )
-TINY = [
-    "--preset",
-    "official",
-    "--kernel-size",
-    "5",
-    "--iterations",
-    "2",
-    "--channels",
-    "4",
-    "--scales",
-    "2",
-    "--non-local",
-    "false",
-    "--device",
-    "cpu",
-]
+OPTIONS = "--preset official --kernel-size 5 --iterations 2 --channels 4 --scales 2 --device cpu"
+TINY = [*OPTIONS.split(), "--non-local", "false"]
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ from napari_selfdeblur.cli.options import from_settings
 from napari_selfdeblur.cli.outputs import Outputs, result_paths
 from napari_selfdeblur.cli.stack import (
     Asked,
-    StackOutputs,
     opened_stack,
     restore_file,
-    stack_inputs,
+    stack_outputs,
 )
 from napari_selfdeblur.cli.terminal import Terminal, stopped_by_interrupt
 from napari_selfdeblur.config import RestoreConfig
@@ -59,13 +58,9 @@ def restore(
     if stack is not None:
         if truth is not None:
             raise ConfigError("--truth is for one plane; leave it out")
-        kernels = read_kernels(kernel)
-        inputs = stack_inputs(stack, image, roi)
-        paths = result_paths(output, image.stem, _RESULTS, inputs.source, [image, kernel])
-        command = a.command_line(context)
-        saved = StackOutputs(paths, inputs, terminal, dtype, command, layout=stack.layout)
-        k = read_kernel(kernel) if kernels is None else kernels
-        restore_file(saved, config, stack, k, asked)
+        more = {"terminal": terminal, "dtype": dtype, "command": a.command_line(context)}
+        saved = stack_outputs(stack, image, roi, _RESULTS, output, kernel, **more)
+        restore_file(saved, config, stack, read_kernels(kernel), asked)
         return
     from napari_selfdeblur.numerics.runtime import resolve_device
     from napari_selfdeblur.run.plan import check_restoration

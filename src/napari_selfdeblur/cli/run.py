@@ -15,10 +15,9 @@ from napari_selfdeblur.cli.options import from_settings
 from napari_selfdeblur.cli.outputs import Outputs, result_paths
 from napari_selfdeblur.cli.stack import (
     Asked,
-    StackOutputs,
     deblur_file,
     opened_stack,
-    stack_inputs,
+    stack_outputs,
 )
 from napari_selfdeblur.cli.terminal import Terminal
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
@@ -112,10 +111,8 @@ def run(
     if stack is not None:
         if truth is not None or checkpoint is not None:
             raise ConfigError("--truth and --checkpoint are for one plane; leave them out")
-        inputs = stack_inputs(stack, image, roi)
-        paths = result_paths(output, image.stem, RESULTS, inputs.source, [image, record])
-        command = a.command_line(context)
-        saved = StackOutputs(paths, inputs, terminal, dtype, command, layout=stack.layout)
+        more = {"terminal": terminal, "dtype": dtype, "command": a.command_line(context)}
+        saved = stack_outputs(stack, image, roi, RESULTS, output, record, **more)
         deblur_file(saved, config, stack, asked)
         return
     from napari_selfdeblur.numerics.runtime import Runtime

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_selfdeblur.cli.arguments import Dtype, Inputs, parse_roi
-from napari_selfdeblur.cli.outputs import Outputs
+from napari_selfdeblur.cli.outputs import Outputs, result_paths
 from napari_selfdeblur.cli.terminal import stopped_by_interrupt
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
@@ -27,7 +27,7 @@ from napari_selfdeblur.run.stack_record import StackRecord, StackResult
 if TYPE_CHECKING:
     from napari_selfdeblur.run.record import RestoreRecord
 
-__all__ = ["Asked", "StackOutputs", "deblur_file", "opened_stack", "restore_file", "stack_inputs"]
+__all__ = ["Asked", "StackOutputs", "deblur_file", "opened_stack", "restore_file", "stack_outputs"]
 
 _ITEM = re.compile(r"(?:([A-Za-z])=)?(\d+)?(:(\d+)?)?")
 
@@ -58,8 +58,25 @@ def opened_stack(path: Path, asked: Asked, roi: str | None) -> FileStack | None:
     return stack.cropped(parse_roi(roi, stack.shape[at : at + 2]))
 
 
-def stack_inputs(stack: FileStack, path: Path, roi: str | None) -> Inputs:
-    """Return a stack as what a command works on."""
+def stack_outputs(
+    stack: FileStack,
+    path: Path,
+    roi: str | None,
+    ends: Mapping[str, str],
+    folder: Path,
+    *others: Path | None,
+    **more: Any,
+) -> StackOutputs:
+    """Return where the results of a stack go: files called by `path` and `ends` in `folder`.
+
+    None of them may be `path` or one of `others`; `more` are further fields.
+    """
+    inputs = _inputs(stack, path, roi)
+    paths = result_paths(folder, path.stem, ends, inputs.source, [path, *others])
+    return StackOutputs(paths=paths, inputs=inputs, layout=stack.layout, **more)
+
+
+def _inputs(stack: FileStack, path: Path, roi: str | None) -> Inputs:
     pixel_size, unit = stack.layout.pixel_size
     array: Any = stack
     origin: dict[str, Any] = {"name": path.name}

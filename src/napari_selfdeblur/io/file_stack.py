@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_selfdeblur.errors import ConfigError, ImageError
+from napari_selfdeblur.errors import ConfigError, DeblurWarning
+from napari_selfdeblur.io.files import is_tiff, read_kernel
 from napari_selfdeblur.io.layout import Layout, Plane
 from napari_selfdeblur.io.sources import Source, open_parts
+from napari_selfdeblur.io.zarr_source import is_zarr
 
 __all__ = ["FileStack", "open_stack", "read_kernels"]
 
@@ -76,12 +79,12 @@ class FileStack:
 
 
 def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> FileStack | None:
-    """Return the planes of a file, None where it holds one plane.
+    """Return the planes of a file, None where it is no image of several: `read_image` reads that.
 
     Parameters
     ----------
     path : path-like
-        TIFF, also OME-TIFF and ImageJ's hyperstacks.
+        TIFF, also OME-TIFF and ImageJ's hyperstacks; an OME-Zarr folder.
     axes : str, optional
         Letters for its axes instead of the file's own.
 
@@ -90,15 +93,15 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> FileSta
     ConfigError
         If `axes` does not fit.
     ImageError
-        If the file cannot be read, or holds several images.
+        If the file cannot be read.
     """
-    parts = open_parts(path)
-    if len(parts) > 1:
-        raise ImageError(
-            f"{path}: holds {len(parts)} images; save one of them as its own file, or run a batch"
-        )
-    (source,) = parts
-    if source.single or not source.layout.leading:
+    place = Path(path)
+    if not (is_zarr(place) or (place.is_file() and is_tiff(place))):
+        return None
+    with warnings.catch_warnings(action="ignore", category=DeblurWarning):  # reading says it
+        parts = open_parts(place)
+    source = parts[0]
+    if len(parts) > 1 or source.single or not source.layout.leading:
         return None
     layout = source.layout
     if axes is not None:
@@ -112,8 +115,8 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> FileSta
     return FileStack(source, layout)
 
 
-def read_kernels(path: str | os.PathLike[str]) -> NDArray[Any] | None:
-    """Return the kernels of a file of several planes, None where it holds one plane.
+def read_kernels(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Return the kernels in a file: as its planes are, or one (kh, kw) as `read_kernel` gives it.
 
     Raises
     ------
@@ -122,6 +125,6 @@ def read_kernels(path: str | os.PathLike[str]) -> NDArray[Any] | None:
     """
     stack = open_stack(path)
     if stack is None:
-        return None
+        return read_kernel(path)
     planes = np.stack([stack[plane] for plane in stack.layout.planes])
     return planes.reshape(stack.shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,7 @@ class StackRun:
         self._kernels: dict[Position, NDArray[np.float32]] = {}
         self._records: list[RunRecord] = []
         self._errors: list[DeblurError] = []
+        self._done = 0  # estimates that have not failed
         self._created = now()
 
     def steps(self) -> Steps:
@@ -113,7 +115,7 @@ class StackRun:
         except DeblurError as error:
             error.result = self._result("failed") if self._records else None
             raise
-        if self._errors and not any(e["state"] != "blurred" for e in self._planes.entries()):
+        if self._errors and not self._done:
             first = self._errors[0]
             first.result = self._result("failed") if self._records else None
             raise first
@@ -149,6 +151,7 @@ class StackRun:
             if isinstance(error.result, DeblurResult):
                 self._keep(key, source, error.result)
             return
+        self._done += 1
         self._keep(key, source, result)
         if len(group) == 1 or result.record.status == "stopped":
             return  # the plane's own result, made with the networks where there are any
@@ -196,7 +199,7 @@ class StackRun:
         self._planes.put(source, result.sharp)
         self._planes.mark(source, "estimated", len(self._records))
         self._kernels[key] = result.kernel
-        self._records.append(RunRecord.from_dict({**result.record.to_dict(), "image": image}))
+        self._records.append(replace(result.record, image=image))
 
     def _pace(self) -> Pace:
         """Return what the estimates and restorations to come are expected to take."""

@@ -150,8 +150,9 @@ class Planes:
             begun = time.perf_counter()
             try:
                 plane = self.stack.read(position)
-                sharp: NDArray[Any] = plane.astype(np.float32)
-                if kernel is not None:
+                if kernel is None:
+                    sharp = plane.astype(np.float32)
+                else:
                     sharp = self._restored(position, plane, kernel, config)
             except FATAL:
                 raise
@@ -197,7 +198,7 @@ class Planes:
 
     def warn(self) -> None:
         """Warn of the planes that stay blurred because something is wrong with them."""
-        failed = [each for each in self.entries() if each["reason"]]
+        failed = [e for e in self.entries() if e["state"] == "blurred" and e["reason"]]
         if failed:
             said = "; ".join(summary(failed))
             count = f"{len(failed)} of {len(self.stack)} planes"

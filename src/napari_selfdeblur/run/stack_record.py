@@ -146,7 +146,7 @@ def stacked_kernels(
 
 def summary(planes: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return which planes of a record are not done, and why, in a few lines; none if all are."""
-    failed = [each for each in planes if each["reason"]]
+    failed = [each for each in planes if each["state"] == "blurred" and each["reason"]]
     waiting = sum(each["state"] == "blurred" and not each["reason"] for each in planes)
     lines = [f"plane {_place(each)} stays blurred: {each['reason']}" for each in failed[:_LONGEST]]
     if len(failed) > _LONGEST:

@@ -60,7 +60,9 @@ class StackSurvey:
             values = plane[..., :3] if self.stack.rgb else plane
             lowest, highest = float(values.min()), float(values.max())
             if lowest == highest:
-                raise ImageError(f"is constant: all its values are {lowest:g}")
+                raise ImageError(
+                    f"is constant: all its values are {lowest:g}, so nothing shows the blur"
+                )
             grey = values @ LUMA if self.stack.rgb else values.astype(np.float64)
             facts = PlaneFacts(lowest, highest, float(np.median(values)), structure_of(grey))
         except ImageError as error:
