@@ -185,7 +185,7 @@ def test_any_array_is_prepared_and_put_back_or_refused(
 def test_a_whole_edge_based_run_of_any_small_image(
     image: NDArray[Any], size: int | tuple[int, int] | str
 ) -> None:
-    """Estimates, fusion, restoration and verdict end in a finite result, or the image is refused."""
+    """All its stages end in a finite result, or the image is refused."""
     try:
         result = sd.deblur(image, size, "draft", device="cpu", rgb=False)
     except DeblurError:

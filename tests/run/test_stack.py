@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import napari_selfdeblur as sd
+from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import (
     ConfigError,
     DeblurWarning,
@@ -17,6 +18,7 @@ from napari_selfdeblur.errors import (
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.io.stacks import Stack
 from napari_selfdeblur.numerics.solvers.networks import JointSolver
+from napari_selfdeblur.run.restoration import run_restoration
 from napari_selfdeblur.run.stack_survey import structure_of
 
 TINY = sd.SelfDeblurConfig(
@@ -477,3 +479,11 @@ def test_kernels_that_fit_no_plane_are_refused():
     """Kernels must be one, one for each channel or one for each plane."""
     with pytest.raises(ImageError, match="do not fit 4 planes of axes TCYX"):
         sd.restore_stack(SERIES, np.ones((3, 5, 5)), axes="TCYX")
+
+
+def test_a_plane_in_a_stack_has_its_own_scale_s_values():
+    """Restored with the scale of full-scale data, a plane has the values that it has alone."""
+    kernel, config = np.ones((3, 3)), RestoreConfig(device="cpu")
+    alone = run_restoration(PHOTO, kernel, config).sharp
+    scale = ((0.0, 255.0), (0.0, 255.0), True)
+    np.testing.assert_array_equal(run_restoration(PHOTO, kernel, config, scale=scale).sharp, alone)

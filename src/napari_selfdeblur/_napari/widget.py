@@ -94,7 +94,8 @@ class DeblurWidget(Panel):
         self.cost.value = ""
         config = self.form.read()
         self._show_preset(config.name)
-        height, width = shape = sides_of(layer)
+        shape = sides_of(layer)
+        height, width = shape
         rows, columns = with_size(config, shape).sides
         if height < rows or width < columns:
             raise ConfigError(

@@ -82,7 +82,7 @@ class Frame:
         check : callable, optional
             Called with rows and columns before any pixel is read.
         scale : Scale, optional
-            The `images.ranges` of the stack that the image is a plane of; by default its own.
+            The `images.ranges` of a stack that the image is a plane of; by default its own.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class Frame:
         for window in blocks((rows, columns)):
             found.add(_read(source, window), colour=colour)
         check_finite(found.nans, found.infinities, math.prod(shape))
-        own = images.ranges(source.dtype, found.planes, found.median) if scale is None else scale
+        own = scale or images.ranges(source.dtype, found.planes, found.median)
         value_range, limits, natural = own
         images.check_contrast(found.luma, value_range)
         low, high = value_range

@@ -32,7 +32,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 
 Range = tuple[float, float]
 Scale = tuple[Range, Range, bool]
-"""What `ranges` returns."""
+"""What `ranges` returns: of one image, or of all planes of a stack."""
 
 _HEADROOM = 0.25  # of maximum minus minimum
 _BRIGHT = 2 / 3  # of it that the median lies above the minimum where the background is bright
@@ -125,7 +125,9 @@ def cast_like(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     return values.astype(target)
 
 
-def ranges(dtype: np.dtype[Any], extremes: Range, median: Callable[[], float]) -> Scale:
+def ranges(
+    dtype: np.dtype[Any], extremes: Range, median: Callable[[], float]
+) -> tuple[Range, Range, bool]:
     """Return the values that become 0 and 1, those a result is clipped to, and if both are natural.
 
     The map is affine: blurring commutes with it because the kernel sums to one. Where the image

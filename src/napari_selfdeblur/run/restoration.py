@@ -189,8 +189,8 @@ def run_restoration(
     *,
     rgb: bool | None = None,
     stop: Stop | None = None,
-    on_step: Callable[[int, int, float], object] | None = None,
     scale: Scale | None = None,
+    on_step: Callable[[int, int, float], object] | None = None,
 ) -> RestoreResult:
     """Restore a blurred image whose kernel is known, and record how.
 
@@ -206,10 +206,10 @@ def run_restoration(
         Whether the last axis is colour; guessed from the shape where it is not given.
     stop : threading.Event, optional
         Ends the restoration early, with what it has: of a large image, the tiles done.
-    on_step : callable, optional
-        Called with what `restore_frame` yields.
     scale : Scale, optional
         That of the stack that the image is a plane of; by default its own.
+    on_step : callable, optional
+        Called with what `restore_frame` yields.
 
     Returns
     -------

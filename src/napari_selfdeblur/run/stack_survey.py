@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.arrays import check_finite
-from napari_selfdeblur.io.images import LUMA, Scale, ranges
+from napari_selfdeblur.io.images import LUMA, Scale, little_endian, ranges
 from napari_selfdeblur.io.stacks import Position, Stack
 
 __all__ = ["PlaneFacts", "StackSurvey", "structure_of"]
@@ -53,10 +53,9 @@ class StackSurvey:
 
     def add(self, position: Position, plane: NDArray[Any]) -> None:
         """Add what one plane says; a plane that cannot be deblurred is a problem."""
-        little = plane.astype(plane.dtype.newbyteorder("<"), order="C", copy=False)
-        self._hash.update(little.tobytes())
+        self._hash.update(little_endian(plane))
         try:
-            nans, infinities = (int(np.count_nonzero(f(plane))) for f in (np.isnan, np.isinf))
+            nans, infinities = (int(found(plane).sum()) for found in (np.isnan, np.isinf))
             check_finite(nans, infinities, plane.size)
             values = plane[..., :3] if self.stack.rgb else plane
             lowest, highest = float(values.min()), float(values.max())
