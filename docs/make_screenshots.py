@@ -15,13 +15,12 @@ import napari
 import numpy as np
 from napari._qt.dialogs.qt_notification import NapariQtNotification
 from qtpy.QtTest import QTest
-from scipy.signal import fftconvolve
 
 from napari_selfdeblur.io.files import write_tiff
-from napari_selfdeblur.io.samples import blurred_microscopy_field, motion_blurred_photograph
+from napari_selfdeblur.io.samples import motion_blurred_photograph
 
 PLUGIN = "napari-selfdeblur"
-SIDE = 128  # pixels of the planes of a stack
+SIDE = 176  # pixels of the planes of a stack
 DEBLUR, RESTORE = "SelfDeblur", "Restore with a known kernel"
 
 
@@ -82,21 +81,20 @@ def known(options: argparse.Namespace) -> None:
 
 def series(options: argparse.Namespace) -> None:
     """Deblur a series of two channels, a kernel for each: stack.png."""
-    field, shake = blurred_microscopy_field(2 * SIDE), motion_blurred_photograph().kernel
-    shaken = fftconvolve(field.sharp, shake, mode="valid").astype(np.uint16)
-    channels = [shaken, shaken[::-1, ::-1]]
+    photograph = motion_blurred_photograph(SIDE + 20)
+    channels = [photograph.blurred, photograph.blurred[::-1, ::-1]]
     frames = [[each[10 * t : 10 * t + SIDE, :SIDE] for each in channels] for t in range(3)]
     viewer, panel = opened(options, DEBLUR, sample=False)
     panel.preset.value = "draft"
     viewer.add_image(
         np.stack([np.stack(frame) for frame in frames]),
-        name="cells",
-        scale=(30, 1, *field.scale),
+        name="series",
+        scale=(30, 1, 0.1, 0.1),
         units=("s", "pixel", "um", "um"),
         axis_labels=("t", "c", "y", "x"),
     )
     viewer.reset_view()
-    panel.form.show({"kernel_size": shake.shape})
+    panel.form.show({"kernel_size": photograph.kernel.shape})
     panel.form.fields["planes"].widget.value = "all planes"
     panel.form.fields["kernels"].widget.value = "each channel"
     wait(lambda: panel.run_button.enabled and "GiB" in panel.cost.value)
