@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QListWidget,
     QPushButton,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -51,6 +52,7 @@ class InputList(QWidget):
             button = QPushButton(text)
             button.clicked.connect(action)
             row.addWidget(button)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -138,7 +140,8 @@ class ResultTable(QTableWidget):
     def summary(self) -> str:
         """Return the counts in words."""
         done = len(self._reports) - self.failed
-        return f"{done} done, {self.doubtful} of them doubtful, {self.failed} failed"
+        text = f"{done} done, {self.doubtful} of them doubtful, {self.failed} failed"
+        return f"{text}. Point at a row for its reason" if self.doubtful + self.failed else text
 
     def _paint(self, row: int, report: FrameReport, colours: Colours) -> None:
         wrong = colours.error if report.status == "failed" else colours.warning
