@@ -10,6 +10,7 @@ from napari_selfdeblur._napari.region import drawn_region, viewed_region
 from napari_selfdeblur._napari.widget import DeblurWidget
 from napari_selfdeblur.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures("machine")
 IMAGE = np.random.default_rng(0).random((60, 80))
 
 
@@ -90,6 +91,7 @@ def test_the_buttons_fill_the_field(qtbot, viewer: ViewerModel) -> None:
     """A click shows the region in its field; where there is none the panel says why."""
     made = DeblurWidget(viewer)
     qtbot.addWidget(made.native)
+    qtbot.waitUntil(lambda: made.devices is not None)
     made.region_buttons.shape.native.click()
     assert "draw a rectangle" in made.status.message.text()
     corners = world(viewer, (9.5, 19.5), (9.5, 59.5), (49.5, 59.5), (49.5, 19.5))
