@@ -20,7 +20,7 @@ from napari_selfdeblur.io.files import write_tiff
 from napari_selfdeblur.io.samples import blurred_microscopy_field, motion_blurred_photograph
 
 PLUGIN = "napari-selfdeblur"
-SIDE = 192  # pixels of the planes of a stack
+SIDE = 128  # pixels of the planes of a stack
 DEBLUR, RESTORE = "SelfDeblur", "Restore with a known kernel"
 
 
@@ -85,6 +85,7 @@ def series(options: argparse.Namespace) -> None:
     channels = [field.blurred, field.blurred[::-1, ::-1]]
     frames = [[each[10 * t : 10 * t + SIDE, :SIDE] for each in channels] for t in range(4)]
     viewer, panel = opened(options, DEBLUR, sample=False)
+    panel.preset.value = "draft"
     viewer.add_image(
         np.stack([np.stack(frame) for frame in frames]),
         name="cells",
@@ -93,7 +94,6 @@ def series(options: argparse.Namespace) -> None:
         axis_labels=("t", "c", "y", "x"),
     )
     viewer.reset_view()
-    panel.preset.value = "draft"
     panel.form.fields["planes"].widget.value = "all planes"
     panel.form.fields["kernels"].widget.value = "each channel"
     wait(lambda: panel.run_button.enabled and "GiB" in panel.cost.value)

@@ -13,7 +13,7 @@ import psutil
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from napari_selfdeblur.errors import ConfigError, ImageError, OutOfMemoryError
-from napari_selfdeblur.io.arrays import as_array
+from napari_selfdeblur.io.arrays import as_array, as_source
 
 __all__ = ["Choice", "Position", "Stack", "guessed_axes", "result_array"]
 
@@ -66,10 +66,7 @@ class Stack:
         ImageError
             If the array is empty, or does not hold real numbers.
         """
-        lazy = isinstance(getattr(array, "dtype", None), np.dtype) and hasattr(array, "shape")
-        data = array if lazy else as_array(array)
-        if data.dtype.kind not in "iuf":
-            as_array(np.empty(1, data.dtype))  # raises, with the remedy
+        data = array if np.ma.isMaskedArray(array) else as_source(array)
         shape = tuple(int(side) for side in data.shape)
         if 0 in shape:
             raise ImageError(f"the stack of shape {shape} is empty; choose one that has pixels")

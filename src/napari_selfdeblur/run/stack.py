@@ -16,6 +16,7 @@ from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.io.arrays import check_size
 from napari_selfdeblur.io.stacks import Position, Stack, result_array
 from napari_selfdeblur.numerics.cost import expected_stages
+from napari_selfdeblur.numerics.regions import check_region
 from napari_selfdeblur.numerics.runtime import Runtime, device_label, memory_errors
 from napari_selfdeblur.numerics.stop import Interrupted, Stop, interruptible, stopped
 from napari_selfdeblur.run.events import Previews, Progress
@@ -77,6 +78,7 @@ class StackRun:
         size, rows_columns = config.kernel_size, stack.plane_shape[:2]
         self._shape = (rows_columns[0], rows_columns[1])
         check_size(self._shape, (3, 3) if isinstance(size, str) else size)
+        check_region(config, self._shape, (3, 3) if isinstance(size, str) else size)
         check_every_stage(config, self._shape, self._runtime)
         self._planes = Planes(stack, result_array(stack, out), stop)
         self._config, self._mode, self._previews = config, kernels, previews or Previews()
