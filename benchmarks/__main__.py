@@ -98,12 +98,19 @@ def _batch(asked: Namespace) -> int:
 
     results = Results.read(asked.output, missing_ok=True)
     results.runs.append(header(asked.line, asked.workers, 1))
-    row = measure(asked.frames, asked.side, asked.workers, asked.preset, asked.kernel)
+    row = measure(asked.count, asked.side, asked.workers, asked.preset, asked.kernel)
     results.rows = [each for each in results.rows if row_key(each) != row_key(row)]
     results.add([row])
     results.write()
     sys.stderr.write(f"speed-up {row['speed_up']:.3g}, identical: {row['identical']}\n")
     return 0 if row["identical"] else 1
+
+
+def _frame(asked: Namespace) -> int:
+    """Time a run on large frames, with memory and seams; run nothing else meanwhile."""
+    from benchmarks.frames import plan
+
+    return _perform(asked, plan(asked.frames, asked.preset, asked.device, _settings(asked.set)))
 
 
 def _score(asked: Namespace) -> int:
@@ -204,11 +211,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--trace": {"type": int, "default": 0, "help": "measure every so many steps"},
     "--store": {"help": "folder of the rows' images"},
     "--sizes": {"type": _numbers, "default": [128, 255, 512, 1024], "help": "sides of images"},
+    "--frames": {"type": _numbers, "default": [2048, 4096], "help": "sides of frames"},
     "--sides": {"type": _numbers, "default": [17, 31, 75], "help": "sides of kernels"},
     "--steps": {"type": int, "default": 5, "help": "timed steps of each path"},
     "--measure": {"type": _words, "default": ["step", "memory", "run"], "help": "a,b"},
     "--run-steps": {"type": int, "default": 1000, "help": "steps of the full network in run"},
-    "--frames": {"type": int, "default": 40, "help": "images of the batch"},
+    "--count": {"type": int, "default": 40, "help": "images of the batch"},
     "--side": {"type": int, "default": 256, "help": "their side in pixels"},
     "--kernel": {"type": int, "default": 17, "help": "side of the kernel"},
     "--workers": {"type": int, "default": 2, "help": "processes of the batch"},
@@ -229,7 +237,8 @@ _COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
     ),
     "known": (_known, f"folder {_PROCESSES} {_SUBSET} --dataset --restorations --weight --store"),
     "speed": (_speed, f"{_PROCESSES} --sizes --sides --steps --measure --run-steps --set"),
-    "batch": (_batch, "--output --frames --side --kernel --workers --preset"),
+    "batch": (_batch, "--output --count --side --kernel --workers --preset"),
+    "frame": (_frame, f"{_PROCESSES} --frames --preset --set"),
     "score": (_score, "folder results --output --dataset --store"),
     "report": (_report, "results --output --figure"),
     "trace": (_trace, f"results --output {_SUBSET} --seeds --store"),

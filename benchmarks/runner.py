@@ -41,9 +41,9 @@ def run(
 
     A task that ends in an error, or whose process ends, has rows with the status ``failed`` and
     the reason. `jobs` processes run side by side, each with `threads` threads: by default one
-    with torch's own number, of several the cores shared out among them. Tasks of speed have a
-    fresh process each. `command` is kept in the file. Closing the iterator waits for what is
-    under way and discards it.
+    with torch's own number, of several the cores shared out among them. Tasks of speed and of
+    frames have a fresh process each. `command` is kept in the file. Closing the iterator waits for
+    what is under way and discards it.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _side_by_side(
             for future in wait(busy, return_when=FIRST_COMPLETED).done:
                 worker, task = busy.pop(future)
                 broken = isinstance(future.exception(), BrokenProcessPool)
-                if broken or task.kind == "speed":
+                if broken or task.kind in ("speed", "frames"):
                     worker.shutdown()
                     worker = pool()
                 idle.append(worker)

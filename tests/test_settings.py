@@ -24,6 +24,7 @@ from napari_selfdeblur.settings import (
     Integer,
     KernelSize,
     Number,
+    Region,
     Setting,
 )
 
@@ -174,6 +175,7 @@ def values_of(kind: Setting) -> st.SearchStrategy[Any]:
         Choices: lambda k: st.lists(st.sampled_from(k.choices), min_size=1).map(tuple),
         Flag: lambda k: st.booleans(),
         KernelSize: lambda k: st.tuples(*[st.integers(1, 499).map(lambda n: 2 * n + 1)] * 2),
+        Region: lambda k: st.tuples(*[st.tuples(st.integers(0, 99), st.integers(100, 200))] * 2),
         Fractions: lambda k: st.lists(st.floats(0, 1)).map(tuple),
         Device: lambda k: st.sampled_from([*k.choices, "cuda:0", "cuda:3"]),
     }  # fmt: skip

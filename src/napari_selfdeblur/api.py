@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, ImageError
-from napari_selfdeblur.io import images
+from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.numerics import noise
-from napari_selfdeblur.numerics.clipping import clipped_pixels
 from napari_selfdeblur.numerics.stop import Stop, checked_stop
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Previews, Progress
@@ -21,6 +20,7 @@ from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.restoration import run_restoration
 from napari_selfdeblur.run.result import DeblurResult
 from napari_selfdeblur.run.run import run
+from napari_selfdeblur.run.survey import Survey
 
 __all__ = ["NOISE_METHODS", "configure", "deblur", "estimate_noise", "iter_deblur", "restore"]
 
@@ -114,6 +114,7 @@ def iter_deblur(
     device: str | None = None,
     seed: int | None = None,
     restoration: str | None = None,
+    region: tuple[tuple[int, int], tuple[int, int]] | Literal["auto", "whole"] | None = None,
     rgb: bool | None = None,
     preview_seconds: float | None = None,
     preview_steps: int | None = None,
@@ -129,7 +130,8 @@ def iter_deblur(
     ----------
     image : array, (H, W) or (H, W, 3 or 4)
         Blurred image, grey or RGB(A), of an integer or floating dtype, finite. Of a colour
-        image the luma is deblurred and the blurred chroma put back.
+        image the luma is deblurred and the blurred chroma put back. A memory-mapped, dask or
+        zarr array of any size is read in parts; nothing may write to it meanwhile.
     kernel_size : int, (int, int) or "auto", optional
         Odd support of the kernel in pixels; the configuration's by default.
     preset : str, optional
@@ -138,6 +140,10 @@ def iter_deblur(
         A whole configuration instead of a preset.
     iterations, device, seed, restoration : optional
         Replace these fields of the configuration.
+    region : ((int, int), (int, int)), "auto" or "whole", optional
+        Rows and columns, ends excluded, where the kernel is estimated; by default the whole of a
+        small image, of a large one the part with the clearest edges. All of the image is
+        restored.
     rgb : bool, optional
         Whether the last axis is colour; guessed from the shape where it is not given.
     preview_seconds, preview_steps : float, int, optional
@@ -187,6 +193,7 @@ def iter_deblur(
         device=device,
         seed=seed,
         restoration=restoration,
+        region=region,
     )
     checked_stop(stop)
     previews = Previews(preview_seconds, preview_steps)
@@ -274,10 +281,9 @@ def estimate_noise(
         raise ConfigError(
             f"method must be one of {', '.join(NOISE_METHODS)}, got {method!r}", field="method"
         )
-    prepared = images.prepare(image, (1, 1), rgb=rgb)
-    if min(prepared.y.shape) < 8:
+    frame = Frame.of(image, (1, 1), rgb=rgb)
+    if min(frame.shape) < 8:
         raise ImageError("noise is measured on at least 8 x 8 pixels; take a larger image")
-    y, (low, high) = prepared.y, prepared.value_range
-    if method == "zoran_weiss":
-        return noise.noise_sigma(y, clipped_pixels(y)) * (high - low)
-    return NOISE_METHODS[method](y) * (high - low)
+    low, high = frame.value_range
+    sigma = Survey.of(frame).sigma if method == "zoran_weiss" else NOISE_METHODS[method](frame.y)
+    return sigma * (high - low)

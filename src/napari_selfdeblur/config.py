@@ -19,11 +19,12 @@ from napari_selfdeblur.settings import (
     Integer,
     KernelSize,
     Number,
+    Region,
 )
 
 __all__ = ["OUTSIDE_PRESETS", "RestoreConfig", "SelfDeblurConfig"]
 
-OUTSIDE_PRESETS = frozenset({"kernel_size", "device", "precision", "runtime", "seed"})
+OUTSIDE_PRESETS = frozenset({"kernel_size", "region", "device", "precision", "runtime", "seed"})
 """Fields that no preset sets: they belong to the image and the machine."""
 
 _MAX_SEED = 2**63 - 1
@@ -54,6 +55,13 @@ class SelfDeblurConfig(Settings):
         words={"auto": "auto"},
         help="Rows and columns of the area the blur may fill, odd: a little more than the "
         "longest streak or widest spot that a point became. auto finds it, in some seconds more.",
+    ).default("auto")
+    region: tuple[tuple[int, int], tuple[int, int]] | Literal["auto", "whole"] = Region(
+        label="Region",
+        unit="px",
+        words={"auto": "auto", "whole": "whole"},
+        help="Where the kernel is estimated; with it all of the image is restored. auto takes "
+        "the whole of a small image, of a large one the part with the clearest edges.",
     ).default("auto")
     iterations: int = Integer(
         label="Iterations",
@@ -204,6 +212,15 @@ class SelfDeblurConfig(Settings):
         choices=("optimised", "reference"),
         help="reference is the plain float32 step that the optimised one is checked against.",
     ).default("optimised")
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        if self.restoration is None and not isinstance(self.region, str):
+            raise ConfigError(
+                "region needs a restoration, which restores the rest of the image; choose one, "
+                "for example sparse, or crop the image to that region",
+                field="region",
+            )
 
     @classmethod
     def preset(cls, name: str) -> Self:

@@ -67,8 +67,7 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
-        values = {name: getattr(self, name) for name in self.kinds()}
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+        return {name: _listed(getattr(self, name)) for name in self.kinds()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -84,3 +83,8 @@ class Settings:
                 f"settings are a mapping of names to values, got {type(values).__name__}"
             )
         return cls().replace(**{str(name): value for name, value in values.items()})
+
+
+def _listed(value: Any) -> Any:
+    """Return lists for tuples."""
+    return [_listed(each) for each in value] if isinstance(value, tuple) else value

@@ -26,6 +26,7 @@ __all__ = [
     "Integer",
     "KernelSize",
     "Number",
+    "Region",
     "Setting",
 ]
 
@@ -252,6 +253,34 @@ class KernelSize(Setting):
 
     def _rule(self) -> str:
         return f"an odd whole number of {self.low} to {self.high}, or a pair of them"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region(Setting):
+    """Rows and columns ``Y0:Y1,X0:X1``, ends excluded, kept as ((y0, y1), (x0, x1))."""
+
+    def _own(self, value: Any) -> tuple[tuple[int, int], ...]:
+        pairs = value if isinstance(value, tuple) else ()
+        if len(pairs) != 2 or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+            raise ValueError
+        if not all(_is_whole(end) for pair in pairs for end in pair):
+            raise ValueError
+        if not all(0 <= start < end for start, end in pairs):
+            raise ValueError
+        return pairs
+
+    def _near(self, value: Any) -> tuple[tuple[int, int], ...]:
+        return ((0, 512), (0, 512))
+
+    def _read(self, text: str) -> Any:
+        pairs = [part.split(":") for part in text.replace(" ", "").split(",")]
+        return tuple(tuple(_number(end) for end in pair) for pair in pairs)
+
+    def _write(self, value: Any) -> str:
+        return ",".join(f"{start}:{end}" for start, end in value)
+
+    def _rule(self) -> str:
+        return "rows and columns Y0:Y1,X0:X1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,7 +201,7 @@ def terminated(folder: Path) -> list[dict[str, Any]]:
         def work(words: list[str] = words, out: Path = out, twice: bool = len(signals) > 1) -> int:
             if words[0] == "restore":
                 signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-                restoration.restore_plane = soon(restoration.restore_plane)
+                restoration.restore_steps = soon(restoration.restore_steps)
             if twice:
                 stages._checked_step = slow(stages._checked_step)
             return main([*words, "-o", str(out)])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import napari_selfdeblur as sd
 from napari_selfdeblur.errors import ConfigError, DeblurError, ImageError
-from napari_selfdeblur.io.images import prepare
+from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.io.kernels import prepare_kernel
 
 LINE = np.ones((1, 3))
@@ -100,13 +100,13 @@ def test_counts_are_the_same_bits_in_every_float(
 ) -> None:
     """Rounding of scaled counts is undone: hundreds of steps of a network would magnify it."""
     scaled = (field * scale + offset).astype(dtype)
-    np.testing.assert_array_equal(prepare(scaled, (3, 3)).y, prepare(field, (3, 3)).y)
+    np.testing.assert_array_equal(Frame.of(scaled, (3, 3)).y, Frame.of(field, (3, 3)).y)
 
 
 def test_values_of_no_equal_steps_are_kept() -> None:
     """An image that no camera counted is computed on as it is, to float32's digits."""
     image = np.random.default_rng(0).random((300, 300)) * 7
-    prepared = prepare(image, (3, 3))
+    prepared = Frame.of(image, (3, 3))
     low, high = prepared.value_range
     np.testing.assert_allclose(prepared.y, (image - low) / (high - low), atol=6e-8)
 
@@ -125,7 +125,7 @@ def test_any_scale_and_offset_give_the_same_plane(
     there = (image / np.ptp(image) + offset) * scale
     if scale <= 1.5 * max(1, 1 / (1 + offset)) and there.min() >= 0 and there.max() > 0.4:
         return  # may be on the full scale of floats, from 0 to 1
-    np.testing.assert_allclose(prepare(there, (1, 1)).y, prepare(image, (1, 1)).y, atol=1e-5)
+    np.testing.assert_allclose(Frame.of(there, (1, 1)).y, Frame.of(image, (1, 1)).y, atol=1e-5)
 
 
 @settings(max_examples=150)
@@ -147,19 +147,53 @@ def test_any_array_is_prepared_and_put_back_or_refused(
     """Y lies in [0, 1] and gives the image back; whatever is no image is refused."""
     image = image.T if turn else image
     try:
-        prepared = prepare(image, (1, 1), rgb=rgb)
+        prepared = Frame.of(image, (1, 1), rgb=rgb)
     except ImageError:
         return
     assert prepared.y.dtype == np.float32
     assert 0 <= prepared.y.min() <= prepared.y.max() <= 1
     restored = prepared.restore_range(prepared.y)
     assert restored.shape == image.shape
-    planes = image[..., :3] if prepared.chroma is not None else image
+    planes = image[..., :3] if prepared.colour else image
     # Values are returned in float32: to its digits of the largest of them.
     size = max(abs(float(planes.min())), abs(float(planes.max())), np.ptp(prepared.value_range))
     np.testing.assert_allclose(
         restored[..., : planes.shape[-1]], planes.astype(float), atol=1e-6 * size
     )
+
+
+@settings(max_examples=25)
+@given(
+    image=st.one_of(
+        hnp.arrays(
+            st.sampled_from([np.uint8, np.float64, np.int16]),
+            hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24),
+            fill=st.nothing(),
+        ),
+        st.builds(
+            lambda seed, rows, columns: np.random.default_rng(seed).random((rows, columns)),
+            st.integers(0, 9),
+            st.integers(1, 24),
+            st.integers(1, 24),
+        ),
+    ),
+    size=st.sampled_from(["auto", 3, 5, (3, 9), 21]),
+)
+@example(image=np.arange(25.0).reshape(5, 5), size="auto")
+@example(image=np.eye(4), size="auto")
+@example(image=np.eye(16), size=3)
+def test_a_whole_edge_based_run_of_any_small_image(
+    image: NDArray[Any], size: int | tuple[int, int] | str
+) -> None:
+    """All its stages end in a finite result, or the image is refused."""
+    try:
+        result = sd.deblur(image, size, "draft", device="cpu", rgb=False)
+    except DeblurError:
+        return
+    assert result.sharp.shape == image.shape
+    assert np.isfinite(result.sharp).all()
+    np.testing.assert_allclose(result.kernel.sum(), 1, atol=1e-5)
+    assert 0 <= result.record.verdict["score"] <= 1
 
 
 @settings(max_examples=40)

@@ -7,7 +7,8 @@ import pytest
 from skimage.color import rgb2ycbcr
 
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.io.images import cast_like, describe, prepare
+from napari_selfdeblur.io.frames import Frame
+from napari_selfdeblur.io.images import cast_like, describe
 
 KERNEL = (5, 5)
 DTYPES = [
@@ -34,7 +35,7 @@ def noise(shape=(12, 15), low=0.0, high=1.0, seed=0):
 def test_putting_y_back_returns_the_image(dtype, shape):
     """restore_range undoes prepare for every dtype, grey, RGB and RGBA."""
     image = noise(shape, 3, 120).astype(dtype)
-    prepared = prepare(image, KERNEL)
+    prepared = Frame.of(image, KERNEL)
     restored = prepared.restore_range(prepared.y)
     assert restored.dtype == np.float32
     assert restored.shape == shape
@@ -45,7 +46,7 @@ def test_putting_y_back_returns_the_image(dtype, shape):
 def test_y_is_float32_contiguous_and_in_the_unit_interval(dtype):
     """Y is a C-contiguous float32 plane in [0, 1] whatever the layout of the image."""
     image = np.asfortranarray(noise(high=100).astype(dtype))
-    y = prepare(image, KERNEL).y
+    y = Frame.of(image, KERNEL).y
     assert y.dtype == np.float32
     assert y.flags.c_contiguous
     assert y.flags.writeable
@@ -70,13 +71,13 @@ def test_y_is_float32_contiguous_and_in_the_unit_interval(dtype):
 )
 def test_value_range(image, expected):
     """The type's full scale where the image is on it, else its own values with headroom."""
-    assert prepare(image, (1, 1)).value_range == pytest.approx(expected)
+    assert Frame.of(image, (1, 1)).value_range == pytest.approx(expected)
 
 
 def test_the_map_to_the_unit_interval_is_affine():
     """Y is (image - low) / (high - low), so it commutes with a kernel that sums to one."""
     image = noise(low=-3, high=9)
-    prepared = prepare(image, KERNEL)
+    prepared = Frame.of(image, KERNEL)
     low, high = prepared.value_range
     np.testing.assert_allclose(prepared.y, (image - low) / (high - low), atol=1e-6)
 
@@ -84,7 +85,7 @@ def test_the_map_to_the_unit_interval_is_affine():
 def test_an_extreme_float_range_does_not_overflow():
     """Values of both signs near the largest accepted magnitude map to finite numbers and back."""
     image = np.where(noise((8, 8, 3)) > 0.5, 9e37, -9e37)
-    prepared = prepare(image, KERNEL)
+    prepared = Frame.of(image, KERNEL)
     restored = prepared.restore_range(prepared.y)
     np.testing.assert_allclose(restored, image, rtol=1e-5)
 
@@ -93,13 +94,13 @@ def test_colour_is_optimised_as_bt601_luma():
     """Y of an RGB image is the luma of scikit-image's YCbCr, stretched to the full range."""
     image = noise((9, 9, 3))
     studio = rgb2ycbcr(image)[..., 0]
-    np.testing.assert_allclose(prepare(image, KERNEL).y, (studio - 16) / 219, atol=1e-4)
+    np.testing.assert_allclose(Frame.of(image, KERNEL).y, (studio - 16) / 219, atol=1e-4)
 
 
 def test_a_new_luma_keeps_the_blurred_chroma():
     """Putting another luma back changes Y alone: Cb and Cr stay those of the image."""
     image = noise((9, 9, 3), 0.3, 0.6)
-    prepared = prepare(image, KERNEL)
+    prepared = Frame.of(image, KERNEL)
     luma = np.clip(prepared.y + noise((9, 9), -0.1, 0.1, seed=1), 0, 1)
     before, after = rgb2ycbcr(image), rgb2ycbcr(prepared.restore_range(luma))
     np.testing.assert_allclose(after[..., 1:], before[..., 1:], atol=1e-3)
@@ -110,7 +111,7 @@ def test_alpha_is_kept_and_not_part_of_the_range():
     """The alpha channel comes back as it was and does not widen the value range."""
     image = noise((9, 9, 4), 100, 200).astype(np.uint16)
     image[..., 3] = 65535
-    prepared = prepare(image, KERNEL)
+    prepared = Frame.of(image, KERNEL)
     assert prepared.value_range[1] < 300
     np.testing.assert_array_equal(prepared.restore_range(prepared.y * 0.5)[..., 3], 65535)
 
@@ -127,7 +128,7 @@ def test_alpha_is_kept_and_not_part_of_the_range():
 )
 def test_the_result_is_clipped(image, low, high):
     """An overshooting x gives values of the full scale, or from low up to the type's maximum."""
-    prepared = prepare(image, (1, 1))
+    prepared = Frame.of(image, (1, 1))
     restored = prepared.restore_range(np.where(prepared.y > 0.5, 9.0, -9.0) * 1e4)
     assert restored.min() == low
     assert restored.max() == high
@@ -135,7 +136,7 @@ def test_the_result_is_clipped(image, low, high):
 
 def test_a_float_image_is_not_clipped_above():
     """A restored point source of a float image may exceed the headroom given to the network."""
-    prepared = prepare(noise(high=50), KERNEL)
+    prepared = Frame.of(noise(high=50), KERNEL)
     low, high = prepared.value_range
     restored = prepared.restore_range(np.where(prepared.y > 0.5, 3.0, -3.0))
     assert restored.min() == pytest.approx(low)
@@ -147,7 +148,7 @@ def test_the_input_is_never_modified_nor_shared():
     image = noise().astype(np.float32)
     before = image.copy()
     image.flags.writeable = False
-    prepared = prepare(image, KERNEL)
+    prepared = Frame.of(image, KERNEL)
     prepared.y[:] = 0
     np.testing.assert_array_equal(image, before)
 
@@ -155,14 +156,14 @@ def test_the_input_is_never_modified_nor_shared():
 def test_dask_and_lists_are_read():
     """Anything numpy can read gives the same plane as the array itself."""
     image = noise()
-    expected = prepare(image, KERNEL).y
-    np.testing.assert_array_equal(prepare(da.from_array(image, chunks=5), KERNEL).y, expected)
-    np.testing.assert_array_equal(prepare(image.tolist(), KERNEL).y, expected)
+    expected = Frame.of(image, KERNEL).y
+    np.testing.assert_array_equal(Frame.of(da.from_array(image, chunks=5), KERNEL).y, expected)
+    np.testing.assert_array_equal(Frame.of(image.tolist(), KERNEL).y, expected)
 
 
 def test_three_or_four_columns_are_grey_when_two_dimensional():
     """A narrow 2-D image is grey: colour needs a third axis."""
-    assert prepare(noise((9, 3)), (3, 3)).chroma is None
+    assert not Frame.of(noise((9, 3)), (3, 3)).colour
 
 
 def test_put_back_refuses_another_size():
@@ -170,7 +171,7 @@ def test_put_back_refuses_another_size():
     with pytest.raises(
         ImageError, match=r"put back has shape \(3, 4\), its source \(12, 15\).*crop it"
     ):
-        prepare(noise(), KERNEL).restore_range(np.zeros((3, 4)))
+        Frame.of(noise(), KERNEL).restore_range(np.zeros((3, 4)))
 
 
 SPOILT = noise()
@@ -209,7 +210,7 @@ SPOILT[1, 1] = -np.inf
 def test_errors_say_what_is_wrong_and_what_to_do(image, rgb, message):
     """Every image that cannot be deblurred is refused with its fault and a remedy."""
     with pytest.raises(ImageError, match=message):
-        prepare(image, KERNEL, rgb=rgb)
+        Frame.of(image, KERNEL, rgb=rgb)
 
 
 def test_describe_is_json_ready_and_independent_of_layout():

@@ -4,7 +4,7 @@ from scipy.signal import convolve2d
 
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.io.images import prepare
+from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.io.samples import blurred_microscopy_field, motion_blurred_photograph
 
 SAMPLES = [motion_blurred_photograph, blurred_microscopy_field]
@@ -62,7 +62,7 @@ def test_sharp_and_blurred_share_field_type_and_units(make):
     assert sample.sharp.shape == sample.blurred.shape == (128, 128)
     assert sample.sharp.dtype == sample.blurred.dtype
     assert sample.sharp.mean() == pytest.approx(sample.blurred.mean(), rel=0.05)
-    low, high = prepare(sample.blurred, sample.kernel.shape).value_range
+    low, high = Frame.of(sample.blurred, sample.kernel.shape).value_range
     unit = [(image - low) / (high - low) for image in (sample.blurred, sample.sharp)]
     assert 15 < psnr_up_to_shift(*unit) < 30
 

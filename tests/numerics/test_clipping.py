@@ -115,5 +115,5 @@ def test_the_plan_has_mask_share_and_noise_of_a_clipped_image():
         image = np.clip(np.rint(255 * blurred(gain)), 0, 255).astype(np.uint8)
         plan = Plan.of(image, config)
         assert plan.source["clipped"] == pytest.approx(np.mean(image == 255) if gain > 1 else 0)
-        assert plan.sigma == noise_sigma(plan.prepared.y, plan.clipped)
+        assert plan.sigma == noise_sigma(plan.y, plan.clipped)
         assert (plan.problem.clipped is None) == (gain < 1)

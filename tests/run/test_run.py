@@ -210,7 +210,7 @@ def test_previews_never_get_worse():
     plan = Plan.of(sample.blurred, config)
     events, _ = drive(run(plan, Previews(steps=1)))
     shown = [event for event in events if event.iterate is not None]
-    y, low, high = plan.prepared.y, *plan.prepared.value_range
+    y, low, high = plan.y, *plan.frame.value_range
 
     def score(event):
         return assess((event.sharp - low) / (high - low), event.kernel, y, plan.sigma).score

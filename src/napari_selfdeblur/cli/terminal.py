@@ -91,11 +91,12 @@ class Terminal:
                 task = bar.add_task("starting", total=None, facts="")
 
                 def show(progress: Progress) -> None:
+                    completed, total = _steps(progress)
                     bar.update(
                         task,
                         description=_stage(progress),
-                        completed=progress.iteration,
-                        total=progress.total,
+                        completed=completed,
+                        total=total,
                         facts=_facts(progress),
                     )
 
@@ -117,7 +118,7 @@ class Terminal:
                 yield lambda done, line: bar.update(task, completed=done, facts=line)
 
     def _line(self, progress: Progress) -> None:
-        done, total = progress.iteration, progress.total
+        done, total = _steps(progress)
         if done * _LINES // total > (done - 1) * _LINES // total:
             self.note(f"{_stage(progress)} {done}/{total}  {_facts(progress)}")
 
@@ -216,7 +217,15 @@ def _handling(handle: Callable[..., object], *numbers: signal.Signals) -> Iterat
 
 def _stage(progress: Progress) -> str:
     part, parts = progress.part
-    return f"part {part}/{parts}, {progress.stage}" if parts > 1 else progress.stage
+    if parts == 1 or progress.total == 1:
+        return progress.stage
+    return f"plane {part}/{parts}, {progress.stage}"
+
+
+def _steps(progress: Progress) -> tuple[int, int]:
+    """Return steps done and of how many: of a stack's stages of one step, its planes."""
+    single = progress.total == 1 and progress.part[1] > 1
+    return progress.part if single else (progress.iteration, progress.total)
 
 
 def _facts(progress: Progress) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.errors import ImageError
 
-__all__ = ["as_array", "check_finite", "check_size", "is_colour", "on_grid"]
+__all__ = ["Grid", "as_array", "as_source", "check_finite", "check_size", "is_colour"]
 
 _MOST_STEPS = 65535  # of a camera's counts
 _ROUNDING = 1e-6  # of the range: a few digits of float32
@@ -43,10 +43,33 @@ def as_array(image: ArrayLike, what: str = "image", kinds: str = "iuf") -> NDArr
             f"the {what} of type {type(image).__name__} is not one array ({error}); pass a "
             "single one, for example data[0] of a multiscale layer"
         ) from error
-    if array.dtype.kind in kinds:
-        return array
-    remedy = _REMEDIES.get(array.dtype.kind, "convert it, for example by astype('float32')")
-    raise ImageError(f"the {what} of type {array.dtype} does not hold grey values; {remedy}")
+    _check_kind(array.dtype, what, kinds)
+    return array
+
+
+def as_source(image: Any) -> Any:
+    """Return an image as something of which windows are read: ``image[rows, columns]``.
+
+    A dask, zarr or HDF5 array, or whatever else has shape, data type and slicing, stays what it
+    is; anything else becomes an array, see `as_array`, with its errors.
+    """
+    is_array = all(hasattr(image, name) for name in ("shape", "ndim", "__getitem__"))
+    kind = getattr(image, "dtype", None)
+    if isinstance(image, np.ndarray) or not is_array or not isinstance(kind, np.dtype):
+        return as_array(image)
+    _check_kind(kind, "image", "iuf")
+    if not all(isinstance(n, int | np.integer) for n in image.shape):
+        raise ImageError(
+            f"the image's shape {image.shape} is not known; of a dask array, call "
+            "compute_chunk_sizes() first"
+        )
+    return image
+
+
+def _check_kind(dtype: np.dtype[Any], what: str, kinds: str) -> None:
+    if dtype.kind not in kinds:
+        remedy = _REMEDIES.get(dtype.kind, "convert it, for example by astype('float32')")
+        raise ImageError(f"the {what} of type {dtype} does not hold grey values; {remedy}")
 
 
 def is_colour(shape: tuple[int, ...], rgb: bool | None) -> bool:
@@ -92,34 +115,47 @@ def check_size(shape: tuple[int, ...], kernel_size: tuple[int, int]) -> None:
     )
 
 
-def check_finite(array: NDArray[Any]) -> None:
-    """Raise `ImageError` if a value is NaN or infinite."""
-    nans, infinities = np.count_nonzero(np.isnan(array)), np.count_nonzero(np.isinf(array))
+def check_finite(nans: int, infinities: int, size: int) -> None:
+    """Raise `ImageError` if values of an image of `size` values are NaN or infinite."""
     if nans or infinities:
         raise ImageError(
-            f"{nans} values of the image are NaN and {infinities} infinite, of {array.size}; "
+            f"{nans} values of the image are NaN and {infinities} infinite, of {size}; "
             "replace them, for example by the median of the others, or crop them away"
         )
 
 
-def on_grid(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return values of equal steps, at most 65535, without their rounding errors; others as given.
+class Grid(NamedTuple):
+    """Values of equal steps, at most 65535, off by rounding errors.
 
     Counts of a camera that were scaled and kept in float32 are off by some 1e-7 of their range,
     which the steps of a network magnify: the same counts in another type gave another image.
     """
-    if np.unique(values.ravel()[: 2 * _MOST_STEPS]).size > _MOST_STEPS:
-        return values
-    levels = np.unique(values)
-    lowest, highest = levels[0], levels[-1]
-    if not 2 < levels.size <= _MOST_STEPS:
-        return values
-    step = np.diff(levels).min()
-    for level in levels[1:].tolist():  # each one makes the step more exact
-        count = round((level - lowest) / step)
-        if count > _MOST_STEPS:
-            return values
-        step = (level - lowest) / count
-    counts = np.rint((values - lowest) / step)
-    exact: NDArray[np.float64] = lowest + (highest - lowest) * (counts / counts.max())
-    return exact if np.abs(exact - values).max() <= _ROUNDING * (highest - lowest) else values
+
+    lowest: float
+    highest: float
+    step: float
+
+    @classmethod
+    def of(cls, levels: NDArray[np.float64]) -> Self | None:
+        """Return the grid that all `levels`, different and rising, lie on; None if there is none.
+
+        There are at most 65536 of them where there is a grid.
+        """
+        if not 2 < levels.size <= _MOST_STEPS:
+            return None
+        lowest, highest = float(levels[0]), float(levels[-1])
+        step = float(np.diff(levels).min())
+        for level in levels[1:].tolist():  # each one makes the step more exact
+            count = round((level - lowest) / step)
+            if count > _MOST_STEPS:
+                return None
+            step = (level - lowest) / count
+        grid = cls(lowest, highest, step)
+        off = np.abs(grid.exact(levels) - levels).max()
+        return grid if off <= _ROUNDING * (highest - lowest) else None
+
+    def exact(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values of the grid without their rounding errors."""
+        counts = np.rint((values - self.lowest) / self.step)
+        most = np.rint((self.highest - self.lowest) / self.step)
+        return np.asarray(self.lowest + (self.highest - self.lowest) * (counts / most))

@@ -7,17 +7,25 @@ both sides.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["clipped_pixels"]
+__all__ = ["clip_level", "clipped_pixels"]
 
 _LEVELS = 4  # next to the highest value
 _EXCESS, _DEVIATIONS = 1.5, 5.0
 
 
 def clipped_pixels(y: NDArray[np.floating]) -> NDArray[np.bool_] | None:
-    """Return where y is clipped above, or None where it is not.
+    """Return where y (H, W), finite, is clipped above, or None where it is not: `clip_level`."""
+    level = clip_level([y])
+    return None if level is None else np.asarray(y >= level)
+
+
+def clip_level(parts: Iterable[NDArray[np.floating]]) -> float | None:
+    """Return the value at which an image is clipped above, or None where it is not.
 
     The histogram of an image falls towards its end, or ends in a few pixels. One whose last
     level holds half as many pixels again as the fullest of the four levels before, and five
@@ -26,18 +34,26 @@ def clipped_pixels(y: NDArray[np.floating]) -> NDArray[np.bool_] | None:
 
     Parameters
     ----------
-    y : ndarray, (H, W)
-        Blurred image of any range; finite.
+    parts : iterable of ndarray
+        Planes of any range, finite, that together are the blurred image.
 
     Returns
     -------
-    ndarray of bool, (H, W), or None
-        Whether a pixel has the highest value.
+    float or None
+        The highest value of all.
     """
-    _, counts = np.unique(y, return_counts=True)
+    levels, counts = np.empty(0), np.empty(0, int)
+    for part in parts:
+        own, number = np.unique(part, return_counts=True)
+        # The highest levels of all are among the highest of each.
+        every = np.concatenate([levels, own[-1 - _LEVELS :]])
+        number = np.concatenate([counts, number[-1 - _LEVELS :]])
+        levels, where = np.unique(every, return_inverse=True)
+        counts = np.bincount(where, number).astype(int)
+        levels, counts = levels[-1 - _LEVELS :], counts[-1 - _LEVELS :]
     if counts.size == 1:
         return None
-    last, usual = float(counts[-1]), float(counts[-1 - _LEVELS : -1].max())
+    last, usual = float(counts[-1]), float(counts[:-1].max())
     if last <= _EXCESS * usual + _DEVIATIONS * np.sqrt(last):
         return None
-    return np.asarray(y == y.max())
+    return float(levels[-1])

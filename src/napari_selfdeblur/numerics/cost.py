@@ -14,9 +14,11 @@ import torch
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.blur import sharp_size
+from napari_selfdeblur.numerics.regions import region_shape, with_region
 from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
 from napari_selfdeblur.numerics.support import sizes_to_try, with_size
+from napari_selfdeblur.numerics.tiles import tiled_pixels
 
 __all__ = ["expected_seconds", "expected_stages", "stages_of"]
 
@@ -41,8 +43,9 @@ def expected_seconds(config: SelfDeblurConfig, shape: tuple[int, int]) -> float:
 
 def stages_of(config: SelfDeblurConfig) -> tuple[str, ...]:
     """Return the names of a run's stages, in their order."""
-    unknown = config.kernel_size == "auto" and config.solvers[0] != "edges"
-    before = ("size",) if unknown else ()
+    # In a region the size comes first: the region is then made to suit it.
+    own = config.solvers[0] == "edges" and isinstance(config.region, str)
+    before = ("size",) if config.kernel_size == "auto" and not own else ()
     after = () if config.restoration is None else ("fuse", "restore")
     return (*before, *config.solvers, *after)
 
@@ -50,24 +53,27 @@ def stages_of(config: SelfDeblurConfig) -> tuple[str, ...]:
 def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[str, float]:
     """Return the seconds that each stage of a run is expected to take, in their order.
 
-    Fusing takes as long as a restoration: it compares one for each network.
+    Fusing takes as long as a restoration of the region: it compares one for each network.
     """
-    sized = with_size(config, shape)
-    pixels = math.prod(sharp_size(shape, sized.sides))
-    sizes = 0 if sized is config else len(sizes_to_try(shape))
+    config = with_region(config, shape)
+    region = region_shape(config, shape)
+    sized = with_size(config, region)
+    pixels = math.prod(sharp_size(region, sized.sides))
+    sizes = 0 if sized is config else len(sizes_to_try(region))
     small = config.replace(
-        kernel_size=_KERNEL, iterations=2, seed=0, tv_weight=0.0, lr_milestones=()
+        kernel_size=_KERNEL, region="auto", iterations=2, seed=0, tv_weight=0.0, lr_milestones=()
     )
     expected = {}
     for stage in stages_of(config):
         if stage in registry.SOLVERS or stage == "size":
             fixed, rate, steps = _solver_rate(small, "edges" if stage == "size" else stage)
             steps = sizes if stage == "size" else (steps or config.iterations)
-            steps += sizes if stage == "edges" else 0
+            steps += sizes if stage == "edges" and "size" not in expected else 0
             expected[stage] = (fixed + rate * pixels) * steps
         elif config.restoration is not None:
             fixed, rate = _restoration_rate(config.restoration, str(Runtime.of(config).device))
-            expected[stage] = fixed + rate * pixels
+            restored = pixels if stage == "fuse" else tiled_pixels(shape, sized.sides)
+            expected[stage] = fixed + rate * restored
     return expected
 
 

@@ -8,6 +8,10 @@ alone. The noise s is the one that explains all bands with one K.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from itertools import product
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
@@ -16,12 +20,15 @@ from scipy.ndimage import maximum_filter
 from skimage.restoration import estimate_sigma
 
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.numerics.tiles import Window, whole
 
-__all__ = ["noise_sigma", "wavelet_sigma"]
+__all__ = ["noise_sigma", "sampled_sigma", "wavelet_sigma"]
 
 _N = 8
 _ROUNDING = 1e-12
 _STRIP = 32  # rows filtered at a time
+_ALL = 2**20  # pixels: a larger image is sampled
+_SAMPLED, _SAMPLE_SIDE = 36, 128  # windows, and their sides in pixels
 _LEAST_KEPT = 0.05  # of the windows: fewer say too little, and all are used
 
 
@@ -61,6 +68,49 @@ def noise_sigma(y: ArrayLike, clipped: NDArray[np.bool_] | None = None) -> float
         return 0.0
     samples = (image.shape[0] - _N + 1) * (image.shape[1] - _N + 1)
     return float(np.sqrt(_fit(v, kurtosis, samples if kept is None else int(kept.sum()))))
+
+
+def sampled_sigma(
+    read: Callable[[Window], NDArray[np.float32]], shape: tuple[int, int], level: float | None
+) -> float:
+    """Estimate the noise of an image of any size as `noise_sigma` does.
+
+    Of an image of more than a million pixels by about 36 windows of 128 x 128 spread over it.
+
+    Parameters
+    ----------
+    read : callable
+        Returns a window of the image, float32.
+    shape : (int, int)
+        The image's rows and columns, at least 8.
+    level : float or None
+        Where it is clipped above.
+
+    Returns
+    -------
+    float
+        As `noise_sigma`, with its errors.
+    """
+    if math.prod(shape) <= _ALL:
+        y = read(whole(shape))
+        return noise_sigma(y, None if level is None else y >= level)
+    sides = [min(n, _SAMPLE_SIDE) for n in shape]
+    counts = [
+        min(max(round(math.sqrt(_SAMPLED * n / other)), 1), n // side)
+        for n, other, side in zip(shape, shape[::-1], sides, strict=True)
+    ]
+    y = np.empty([count * side for count, side in zip(counts, sides, strict=True)], np.float32)
+    apart = np.zeros(y.shape, np.bool_)
+    for place in product(*map(range, counts)):
+        here = [slice(i * side, (i + 1) * side) for i, side in zip(place, sides, strict=True)]
+        corner = [
+            (n - side) * (2 * i + 1) // (2 * count)
+            for n, side, i, count in zip(shape, sides, place, counts, strict=True)
+        ]
+        window = [slice(start, start + side) for start, side in zip(corner, sides, strict=True)]
+        y[*here] = read((window[0], window[1]))
+        apart[*here][-1], apart[*here][:, -1] = True, True  # no block reaches into the next window
+    return noise_sigma(y, apart if level is None else apart | (y >= level))
 
 
 def wavelet_sigma(y: ArrayLike) -> float:

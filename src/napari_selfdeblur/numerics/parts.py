@@ -6,6 +6,7 @@ explains is not; nor is the one kernel of an image whose blur varies over the fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -21,8 +22,13 @@ __all__ = ["parts_agreement"]
 _SIDE = 0.6  # of a part, over the image's
 
 
-def parts_agreement(y: torch.Tensor, k: NDArray[np.float32], sigma: float) -> float | None:
-    """Return the least correlation of `k` with edge-based kernels of the four corners of `y`.
+def parts_agreement(
+    y: torch.Tensor,
+    k: NDArray[np.float32],
+    sigma: float,
+    others: Sequence[torch.Tensor] = (),
+) -> float | None:
+    """Return the least correlation of `k` with edge-based kernels of parts of the image.
 
     Parameters
     ----------
@@ -32,19 +38,25 @@ def parts_agreement(y: torch.Tensor, k: NDArray[np.float32], sigma: float) -> fl
         Its estimated kernel.
     sigma : float
         Noise standard deviation of y.
+    others : sequence of Tensor, (h, w), optional
+        The parts, where y is itself one of the image. By default the four corners of y, of 60 %
+        of its sides, so that they overlap.
 
     Returns
     -------
     float or None
-        In [0, 1], at the best shift; each corner has 60 % of the image's sides, so that they
-        overlap. None if no corner has an edge, or corners are no larger than the kernel.
+        In [0, 1], at the best shift. None if no part has an edge, or parts are no larger than the
+        kernel.
     """
     size = sides_of(k, (y.shape[0], y.shape[1]))
-    rows, columns = (round(_SIDE * n) for n in y.shape)
-    if rows <= size[0] or columns <= size[1]:
-        return None
-    smooth = smoothed(y, first_smoothing(sigma))
-    ends = (slice(rows), slice(-rows, None)), (slice(columns), slice(-columns, None))
-    corners = [smooth[corner] for corner in product(*ends)]
-    kernels = [edge_kernel(part, size).cpu().numpy() for part in corners if part.std() > 0]
+    width = first_smoothing(sigma)
+    parts = [smoothed(other, width) for other in others] or _corners(smoothed(y, width))
+    parts = [part for part in parts if part.shape[0] > size[0] and part.shape[1] > size[1]]
+    kernels = [edge_kernel(part, size).cpu().numpy() for part in parts if part.std() > 0]
     return float(correlations([k, *kernels])[0, 1:].min()) if kernels else None
+
+
+def _corners(y: torch.Tensor) -> list[torch.Tensor]:
+    rows, columns = (round(_SIDE * n) for n in y.shape)
+    ends = (slice(rows), slice(-rows, None)), (slice(columns), slice(-columns, None))
+    return [y[corner] for corner in product(*ends)]

@@ -17,7 +17,9 @@ from torch import Tensor
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeviceError, OutOfMemoryError
 from napari_selfdeblur.numerics.blur import sharp_size
+from napari_selfdeblur.numerics.regions import region_shape
 from napari_selfdeblur.numerics.support import with_size
+from napari_selfdeblur.numerics.tiles import tile_shape
 
 __all__ = [
     "Runtime",
@@ -129,14 +131,20 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
     DeviceError
         If the device or the precision is not available.
     """
-    pixels = math.prod(sharp_size(shape, with_size(config, shape).sides))
+    region = region_shape(config, shape)
+    sides = with_size(config, region).sides
+    pixels = math.prod(sharp_size(region, sides))
+    held = (math.prod(shape) - math.prod(region)) * _BYTES_OF_FRAME
+    if config.restoration is not None:
+        tile = math.prod(sharp_size(tile_shape(shape, sides), sides))
+        held += max(tile - pixels, 0) * _BYTES_OF_TILE
     if not set(config.solvers) & {"joint", "alternating"}:
-        return int(pixels * _BYTES_WITHOUT + _BASELINE_WITHOUT)
+        return int(held + pixels * _BYTES_WITHOUT + _BASELINE_WITHOUT)
     device, reference = resolve_device(config.device), config.runtime == "reference"
     tensors = _KEPT if reference or device.type != "cpu" else _KEPT_FILTERED_FIRST
     float32 = reference or _trunk(config.precision, device) == torch.float32
     kept = tensors * config.channels * (4 if float32 else 2)
-    return int(pixels * (kept + _BYTES_PER_PIXEL) + _BASELINE)
+    return int(held + pixels * (kept + _BYTES_PER_PIXEL) + _BASELINE)
 
 
 _KEPT = 13.2  # tensors of the trunk's width, at full size
@@ -146,6 +154,8 @@ _BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
 # Without networks: kernel estimation and restorations, at most, from 256 x 256 to 1024 x 1024.
 _BYTES_WITHOUT = 400
 _BASELINE_WITHOUT = 40 * 2**20
+_BYTES_OF_TILE = 200  # of each pixel of a tile, where it is larger than the region
+_BYTES_OF_FRAME = 16  # of each pixel outside the region: the result, and previews of it
 
 
 @contextmanager
@@ -246,7 +256,7 @@ def _out_of_memory(
         return OutOfMemoryError(
             f"out of memory on {device} with an image of {sides} pixels; crop the image{other}"
         )
-    sized = with_size(config, (shape[0], shape[1]))
+    sized = with_size(config, region_shape(config, (shape[0], shape[1])))
     need, (kh, kw) = estimate_memory(sized, (shape[0], shape[1])) / 2**30, sized.sides
     on_gpu = device.type == "cuda"
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available

@@ -10,18 +10,20 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.io import images
-from napari_selfdeblur.numerics.clipping import clipped_pixels
-from napari_selfdeblur.numerics.noise import noise_sigma
+from napari_selfdeblur.io.frames import Frame
+from napari_selfdeblur.io.images import Scale
 from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL
+from napari_selfdeblur.numerics.regions import Structure, check_region, region_shape
 from napari_selfdeblur.numerics.runtime import Runtime, check_memory, memory_errors
 from napari_selfdeblur.numerics.solvers.base import Problem
 from napari_selfdeblur.numerics.support import with_size
+from napari_selfdeblur.numerics.tiles import Window, tile_shape, whole
+from napari_selfdeblur.run.survey import Survey
 
-__all__ = ["Plan", "check_every_stage", "check_restoration", "measured_sigma"]
+__all__ = ["Plan", "check_every_stage", "check_restoration"]
 
 _TV_PER_SIGMA = 0.1
-_SMALLEST_MEASURED = 8  # pixels: the side of a DCT block
+_OTHERS = 3  # further regions whose kernel is compared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,32 +36,46 @@ class Plan:
         The settings as given.
     config : SelfDeblurConfig
         The settings that run: nothing is "auto" in them, but for a kernel size not yet found.
-    prepared : PreparedImage
-        The image in the form in which it is computed on, and the way back.
+    survey : Survey
+        The image, its noise and where it is clipped.
     source : dict
         Description of the image as given, JSON-ready.
-    sigma : float
-        Noise standard deviation of ``prepared.y``.
     runtime : Runtime
         Device and arithmetic.
-    clipped : ndarray of bool, (H, W), or None
-        Where ``prepared.y`` is clipped above; None where nowhere.
+    window : Window
+        The region that the kernel is estimated from.
+    y : ndarray of float32, (h, w)
+        The blurred image there, in [0, 1].
+    structure : Structure or None
+        What the region was chosen by, where it was.
     """
 
     asked: SelfDeblurConfig
     config: SelfDeblurConfig
-    prepared: images.PreparedImage
+    survey: Survey
     source: dict[str, Any]
-    sigma: float
     runtime: Runtime
-    clipped: NDArray[np.bool_] | None = None
+    window: Window
+    y: NDArray[np.float32]
+    structure: Structure | None = None
 
     @classmethod
-    def of(cls, image: ArrayLike, config: SelfDeblurConfig, *, rgb: bool | None = None) -> Plan:
+    def of(
+        cls,
+        image: ArrayLike,
+        config: SelfDeblurConfig,
+        *,
+        rgb: bool | None = None,
+        scale: Scale | None = None,
+    ) -> Plan:
         """Return the plan for an image and settings, or raise what stands against it.
+
+        `scale` is that of the stack that the image is a plane of, by default its own.
 
         Raises
         ------
+        ConfigError
+            If the region is not one of the image.
         ImageError
             If the image cannot be processed as it is.
         DeviceError
@@ -68,35 +84,75 @@ class Plan:
             If the run cannot fit into memory.
         """
         runtime = Runtime.of(config)
-        size: Any = config.kernel_size
+        size: Any = (3, 3) if isinstance(config.kernel_size, str) else config.kernel_size
         shape: Any = getattr(image, "shape", ())[:2]
+
+        def check(shape: tuple[int, int]) -> None:
+            check_region(config, shape, size)
+            check_every_stage(config, shape, runtime)
+
         with memory_errors(None, shape, runtime.device):
-            prepared = images.prepare(
-                image,
-                (3, 3) if isinstance(size, str) else size,
-                rgb=rgb,
-                check=lambda shape: check_every_stage(config, shape, runtime),
-            )
-            clipped = clipped_pixels(prepared.y)
-            sigma = measured_sigma(prepared.y, clipped)
-            described = images.describe(image)
-        used = config.replace(device=str(runtime.device), precision=runtime.precision)
-        if config.tv_weight == "auto":
-            used = used.replace(tv_weight=_TV_PER_SIGMA * sigma)
-        source = described | {
-            "value_range": list(prepared.value_range),
-            "noise_sigma": sigma,
-            "clipped": 0.0 if clipped is None else float(clipped.mean()),
-        }
-        return cls(config, used, prepared, source, sigma, runtime, clipped)
+            frame = Frame.of(image, size, rgb=rgb, check=check, scale=scale)
+            survey, structure = Survey.of(frame), None
+            if config.region == "auto" and region_shape(config, frame.shape) != frame.shape:
+                measured = survey.sigma, survey.level
+                structure = Structure.of(frame.plane, frame.shape, *measured)
+            source = frame.description | {
+                "value_range": list(frame.value_range),
+                "noise_sigma": survey.sigma,
+                "clipped": survey.share_clipped,
+            }
+            used = config.replace(device=str(runtime.device), precision=runtime.precision)
+            if config.tv_weight == "auto":
+                used = used.replace(tv_weight=_TV_PER_SIGMA * survey.sigma)
+            nowhere = slice(0), slice(0)
+            y = np.empty((0, 0), np.float32)
+            plan = cls(config, used, survey, source, runtime, nowhere, y, structure)
+            return plan._placed()
+
+    @property
+    def frame(self) -> Frame:
+        """The image."""
+        return self.survey.frame
+
+    @property
+    def sigma(self) -> float:
+        """Noise standard deviation of the image."""
+        return self.survey.sigma
+
+    @property
+    def clipped(self) -> NDArray[np.bool_] | None:
+        """Where `y` is clipped above; None where it is not."""
+        clipped = self.survey.clipped(self.y)
+        return clipped if clipped is not None and clipped.any() else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the region is the whole image."""
+        return self.window == whole(self.frame.shape)
 
     @property
     def problem(self) -> Problem:
         """What the solvers are given."""
-        return Problem(self.prepared.y, self.sigma, self.config, self.runtime, clipped=self.clipped)
+        return Problem(self.y, self.sigma, self.config, self.runtime, clipped=self.clipped)
+
+    def inside(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the region's part of an image of the whole frame; one of the region as it is."""
+        return x if x.shape == self.y.shape else x[self.window]
+
+    def others(self) -> list[torch.Tensor]:
+        """Return the blurred image in up to three further regions with edges, apart from it."""
+        if self.is_whole:
+            return []
+        frame, structure = self.frame, self.structure
+        if structure is None:  # the region was given
+            structure = Structure.of(frame.plane, frame.shape, self.sigma, self.survey.level)
+        shape: Any = self.y.shape
+        windows = structure.others(shape, [self.window], _OTHERS)
+        return [torch.from_numpy(frame.plane(w)).to(self.runtime.device) for w in windows]
 
     def sized(self, size: tuple[int, int]) -> Plan:
-        """Return this plan with the kernel's size as found.
+        """Return this plan with the kernel's size as found; its region may grow.
 
         Raises
         ------
@@ -104,8 +160,28 @@ class Plan:
             If the run cannot fit into memory with a kernel of that size.
         """
         config = self.config.replace(kernel_size=size)
-        check_every_stage(config, self.problem.shape, self.runtime)
-        return replace(self, config=config)
+        check_every_stage(self.asked.replace(kernel_size=size), self.frame.shape, self.runtime)
+        return replace(self, config=config)._placed()
+
+    def _placed(self) -> Plan:
+        """Return this plan with its region."""
+        asked, window = self.asked, whole(self.frame.shape)
+        if not isinstance(asked.region, str):
+            rows, columns = asked.region
+            window = slice(*rows), slice(*columns)
+        elif self.structure is not None:
+            sized = asked.replace(kernel_size=self.config.kernel_size)
+            window = self.structure.best(region_shape(sized, self.frame.shape))
+        if window == self.window:
+            return self
+        if window == whole(self.frame.shape):
+            config = self.config.replace(region="whole")
+            return replace(self, config=config, window=window, y=self.frame.y)
+        region = tuple((each.start, each.stop) for each in window)
+        config, source = self.config.replace(region=region), self.source | {"region": region}
+        return replace(
+            self, config=config, source=source, window=window, y=self.frame.plane(window)
+        )
 
 
 def check_restoration(
@@ -114,17 +190,13 @@ def check_restoration(
     """Raise `OutOfMemoryError` for a restoration that cannot fit into the machine's memory."""
     config = KNOWN_KERNEL if restoration == "generator" else KNOWN_KERNEL.replace(solvers="edges")
     size = tuple(min(max(side, 3), 999) for side in sides)
-    check_memory(config.replace(kernel_size=size, device=str(device)), shape, device)
+    config = config.replace(kernel_size=size, device=str(device))
+    check_memory(config, tile_shape(shape, sides), device)
 
 
 def check_every_stage(config: SelfDeblurConfig, shape: tuple[int, int], runtime: Runtime) -> None:
     """Raise `OutOfMemoryError` if a stage of a run cannot fit into the machine's memory."""
     check_memory(config, shape, runtime.device)
     if config.restoration is not None:
-        sides = with_size(config, shape).sides
+        sides = with_size(config, region_shape(config, shape)).sides
         check_restoration(config.restoration, shape, sides, runtime.device)
-
-
-def measured_sigma(y: NDArray[np.float32], clipped: NDArray[np.bool_] | None = None) -> float:
-    """Return the noise of y (H, W), clipped or not; 0 where it is too small to be measured."""
-    return noise_sigma(y, clipped) if min(y.shape) >= _SMALLEST_MEASURED else 0.0

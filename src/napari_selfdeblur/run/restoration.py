@@ -1,10 +1,11 @@
-"""Restoration with a known kernel: one plane, and one image with its record."""
+"""Restoration with a known kernel: one tile, a frame of any size, and that with its record."""
 
 from __future__ import annotations
 
 import inspect
+import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -14,25 +15,103 @@ from numpy.typing import ArrayLike, NDArray
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import DeblurError
-from napari_selfdeblur.io import images
+from napari_selfdeblur.io.frames import Frame
+from napari_selfdeblur.io.images import Scale, describe
 from napari_selfdeblur.io.kernels import prepare_kernel
-from napari_selfdeblur.numerics.clipping import clipped_pixels
 from napari_selfdeblur.numerics.runtime import (
     device_label,
+    in_own_torch_state,
     memory_checked,
     memory_errors,
-    own_torch_state,
     resolve_device,
 )
 from napari_selfdeblur.numerics.stop import Stop, stopped
-from napari_selfdeblur.run.plan import check_restoration, measured_sigma
+from napari_selfdeblur.numerics.tiles import Window, tiles
+from napari_selfdeblur.run.plan import check_restoration
 from napari_selfdeblur.run.record import RestoreRecord, now
 from napari_selfdeblur.run.result import RestoreResult
+from napari_selfdeblur.run.survey import Survey
 
-__all__ = ["restore_plane", "restore_steps", "run_restoration"]
+__all__ = ["restore_frame", "restore_steps", "run_restoration"]
+
+Step = tuple[int, int, float]
+Steps = Generator[Step, None, NDArray[np.float32]]
 
 
-Steps = Generator[tuple[int, int, float], None, NDArray[np.float32]]
+def restore_frame(
+    survey: Survey,
+    x: NDArray[np.float32],
+    k: NDArray[np.float32],
+    restoration: str,
+    device: torch.device,
+    *,
+    first: tuple[float, float] | None = None,
+    stop: Stop | None = None,
+    **options: Any,
+) -> Generator[Step, None, None]:
+    """Restore a frame with a known kernel, tile by tile.
+
+    Parameters
+    ----------
+    survey : Survey
+        The blurred frame.
+    x : ndarray of float32, (H, W)
+        Holds the blurred plane, ``frame.y``; the restored one, clipped to the frame's bounds,
+        takes its place tile by tile.
+    k : ndarray of float32, (kh, kw)
+        The PSF, summing to 1.
+    restoration : str
+        As registered.
+    device : torch.device
+        Where to compute.
+    first : (float, float), optional
+        Row and column near which the first tiles are.
+    stop : Stop, optional
+        Ends the restoration early; what is not yet restored stays blurred.
+    **options
+        Settings of the restoration.
+
+    Yields
+    ------
+    (int, int, float)
+        After each tile: tiles done, of how many, and NaN. Of a restoration that reports its
+        steps, after each of them: steps done in all tiles, of how many, and the loss.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If the device is too small.
+    DeblurError
+        If the result is not finite.
+    """
+    parts = list(tiles(survey.frame.shape, (k.shape[0], k.shape[1])))
+    if first is not None:
+        parts.sort(key=lambda tile: _distance(tile.window, first))
+    for number, (window, share) in enumerate(parts):
+        if number and stopped(stop):
+            return
+        y = survey.frame.plane(window)
+        options |= {"sigma": survey.sigma, "clipped": survey.clipped(y), "stop": stop}
+        steps, reported = restore_steps(y, k, restoration, device, **options), False
+        while True:
+            try:
+                step, total, loss = next(steps)
+            except StopIteration as end:
+                restored = np.clip(end.value, *survey.frame.bounds)
+                break
+            reported = True
+            yield number * total + step, len(parts) * total, loss
+        # With one tile without rounding.
+        x[window] = restored if len(parts) == 1 else x[window] + share * (restored - y)
+        if not reported:
+            yield number + 1, len(parts), math.nan
+
+
+def _distance(window: Window, place: tuple[float, float]) -> float:
+    """Return how far a place is from the centre of a window."""
+    return math.hypot(
+        *((each.start + each.stop) / 2 - p for each, p in zip(window, place, strict=True))
+    )
 
 
 def restore_steps(
@@ -103,17 +182,6 @@ def restore_steps(
     return np.asarray(x.detach().cpu().numpy(), dtype=np.float32)
 
 
-def restore_plane(*args: Any, **options: Any) -> NDArray[np.float32]:
-    """Return what `restore_steps` returns; its arguments and errors."""
-    steps = restore_steps(*args, **options)
-    with own_torch_state(torch.device("cpu")):
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return np.asarray(end.value)
-
-
 def run_restoration(
     image: ArrayLike,
     kernel: ArrayLike,
@@ -121,6 +189,8 @@ def run_restoration(
     *,
     rgb: bool | None = None,
     stop: Stop | None = None,
+    scale: Scale | None = None,
+    on_step: Callable[[int, int, float], object] | None = None,
 ) -> RestoreResult:
     """Restore a blurred image whose kernel is known, and record how.
 
@@ -135,7 +205,11 @@ def run_restoration(
     rgb : bool, optional
         Whether the last axis is colour; guessed from the shape where it is not given.
     stop : threading.Event, optional
-        Ends the restoration early, with what it has.
+        Ends the restoration early, with what it has: of a large image, the tiles done.
+    scale : Scale, optional
+        That of the stack that the image is a plane of; by default its own.
+    on_step : callable, optional
+        Called with what `restore_frame` yields.
 
     Returns
     -------
@@ -151,28 +225,25 @@ def run_restoration(
     sides, shape = (k.shape[0], k.shape[1]), tuple(getattr(image, "shape", ())[:2])
     device = resolve_device(config.device)
     with memory_errors(None, shape, device):
-        prepared = images.prepare(
+        frame = Frame.of(
             image,
             sides,
             rgb=rgb,
             check=lambda shape: check_restoration(config.restoration, shape, sides, device),
+            scale=scale,
         )
-        clipped = clipped_pixels(prepared.y)
-        x = restore_plane(
-            prepared.y,
-            k,
-            config.restoration,
-            device,
-            sigma=measured_sigma(prepared.y, clipped),
-            clipped=clipped,
-            stop=stop,
-            **config.options(),
+        x = frame.y
+        steps = restore_frame(
+            Survey.of(frame), x, k, config.restoration, device, stop=stop, **config.options()
         )
-        sharp = prepared.restore_range(x)
+        for step in in_own_torch_state(steps, device):
+            if on_step is not None:
+                on_step(*step)
+        sharp = frame.restore_range(x)
     record = RestoreRecord(
         config=config,
-        kernel=images.describe(k),
-        image=images.describe(image),
+        kernel=describe(k),
+        image=frame.description,
         device=device_label(device),
         seconds=time.perf_counter() - begun,
         status="stopped" if stopped(stop) else "finished",

@@ -97,14 +97,14 @@ def _run(
     several = len(stages_of(plan.config)) > 1
     expected: dict[str, float] = {}
     with (
-        memory_errors(plan.config, plan.problem.shape, plan.runtime.device),
+        memory_errors(plan.config, plan.frame.shape, plan.runtime.device),
         suppress(Interrupted),  # what remains of the run ends soon by itself
         interruptible(stop),
     ):
-        expected = expected_stages(plan.config, plan.problem.shape) if several else {}
+        expected = expected_stages(plan.config, plan.frame.shape) if several else {}
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
-        with memory_errors(plan.config, plan.problem.shape, plan.runtime.device):
+        with memory_errors(plan.config, plan.frame.shape, plan.runtime.device):
             yield from _stages(state)
             result = _result(state, "stopped" if state.stopped else "finished", created)
     except DeblurError as error:
@@ -154,11 +154,12 @@ def _take_best(state: State) -> None:
         sides = (3, 3) if state.plan.config.kernel_size == "auto" else state.plan.config.sides
         kernel = np.zeros(sides, np.float32)
         kernel[sides[0] // 2, sides[1] // 2] = 1
-        state.best = Estimate(state.plan.prepared.y, kernel, "image")
+        state.best = Estimate(state.plan.y, kernel, "image")
         state.best_assessment = _NOTHING
     rows, columns = state.best.kernel.shape
     if state.plan.config.kernel_size == "auto":
-        state.plan = state.plan.sized((rows, columns))
+        config = state.plan.config.replace(kernel_size=(rows, columns))
+        state.plan = replace(state.plan, config=config)
     state.result, state.verdict = state.best, state.best_assessment
 
 

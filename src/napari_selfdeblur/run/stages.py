@@ -19,8 +19,9 @@ from napari_selfdeblur.numerics.runtime import memory_checked
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Step, estimate_of
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
 from napari_selfdeblur.numerics.stop import Interrupted, interruptible
+from napari_selfdeblur.numerics.support import next_size
 from napari_selfdeblur.run.events import Progress
-from napari_selfdeblur.run.restoration import restore_steps
+from napari_selfdeblur.run.restoration import restore_frame
 from napari_selfdeblur.run.state import Made, State
 
 __all__ = ["estimate_stage", "fuse_stage", "restore_stage", "size_stage"]
@@ -61,16 +62,33 @@ def estimate_stage(state: State, index: int) -> Events:
 
 
 def size_stage(state: State) -> Events:
-    """Find the kernel's size by edge-based estimates of growing sizes."""
-    solver = EdgeSolver(state.plan.problem)
+    """Find the kernel's size by edge-based estimates of growing sizes.
+
+    In a region that turns out too small for them the larger sizes are tried in a larger one.
+    """
     state.clock.begin("size", 0)
-    while solver.size is None and not state.stopped:
-        step = _checked_step(state, solver, "size", solver.last)
-        state.stopped = state.stopping
-        due = state.stopped or state.previews.due(solver.t)
-        yield _solver_event(state, solver, "size", step, due=due)
-    if not state.stopped:
-        state.settle_size(solver)
+    while state.plan.config.kernel_size == "auto" and not state.stopped:
+        solver = EdgeSolver(state.plan.problem)
+        while solver.size is None and not state.stopped:
+            step = _checked_step(state, solver, "size", solver.last)
+            state.stopped = state.stopping
+            due = state.stopped or state.previews.due(solver.t)
+            yield _solver_event(state, solver, "size", step, due=due)
+        if not state.stopped:
+            _take_size(state, solver)
+
+
+def _take_size(state: State, solver: EdgeSolver) -> None:
+    """Take the size found, and a larger region if it needs one; there larger sizes may fit."""
+    plan, step = state.plan, solver.last
+    assert step is not None
+    sized = plan.sized(solver.found_size)
+    if sized.window != plan.window:
+        state.best = state.best_assessment = None  # of another region
+    state.plan = sized
+    larger = next_size(step.k.cpu().numpy(), solver.trials[-1].size, sized.problem.shape)
+    if larger is not None and sized.y.size > plan.y.size:
+        state.plan = replace(sized, config=sized.config.replace(kernel_size="auto"))
 
 
 def fuse_stage(state: State) -> Events:
@@ -78,11 +96,12 @@ def fuse_stage(state: State) -> Events:
     state.clock.begin("fuse", 0)
     fused = fuse(state.candidates, state.plan.config.sides)
     if fused.agreement is not None:  # one estimate that fails says nothing about the image
-        state.blurred = is_blurred(state.plan.prepared.y, fused.kernel, state.plan.sigma)
+        plan = state.plan
+        state.blurred = is_blurred(plan.y, fused.kernel, plan.sigma)
         if state.blurred:
             with interruptible(state.stop):
-                y = state.plan.problem.tensor()
-                state.parts = parts_agreement(y, fused.kernel, state.plan.sigma)
+                y, others = plan.problem.tensor(), plan.others()
+                state.parts = parts_agreement(y, fused.kernel, plan.sigma, others)
     if not state.blurred:
         point = np.zeros_like(fused.kernel)
         point[point.shape[0] // 2, point.shape[1] // 2] = 1
@@ -94,24 +113,28 @@ def fuse_stage(state: State) -> Events:
 
 
 def restore_stage(state: State) -> Events:
-    """Restore the image with the kernel; mix it with what the networks made."""
+    """Restore the image with the kernel; mix it with what the networks made of all of it."""
     plan, fused = state.plan, state.fused
     assert fused is not None
     state.clock.begin("restore", 0)
-    restored, last = yield from _restored(state, fused)
+    state.blurred_frame = None
+    x, last = plan.frame.y, (1, 1, math.nan)
+    if state.blurred:
+        last = yield from _restored(state, x, fused)
     if state.stopping:  # it may have ended early, so it is one estimate among the others
-        state.offer(Estimate(restored, fused.kernel, "fused"))
+        state.offer(Estimate(x, fused.kernel, "fused"))
         state.stopped = True
         return
-    sharp, agreement = restored, None
+    sharp, agreement = x, None
     if state.blurred:
-        sharp = mixed(restored, fused, state.candidates, 1 - plan.config.restoration_share)
+        if plan.is_whole:
+            sharp = mixed(x, fused, state.candidates, 1 - plan.config.restoration_share)
         agreement = fused.agreement
     state.result = Estimate(sharp, fused.kernel, "fused")
     state.verdict = assess(
-        restored,
+        plan.inside(x),
         fused.kernel,
-        plan.prepared.y,
+        plan.y,
         plan.sigma,
         agreement=agreement,
         parts=state.parts,
@@ -121,28 +144,27 @@ def restore_stage(state: State) -> Events:
 
 
 def _restored(
-    state: State, fused: Fused
-) -> Generator[Progress, None, tuple[NDArray[np.float32], tuple[int, int, float]]]:
-    """Return the image restored with the kernel, and the last step; an event for each step."""
+    state: State, x: NDArray[np.float32], fused: Fused
+) -> Generator[Progress, None, tuple[int, int, float]]:
+    """Restore the blurred plane x in place, from the region outwards; return the last step."""
     plan, last = state.plan, (1, 1, math.nan)
     assert plan.config.restoration is not None
-    if not state.blurred:
-        return plan.prepared.y, last
-    steps = restore_steps(
-        plan.prepared.y,
+    rows, columns = plan.window
+    steps = restore_frame(
+        plan.survey,
+        x,
         fused.kernel,
         plan.config.restoration,
         plan.runtime.device,
-        sigma=plan.sigma,
-        clipped=plan.clipped,
+        first=((rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2),
         stop=state.stop,
     )
-    while True:
-        try:
-            last = next(steps)
-        except StopIteration as end:
-            return np.clip(end.value, *plan.prepared.bounds).astype(np.float32), last
-        yield state.event("restore", *last, None)
+    for last in steps:
+        step, total, _ = last
+        if step < total:  # the event that carries the result follows
+            due = state.previews.due(step)
+            yield state.event("restore", *last, Estimate(x, fused.kernel, "fused") if due else None)
+    return last
 
 
 def _candidates(state: State, solver: Solver, estimate: Estimate) -> list[Candidate]:
@@ -158,7 +180,7 @@ def _solver(state: State, index: int) -> Solver:
     """Return the solver at `index` of the settings, resumed where a checkpoint has it."""
     plan = state.plan
     make = registry.load(plan.config.solvers[index], registry.SOLVERS)
-    with memory_checked(plan.config, plan.problem.shape, plan.runtime.device):
+    with memory_checked(plan.config, plan.frame.shape, plan.runtime.device):
         solver: Solver = make(plan.problem)
         if index < len(state.solver_states):
             assert state.checkpoint is not None
@@ -175,7 +197,7 @@ def _checked_step(state: State, solver: Solver, name: str, before: Step | None) 
     plan = state.plan
     try:
         with (
-            memory_checked(plan.config, plan.problem.shape, plan.runtime.device),
+            memory_checked(plan.config, plan.frame.shape, plan.runtime.device),
             interruptible(state.stop),
         ):
             step = solver.step()

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from warnings import warn
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_selfdeblur.errors import DeblurWarning, FileError
 from napari_selfdeblur.numerics.assess import Assessment, assess
 from napari_selfdeblur.numerics.fusion import Candidate, Fused
@@ -88,6 +91,8 @@ class State:
     losses: list[float] = field(default_factory=list)
     stopped: bool = False
     at: tuple[str, int, int, float] = ("", 0, 1, math.nan)
+    shown: tuple[Estimate, Estimate] | None = None  # the result, and the same in its values
+    blurred_frame: NDArray[np.float32] | None = None  # in its values, once a preview needs it
     unsaved: bool = False  # whether the checkpoint could not be written
 
     @property
@@ -96,9 +101,10 @@ class State:
         return self.stop is not None and self.stop.is_set()
 
     def assess(self, estimate: Estimate) -> Assessment:
-        """Return the assessment of an estimate of this run's image."""
-        y, sigma, clipped = self.plan.prepared.y, self.plan.sigma, self.plan.clipped
-        return assess(estimate.sharp, estimate.kernel, y, sigma, clipped=clipped)
+        """Return the assessment of an estimate, by the region that the kernel is taken from."""
+        plan = self.plan
+        sharp = plan.inside(estimate.sharp)
+        return assess(sharp, estimate.kernel, plan.y, plan.sigma, clipped=plan.clipped)
 
     def offer(self, estimate: Estimate) -> Assessment:
         """Assess an estimate; it becomes the best one if none has a higher score."""
@@ -126,8 +132,24 @@ class State:
             self.plan = self.plan.sized(solver.found_size)
 
     def in_range(self, estimate: Estimate) -> Estimate:
-        """Return an estimate in the image's own shape and value range."""
-        return replace(estimate, sharp=self.plan.prepared.restore_range(estimate.sharp))
+        """Return an estimate in the image's own shape and value range.
+
+        One of a region lies in its place in the blurred image.
+        """
+        if self.shown is not None and self.shown[0] is estimate:
+            return self.shown[1]
+        frame, window = self.plan.frame, self.plan.window
+        if estimate.sharp.shape == frame.shape:
+            sharp = frame.restore_range(estimate.sharp)
+        else:
+            if self.blurred_frame is None:
+                self.blurred_frame = frame.restore_range(frame.y)
+            sharp = self.blurred_frame.copy()
+            sharp[window] = frame.restore_range(estimate.sharp, window)
+        shown = replace(estimate, sharp=sharp)
+        if estimate is self.result:  # the last event and the run return it
+            self.shown = estimate, shown
+        return shown
 
     def event(
         self, stage: str, step: int, total: int, loss: float, shown: Estimate | None

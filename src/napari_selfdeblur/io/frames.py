@@ -1,0 +1,272 @@
+"""An image of any size, read window by window: its range to [0, 1] and back, colour by luma."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.io import images
+from napari_selfdeblur.io.arrays import (
+    Grid,
+    as_source,
+    check_finite,
+    check_size,
+    is_colour,
+)
+from napari_selfdeblur.io.images import LUMA, Range, Scale
+from napari_selfdeblur.numerics.tiles import Window, whole
+
+__all__ = ["Frame"]
+
+_BLOCK = 2**20  # pixels read at a time
+_SAMPLE = 3 * 2**20  # values of a larger image that its median is taken of
+_MOST_LEVELS = 65535  # of a `Grid`
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A blurred image: windows of it in the form that is computed on, and the way back.
+
+    Attributes
+    ----------
+    source : array of any kind
+        What ``[rows, columns]`` reads a window of. A small image is a copy.
+    colour : bool
+        Whether the last axis is colour.
+    value_range : (float, float)
+        The image's values that become 0 and 1; see `images.ranges`.
+    limits : (float, float)
+        Values to which a restored image is clipped: the natural range where the image has one,
+        otherwise from the lower end of the value range up to what an integer type can hold.
+    grid : Grid or None
+        What the values scaled to [0, 1] are multiples of, where they were a camera's counts.
+    description : dict
+        As `images.describe` has it.
+    """
+
+    source: Any
+    colour: bool
+    value_range: Range
+    limits: Range
+    grid: Grid | None
+    description: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        image: ArrayLike,
+        kernel_size: tuple[int, int],
+        *,
+        rgb: bool | None = None,
+        check: Callable[[tuple[int, int]], object] | None = None,
+        scale: Scale | None = None,
+    ) -> Frame:
+        """Check an image, reading all of it once, block by block.
+
+        Parameters
+        ----------
+        image : array_like, (H, W), (H, W, 3) or (H, W, 4)
+            Any integer or floating-point type; also what is read only when sliced, such as a
+            memory-mapped, dask or zarr array. It is never modified.
+        kernel_size : (int, int)
+            Support of the kernel in pixels; the image must be at least as large.
+        rgb : bool or None
+            Whether the last axis is colour; None takes three axes, the last of 3 or 4, as colour.
+        check : callable, optional
+            Called with rows and columns before any pixel is read.
+        scale : Scale, optional
+            The `images.ranges` of a stack that the image is a plane of; by default its own.
+
+        Raises
+        ------
+        ImageError
+            If the image is masked, not real numbers, not one plane, empty, smaller than the
+            kernel, not finite, beyond float32's range or constant, or cannot be read.
+        """
+        source = as_source(image)
+        shape = tuple(int(n) for n in source.shape)
+        colour = is_colour(shape, rgb)
+        rows, columns = shape[:2]
+        check_size((rows, columns), kernel_size)
+        if check is not None:
+            check((rows, columns))
+        if rows * columns <= _BLOCK:
+            source = _read(source, whole((rows, columns))).copy()
+        found = _Statistics(source.dtype)
+        for window in blocks((rows, columns)):
+            found.add(_read(source, window), colour=colour)
+        check_finite(found.nans, found.infinities, math.prod(shape))
+        own = scale or images.ranges(source.dtype, found.planes, found.median)
+        value_range, limits, natural = own
+        images.check_contrast(found.luma, value_range)
+        low, high = value_range
+        levels = None if natural else found.levels
+        grid = None if levels is None else Grid.of(np.unique((levels - low) / (high - low)))
+        digest = found.digest.hexdigest()
+        description = images.description(shape, source.dtype, found.extremes, digest)
+        return cls(source, colour, value_range, limits, grid, description)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.description["shape"][:2]
+        return rows, columns
+
+    @property
+    def y(self) -> NDArray[np.float32]:
+        """All of the image, as `plane` returns it, read block by block."""
+        y = np.empty(self.shape, np.float32)
+        for window in self.blocks:
+            y[window] = self.plane(window)
+        return y
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """`limits` in the units of `y`."""
+        low, high = self.value_range
+        return (self.limits[0] - low) / (high - low), (self.limits[1] - low) / (high - low)
+
+    @property
+    def blocks(self) -> list[Window]:
+        """Windows of some rows each, of at most a million pixels, that together are the image."""
+        return list(blocks(self.shape))
+
+    def plane(self, window: Window) -> NDArray[np.float32]:
+        """Return a window of the grey image, or of the luma of a colour one.
+
+        In [0, 1], C-contiguous, its own memory.
+        """
+        pixels = _read(self.source, window)
+        low, high = self.value_range
+        scaled = (_planes(pixels, self.colour).astype(np.float64) - low) / (high - low)
+        if self.grid is not None:
+            scaled = self.grid.exact(scaled)
+        y = scaled @ LUMA if self.colour else scaled
+        return np.clip(y, 0, 1).astype(np.float32, order="C")
+
+    def restore_range(self, x: ArrayLike, window: Window | None = None) -> NDArray[np.float32]:
+        """Return `x` as an image of the source's shape and value range.
+
+        Parameters
+        ----------
+        x : array_like of float, (H, W)
+            Grey or luma image in the units of `y`.
+        window : Window, optional
+            Where `x` lies; all of the image by default.
+
+        Returns
+        -------
+        ndarray of float32, (H, W), (H, W, 3) or (H, W, 4)
+            Clipped to `limits`. A colour image gets the blurred chroma and its own alpha back:
+            with Cb and Cr kept, YCbCr adds the change of luma to each of R, G and B.
+
+        Raises
+        ------
+        ImageError
+            If `x` has not the shape of `y`.
+        """
+        luma, (rows, columns) = np.asarray(x), window or whole(self.shape)
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        if luma.shape != shape:
+            raise ImageError(
+                f"the image to put back has shape {luma.shape}, its source {shape}; crop it "
+                "to the source's size"
+            )
+        restored = np.empty((*shape, *self.description["shape"][2:]), np.float32)
+        for part, _ in blocks(shape):
+            place = slice(rows.start + part.start, rows.start + part.stop), columns
+            restored[part] = self._put_back(luma[part], place)
+        return restored
+
+    def _put_back(self, luma: NDArray[Any], window: Window) -> NDArray[np.float32]:
+        low, high = self.value_range
+        values = low + luma.astype(np.float64) * (high - low)
+        if not self.colour:
+            return np.clip(values, *self.limits).astype(np.float32)
+        pixels = _read(self.source, window)
+        planes = _planes(pixels, colour=True).astype(np.float64)
+        chroma = (planes - (planes @ LUMA)[..., None]).astype(np.float32)
+        coloured = np.clip(values[..., None] + chroma, *self.limits).astype(np.float32)
+        return np.concatenate([coloured, pixels[..., 3:].astype(np.float32)], axis=-1)
+
+
+def blocks(shape: tuple[int, int]) -> Iterator[Window]:
+    """Yield windows of some rows each, of at most a million pixels, that together are all."""
+    rows, columns = shape
+    step = max(_BLOCK // columns, 1)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows)), slice(0, columns)
+
+
+def _read(source: Any, window: Window) -> NDArray[Any]:
+    """Return a window of an image as an array."""
+    if isinstance(source, np.ndarray):
+        return source[window]
+    try:
+        return np.asarray(source[window])
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        raise ImageError(
+            f"the image, a {type(source).__name__}, cannot be read ({error}); load it into memory "
+            "first, for example by numpy.asarray(image)"
+        ) from error
+
+
+def _planes(pixels: NDArray[Any], colour: bool) -> NDArray[Any]:
+    return pixels[..., :3] if colour else pixels
+
+
+@dataclass(slots=True)
+class _Statistics:
+    """What is known of an image's values when all blocks of rows were added, in their order."""
+
+    dtype: np.dtype[Any]
+    extremes: tuple[Any, Any] = (math.inf, -math.inf)
+    planes: Range = (math.inf, -math.inf)  # extremes without alpha
+    luma: Range = (math.inf, -math.inf)
+    nans: int = 0
+    infinities: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+    levels: NDArray[np.float64] | None = field(default_factory=lambda: np.empty(0))
+    sample: list[NDArray[np.float64]] = field(default_factory=list)
+    every: int = 1  # of the values one is in the sample
+
+    def add(self, pixels: NDArray[Any], *, colour: bool) -> None:
+        """Add the next rows."""
+        self.digest.update(images.little_endian(pixels))
+        self.nans += int(np.count_nonzero(np.isnan(pixels)))
+        self.infinities += int(np.count_nonzero(np.isinf(pixels)))
+        if self.nans or self.infinities:
+            return
+        values = _planes(pixels, colour).astype(np.float64)
+        luma = values @ LUMA if colour else values
+        self.extremes = _wider(self.extremes, pixels)
+        self.planes, self.luma = _wider(self.planes, values), _wider(self.luma, luma)
+        self.sample.append(values.ravel()[:: self.every])
+        if sum(each.size for each in self.sample) > _SAMPLE:
+            self.sample = [each[::2].copy() for each in self.sample]
+            self.every *= 2
+        if self.dtype.kind == "f":
+            self._add_levels(values)
+
+    def median(self) -> float:
+        """Return the median, of a large image that of a part of its values."""
+        return float(np.median(np.concatenate(self.sample)))
+
+    def _add_levels(self, values: NDArray[np.float64]) -> None:
+        if self.levels is None or np.unique(values.ravel()[: 2 * _MOST_LEVELS]).size > _MOST_LEVELS:
+            self.levels = None
+            return
+        self.levels = np.unique(np.concatenate([self.levels, values.ravel()]))
+        if self.levels.size > _MOST_LEVELS:
+            self.levels = None
+
+
+def _wider(extremes: tuple[Any, Any], values: NDArray[Any]) -> tuple[Any, Any]:
+    return min(extremes[0], values.min()), max(extremes[1], values.max())

@@ -1,0 +1,55 @@
+"""What holds of all of a frame, and of each tile: its noise, and where it is clipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_selfdeblur.io.frames import Frame
+from napari_selfdeblur.numerics.clipping import clip_level
+from napari_selfdeblur.numerics.noise import sampled_sigma
+
+__all__ = ["Survey"]
+
+_SMALLEST_MEASURED = 8  # pixels: the side of a DCT block
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """A frame with what holds of all of it, and of each tile.
+
+    Attributes
+    ----------
+    frame : Frame
+        The blurred image.
+    sigma : float
+        Its noise standard deviation, in the units of ``frame.y``.
+    level : float or None
+        Where ``frame.y`` is clipped above; None where it is not.
+    """
+
+    frame: Frame
+    sigma: float
+    level: float | None
+
+    @classmethod
+    def of(cls, frame: Frame) -> Survey:
+        """Return the frame measured: block by block, its noise on a sample."""
+        level = clip_level(frame.plane(window) for window in frame.blocks)
+        measurable = min(frame.shape) >= _SMALLEST_MEASURED
+        sigma = sampled_sigma(frame.plane, frame.shape, level) if measurable else 0.0
+        return cls(frame, sigma, level)
+
+    def clipped(self, y: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+        """Return where a part `y` of the frame is clipped; None where the frame is not."""
+        return None if self.level is None else np.asarray(y >= self.level)
+
+    @property
+    def share_clipped(self) -> float:
+        """Share of the frame's pixels that are clipped."""
+        if self.level is None:
+            return 0.0
+        count = sum(int((self.frame.plane(w) >= self.level).sum()) for w in self.frame.blocks)
+        return count / (self.frame.shape[0] * self.frame.shape[1])
