@@ -63,7 +63,7 @@ class BatchWidget(Container[Widget]):
         The last batch begun here.
     """
 
-    TITLE = "Batch"
+    TITLE = "SelfDeblur batch"
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(labels=False)
