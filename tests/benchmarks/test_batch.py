@@ -32,7 +32,7 @@ def test_a_row_says_how_much_faster_and_whether_equal(
 
     monkeypatch.setattr(batch, "_timed", timed)
     out = tmp_path / "b.json"
-    words = ["batch", "--frames", "3", "--side", "32", "--preset", "draft", "-o", str(out)]
+    words = ["batch", "--count", "3", "--side", "32", "--preset", "draft", "-o", str(out)]
     assert main(words) == (0 if same else 1)
     (row,) = json.loads(out.read_text())["rows"]
     assert (row["speed_up"], row["identical"]) == (1.8, same)
