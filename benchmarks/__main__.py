@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.images import DATASETS, find
-from benchmarks.results import Results
-from benchmarks.runner import pending, run
+from benchmarks.results import Results, row_key
+from benchmarks.runner import header, pending, run
 from benchmarks.task import Setup, Task
 from benchmarks.worker import FAILED
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
@@ -90,6 +90,20 @@ def _speed(asked: Namespace) -> int:
         run_steps=asked.run_steps,
     )
     return _perform(asked, tasks)
+
+
+def _batch(asked: Namespace) -> int:
+    """Time a batch of frames in one process and on workers; run nothing else meanwhile."""
+    from benchmarks.batch import measure
+
+    results = Results.read(asked.output, missing_ok=True)
+    results.runs.append(header(asked.line, asked.workers, 1))
+    row = measure(asked.count, asked.side, asked.workers, asked.preset, asked.kernel)
+    results.rows = [each for each in results.rows if row_key(each) != row_key(row)]
+    results.add([row])
+    results.write()
+    sys.stderr.write(f"speed-up {row['speed_up']:.3g}, identical: {row['identical']}\n")
+    return 0 if row["identical"] else 1
 
 
 def _frame(asked: Namespace) -> int:
@@ -202,6 +216,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--steps": {"type": int, "default": 5, "help": "timed steps of each path"},
     "--measure": {"type": _words, "default": ["step", "memory", "run"], "help": "a,b"},
     "--run-steps": {"type": int, "default": 1000, "help": "steps of the full network in run"},
+    "--count": {"type": int, "default": 40, "help": "images of the batch"},
+    "--side": {"type": int, "default": 256, "help": "their side in pixels"},
+    "--kernel": {"type": int, "default": 17, "help": "side of the kernel"},
+    "--workers": {"type": int, "default": 2, "help": "processes of the batch"},
     "--half": {"choices": ("tuning", "checking"), "default": "tuning", "help": "of the scenes"},
     "--selection": {"choices": ("small", "full"), "default": "small", "help": "how many cells"},
     "--kernel-size": {"choices": ("true", "auto"), "default": "true", "help": "given to the run"},
@@ -219,6 +237,7 @@ _COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
     ),
     "known": (_known, f"folder {_PROCESSES} {_SUBSET} --dataset --restorations --weight --store"),
     "speed": (_speed, f"{_PROCESSES} --sizes --sides --steps --measure --run-steps --set"),
+    "batch": (_batch, "--output --count --side --kernel --workers --preset"),
     "frame": (_frame, f"{_PROCESSES} --frames --preset --set"),
     "score": (_score, "folder results --output --dataset --store"),
     "report": (_report, "results --output --figure"),

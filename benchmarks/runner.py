@@ -58,7 +58,7 @@ def run(
         return
     if jobs > 1 and threads is None:
         threads = max(1, (os.cpu_count() or 1) // jobs)
-    results.runs.append(_header(command, jobs, threads))
+    results.runs.append(header(command, jobs, threads))
     found = _side_by_side(todo, min(jobs, len(todo)), threads)
     try:
         for task, rows in found:
@@ -99,7 +99,7 @@ def _side_by_side(
             worker.shutdown(cancel_futures=True)
 
 
-def _header(command: str, jobs: int, threads: int | None) -> dict[str, Any]:
+def header(command: str, jobs: int, threads: int | None) -> dict[str, Any]:
     """Return what a results file keeps of a run: command, date, versions and machine."""
     return {
         "command": command,

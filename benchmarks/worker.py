@@ -16,13 +16,13 @@ from napari_selfdeblur.errors import DeblurError, OutOfMemoryError
 
 FAILED = "failed"
 """Status of a row whose measurement ended in an error; the next run measures it again."""
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREADS = ("OMP_NUMTHREADS", "MKL_NUMTHREADS", "OPENBLAS_NUMTHREADS", "VECLIB_MAXIMUMTHREADS")
 
 
 def begin(threads: int | None) -> None:
     """Set this process's thread counts, for libraries not loaded yet; end when its parent ends."""
     if threads is not None:
-        os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+        os.environ.update(dict.fromkeys(THREADS, str(threads)))
     if (parent := parent_process()) is not None:
         Thread(target=_end_after, args=(parent,), daemon=True).start()
 

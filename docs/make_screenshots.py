@@ -12,18 +12,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import napari
+import numpy as np
 from napari._qt.dialogs.qt_notification import NapariQtNotification
 from qtpy.QtTest import QTest
 
 from napari_selfdeblur.io.files import write_tiff
-from napari_selfdeblur.io.samples import motion_blurred_photograph
+from napari_selfdeblur.io.samples import blurred_microscopy_field, motion_blurred_photograph
 
 PLUGIN = "napari-selfdeblur"
+SIDE = 128  # pixels of the planes of a stack
 DEBLUR, RESTORE = "SelfDeblur", "Restore with a known kernel"
 
 
 def main() -> None:
-    """Take one picture during a blind run, one of its result, and one of a restoration."""
+    """Take pictures during a blind run, of its result, of a restoration and of a stack."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "images")
     parser.add_argument("--preset", default="fast")
@@ -31,13 +33,13 @@ def main() -> None:
     parser.add_argument("--early", type=int, default=60, help="step of the first picture")
     parser.add_argument("--theme", default="dark", choices=["dark", "light"])
     parser.add_argument("--size", type=int, nargs=2, default=(1300, 800))
-    parser.add_argument("--only", choices=["deblur", "restore"])
+    pictures = {"deblur": blind, "restore": known, "stack": series}
+    parser.add_argument("--only", choices=pictures)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    if options.only != "restore":
-        blind(options)
-    if options.only != "deblur":
-        known(options)
+    for name, picture in pictures.items():
+        if options.only in (None, name):
+            picture(options)
 
 
 def blind(options: argparse.Namespace) -> None:
@@ -77,11 +79,42 @@ def known(options: argparse.Namespace) -> None:
     viewer.close()
 
 
-def opened(options: argparse.Namespace, name: str) -> tuple[napari.Viewer, object]:
+def series(options: argparse.Namespace) -> None:
+    """Deblur a series of two channels, a kernel for each: stack.png."""
+    field = blurred_microscopy_field(2 * SIDE)
+    channels = [field.blurred, field.blurred[::-1, ::-1]]
+    frames = [[each[10 * t : 10 * t + SIDE, :SIDE] for each in channels] for t in range(4)]
+    viewer, panel = opened(options, DEBLUR, sample=False)
+    panel.preset.value = "draft"
+    viewer.add_image(
+        np.stack([np.stack(frame) for frame in frames]),
+        name="cells",
+        scale=(30, 1, *field.scale),
+        units=("s", "pixel", "um", "um"),
+        axis_labels=("t", "c", "y", "x"),
+    )
+    viewer.reset_view()
+    panel.form.fields["planes"].widget.value = "all planes"
+    panel.form.fields["kernels"].widget.value = "each channel"
+    wait(lambda: panel.run_button.enabled and "GiB" in panel.cost.value)
+    panel.run_button.native.click()
+    wait(lambda: not panel.job.running)
+    dismiss(viewer)
+    viewer.dims.set_point((0, 1), (60, 1))
+    viewer.canvas.overlays.scale_bar.visible = True
+    take(viewer, options.folder / "stack.png")
+    print(panel.status.message.text())
+    viewer.close()
+
+
+def opened(
+    options: argparse.Namespace, name: str, *, sample: bool = True
+) -> tuple[napari.Viewer, object]:
     """Return a window with the sample, and the panel called `name` in it."""
     viewer = napari.Viewer(show=True)
     viewer.theme = options.theme
-    viewer.open_sample(PLUGIN, "motion_blurred_photograph")
+    if sample:
+        viewer.open_sample(PLUGIN, "motion_blurred_photograph")
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, name)
     viewer.window.resize(*options.size)
     QTest.qWait(500)

@@ -15,18 +15,25 @@ if TYPE_CHECKING:
     from napari_selfdeblur.run.events import Progress
     from napari_selfdeblur.run.record import RunRecord
     from napari_selfdeblur.run.result import DeblurResult
+    from napari_selfdeblur.run.stack_record import StackRecord, StackResult
+    from napari_selfdeblur.stacks import deblur_stack, iter_deblur_stack, restore_stack
 
 __all__ = [
     "DeblurResult",
     "Progress",
     "RunRecord",
     "SelfDeblurConfig",
+    "StackRecord",
+    "StackResult",
     "__version__",
     "deblur",
     "deblur_layer",
+    "deblur_stack",
     "estimate_noise",
     "iter_deblur",
+    "iter_deblur_stack",
     "restore",
+    "restore_stack",
 ]
 
 _HOME = {
@@ -34,11 +41,16 @@ _HOME = {
     "Progress": "run.events",
     "RunRecord": "run.record",
     "SelfDeblurConfig": "config",
+    "StackRecord": "run.stack_record",
+    "StackResult": "run.stack_record",
     "deblur": "api",
     "deblur_layer": "_napari.script",
+    "deblur_stack": "stacks",
     "estimate_noise": "api",
     "iter_deblur": "api",
+    "iter_deblur_stack": "stacks",
     "restore": "api",
+    "restore_stack": "stacks",
 }
 
 

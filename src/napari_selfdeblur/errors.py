@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_selfdeblur.run.result import DeblurResult
+    from napari_selfdeblur.run.stack_record import StackResult
 
 __all__ = [
     "ConfigError",
@@ -28,11 +29,11 @@ class DeblurError(Exception):
 
     Attributes
     ----------
-    result : DeblurResult or None
+    result : DeblurResult or StackResult or None
         What a run that failed had reached: its best estimate and its record.
     """
 
-    result: DeblurResult | None = None
+    result: DeblurResult | StackResult | None = None
 
 
 class ConfigError(DeblurError, ValueError):

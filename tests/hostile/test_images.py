@@ -162,6 +162,40 @@ def test_any_array_is_prepared_and_put_back_or_refused(
     )
 
 
+@settings(max_examples=25)
+@given(
+    image=st.one_of(
+        hnp.arrays(
+            st.sampled_from([np.uint8, np.float64, np.int16]),
+            hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24),
+            fill=st.nothing(),
+        ),
+        st.builds(
+            lambda seed, rows, columns: np.random.default_rng(seed).random((rows, columns)),
+            st.integers(0, 9),
+            st.integers(1, 24),
+            st.integers(1, 24),
+        ),
+    ),
+    size=st.sampled_from(["auto", 3, 5, (3, 9), 21]),
+)
+@example(image=np.arange(25.0).reshape(5, 5), size="auto")
+@example(image=np.eye(4), size="auto")
+@example(image=np.eye(16), size=3)
+def test_a_whole_edge_based_run_of_any_small_image(
+    image: NDArray[Any], size: int | tuple[int, int] | str
+) -> None:
+    """All its stages end in a finite result, or the image is refused."""
+    try:
+        result = sd.deblur(image, size, "draft", device="cpu", rgb=False)
+    except DeblurError:
+        return
+    assert result.sharp.shape == image.shape
+    assert np.isfinite(result.sharp).all()
+    np.testing.assert_allclose(result.kernel.sum(), 1, atol=1e-5)
+    assert 0 <= result.record.verdict["score"] <= 1
+
+
 @settings(max_examples=40)
 @given(
     image=hnp.arrays(np.float32, (8, 9), elements=st.floats(-(2.0**100), 2.0**100, width=32)),

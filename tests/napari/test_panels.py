@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,13 +139,6 @@ def test_what_the_machine_lacks_is_named(qtbot, made: DeblurWidget, monkeypatch)
     assert made.form.groups["computing"].isExpanded()
 
 
-def test_a_stack_is_refused_at_once(qtbot, made: DeblurWidget, viewer_model: ViewerModel) -> None:
-    """Choosing a layer of three dimensions says how to get at one plane."""
-    made.image.choose(viewer_model.add_image(np.zeros((3, 24, 32)), name="stack"))
-    qtbot.waitUntil(lambda: "Split Stack" in message(made))
-    assert not made.run_button.enabled
-
-
 def test_pixels_changed_in_place_are_the_ones_checked(
     qtbot, made: DeblurWidget, viewer_model: ViewerModel
 ) -> None:
@@ -194,8 +188,8 @@ def test_the_layer_list_is_fresh(made: DeblurWidget, viewer_model, blurred: np.n
 def test_time_and_memory_are_shown_before_run(qtbot, made: DeblurWidget, monkeypatch) -> None:
     """What a run needs is shown beside each other and follows the settings."""
 
-    def find(config: SelfDeblurConfig, shape: tuple[int, int]) -> cost.Cost:
-        return cost.Cost(config, shape, f"{config.channels} {shape}")
+    def find(config: SelfDeblurConfig, *asked: Any) -> cost.Cost:
+        return cost.Cost(config, *asked, f"{config.channels} {asked[0]}")
 
     monkeypatch.setattr(cost, "find_cost", find)
     edit(made, "channels", 48)
@@ -206,9 +200,9 @@ def test_a_run_ends_the_wait_for_its_cost(qtbot, fake_run, made: DeblurWidget, m
     """A run begun while its cost is measured leaves no announcement of it, then or when known."""
     known = threading.Event()
 
-    def find(config: SelfDeblurConfig, shape: tuple[int, int]) -> cost.Cost:
+    def find(config: SelfDeblurConfig, *asked: Any) -> cost.Cost:
         assert known.wait(30)
-        return cost.Cost(config, shape, "measured")
+        return cost.Cost(config, *asked, "measured")
 
     monkeypatch.setattr(cost, "find_cost", find)
     edit(made, "channels", 48)

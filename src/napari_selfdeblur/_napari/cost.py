@@ -18,14 +18,36 @@ class Devices:
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """How much a run has to do.
+
+    Attributes
+    ----------
+    planes, estimates, restorations : int
+        Planes in all, runs of an estimate, and restorations with a kernel that is shared.
+    result : int
+        Bytes of the result of a stack, 0 of one plane.
+    """
+
+    planes: int = 1
+    estimates: int = 1
+    restorations: int = 0
+    result: int = 0
+
+
+ONE_IMAGE = Amount()
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """What a run of `config` on an image of `shape` needs, or why it cannot run here.
+    """What a run of `config` on planes of `shape` needs, or why it cannot run here.
 
     `field` is the setting to change where it cannot.
     """
 
     config: SelfDeblurConfig
     shape: tuple[int, int]
+    amount: Amount = ONE_IMAGE
     text: str = ""
     problem: str = ""
     field: str | None = None
@@ -42,19 +64,24 @@ def find_devices() -> Devices:
     return Devices(tuple(available_devices()))
 
 
-def find_cost(config: SelfDeblurConfig, shape: tuple[int, int]) -> Cost:
+def find_cost(config: SelfDeblurConfig, shape: tuple[int, int], amount: Amount = ONE_IMAGE) -> Cost:
     """Return what a run needs on this machine; may time a few small steps."""
-    from napari_selfdeblur.numerics.cost import expected_seconds
+    from napari_selfdeblur.numerics.cost import expected_seconds, expected_stages
     from napari_selfdeblur.numerics.runtime import check_memory, estimate_memory, resolve_device
 
     try:
         check_memory(config, shape, resolve_device(config.device))
-        memory = estimate_memory(config, shape) / 2**30
-        seconds = expected_seconds(config, shape)
+        memory = (estimate_memory(config, shape) + amount.result) / 2**30
+        seconds = expected_seconds(config, shape) * amount.estimates
+        if amount.restorations:
+            restored = config.replace(restoration=config.restoration or "sparse")
+            seconds += expected_stages(restored, shape)["restore"] * amount.restorations
     except DeviceError as error:
         field = "precision" if config.precision == "bfloat16" else "device"
-        return Cost(config, shape, problem=str(error), field=field)
+        return Cost(config, shape, amount, problem=str(error), field=field)
     except OutOfMemoryError as error:
-        return Cost(config, shape, problem=str(error))
-    text = f"{shape[0]} x {shape[1]} px: about {clock(max(seconds, 1))}, {memory:.1f} GiB of memory"
-    return Cost(config, shape, text)
+        return Cost(config, shape, amount, problem=str(error))
+    planes = f"{amount.planes} planes of " if amount.planes > 1 else ""
+    sides = f"{planes}{shape[0]} x {shape[1]} px"
+    text = f"{sides}: about {clock(max(seconds, 1))}, {memory:.1f} GiB of memory"
+    return Cost(config, shape, amount, text)

@@ -15,15 +15,14 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QThread, QTimer, Signal
 
 from napari_selfdeblur._napari.layers import ResultLayers, Source
-from napari_selfdeblur._napari.report import report_of
-from napari_selfdeblur._napari.worker import RunWorker
+from napari_selfdeblur._napari.report import part_of, report_of
+from napari_selfdeblur._napari.worker import RunWorker, kernels_of
 from napari_selfdeblur.described import Settings
 from napari_selfdeblur.errors import DeblurError
 
 if TYPE_CHECKING:
-    from napari_selfdeblur._napari.worker import Outcome
+    from napari_selfdeblur._napari.worker import Outcome, Result
     from napari_selfdeblur.run.events import Progress
-    from napari_selfdeblur.run.result import DeblurResult, RestoreResult
 
 _running: set[Job] = set()
 """Holds the runs that nobody else may hold, such as a scripted one whose handle was dropped."""
@@ -65,7 +64,7 @@ class Job(QObject):
     state : str
         ``ready``, ``running``, then one of ``finished``, ``stopped``, ``failed``, ``cancelled``.
         ``stopped`` has a result; ``cancelled`` is a closed viewer, and has none.
-    result : DeblurResult or RestoreResult or None
+    result : DeblurResult, RestoreResult, StackResult or None
         The outcome of a finished or stopped run, and what a failed run had reached.
     error : DeblurError or None
         Why a run failed or was cancelled.
@@ -86,7 +85,7 @@ class Job(QObject):
         viewer: ViewerModel,
         source: Source,
         config: Settings,
-        work: Callable[[RunWorker], DeblurResult | RestoreResult],
+        work: Callable[[RunWorker], Result],
         *,
         name: str,
         notify: bool = True,
@@ -95,7 +94,7 @@ class Job(QObject):
         self.source = source
         self.config = config
         self.state = "ready"
-        self.result: DeblurResult | RestoreResult | None = None
+        self.result: Result | None = None
         self.error: DeblurError | None = None
         self._notify = notify
         self._viewer = viewer
@@ -175,7 +174,7 @@ class Job(QObject):
         """Ask the run to end after its present step and keep what it has; return at once."""
         self._worker.stop()
 
-    def wait(self, timeout: float | None = None) -> DeblurResult | RestoreResult:
+    def wait(self, timeout: float | None = None) -> Result:
         """Return the result, keeping the viewer alive until it is there.
 
         Parameters
@@ -229,6 +228,8 @@ class Job(QObject):
         if progress is not None:
             if self._bar.total != progress.total:
                 self._bar.total = progress.total
+            if progress.part[1] > 1:
+                self._bar.set_description(f"SelfDeblur: {self.source.name}, {part_of(progress)}")
             if self.running:  # the pending events may have ended the run
                 self._bar.update(progress.iteration - self._bar.n)
         if self.running:
@@ -242,7 +243,7 @@ class Job(QObject):
         if worker.previews:
             preview = worker.previews.pop()
             assert preview.sharp is not None
-            self._layers.show(preview.sharp, preview.kernel)
+            self._layers.show(preview.sharp, preview.kernel, preview.part)
             self._layers.annotate({"status": "running", "config": self.config.to_dict()})
             self.previewed.emit(preview.kernel)
         progress = worker.events.pop() if worker.events else None
@@ -266,11 +267,13 @@ class Job(QObject):
             failed = {"status": "failed", "config": self.config.to_dict()}
             self._layers.annotate(failed | reason)
             return
-        kernel = getattr(self.result, "kernel", None)  # a restoration has none of its own
+        kernel = kernels_of(self.result)
         facts = self.result.record.to_dict()
-        facts["image"]["name"] = self.source.name
+        facts["image"] |= {"name": self.source.name}
+        if self.source.index:
+            facts["image"] |= {"index": self.source.index}
         self._layers.finish(self.result.sharp, kernel, facts | reason)
-        self.previewed.emit(kernel)
+        self.previewed.emit(None if kernel is None or kernel.ndim > 2 else kernel)
 
     def _on_finished(self) -> None:
         if self.state == "running":

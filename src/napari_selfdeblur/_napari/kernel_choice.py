@@ -86,7 +86,7 @@ class KernelChoice:
             return read_kernel(self._path), self._path.name
         if self.choice.layer is None:
             raise ImageError("choose a kernel: an image layer, or a file")
-        source = read_source(self.choice.layer)
+        source = read_source(self.choice.layer, self._viewer)
         return prepare_kernel(source.image), source.name
 
     def suggest(self, image: Image | None) -> None:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
+from napari_selfdeblur._napari.placing import SHARED, kernel_corner, last_axes, look_of, moved
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.images import cast_like
 
 METADATA_KEY = "selfdeblur"
 PART_KEY = "selfdeblur_part"
 _KERNEL_COLORMAP = "inferno"
-_MARGIN = 0.04
-_ALIGNED = ("scale", "rotate", "shear", "translate")
-_PLACED = (*_ALIGNED, "affine", "units", "axis_labels")
-_SHARED = (*_PLACED, "blending", "opacity")
-_SHOWN = ("gamma", "interpolation2d", "interpolation3d")
-_SHOWN_GREY = ("colormap", "contrast_limits")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,36 +27,56 @@ class Source:
     ----------
     name : str
         The layer's name.
-    image : ndarray, (H, W), (H, W, 3) or (H, W, 4)
-        The layer's pixels at full resolution, in their own dtype.
+    image : array, (H, W), (H, W, 3) or (H, W, 4)
+        The layer's pixels at full resolution, or those of one plane, in their own dtype; a copy
+        where the layer holds them in memory.
     rgb : bool
         Whether the last axis is colour.
     look : dict
         Keywords of `Image` that put another one where the layer is, displayed alike.
+    index : dict of str to int
+        Of one plane of a stack, where it lies, by the labels of the axes.
     """
 
     name: str
-    image: NDArray[Any]
+    image: Any
     rgb: bool
     look: dict[str, Any]
+    index: dict[str, int] = field(default_factory=dict)
 
-    def kernel_look(self) -> dict[str, Any]:
-        """Return keywords of `Image` for the kernel: to the right, at the same pixel size."""
-        corner = kernel_corner(*self.image.shape[:2])
-        beside = Affine(**{name: self.look[name] for name in _ALIGNED})(corner)
-        return {**{name: self.look[name] for name in _SHARED}, "translate": beside}
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.image.shape[: -1 if self.rgb else None][-2:]
+        return int(rows), int(columns)
+
+    def kernel_look(self, ndim: int = 2) -> dict[str, Any]:
+        """Return keywords of `Image` for the kernel: to the right, at the same pixel size.
+
+        `ndim` are the axes of the kernel's layer: the last ones of the source's.
+        """
+        before = len(self.look["scale"]) - 2
+        look = moved(self.look, (*(0,) * before, *kernel_corner(*self.sides)))
+        return last_axes({name: look[name] for name in SHARED}, ndim)
 
     def as_shown(self, sharp: NDArray[np.float32]) -> NDArray[Any]:
         """Return a result as its layer holds it: colour in the source's dtype, grey as float32.
 
-        napari displays colour by the dtype's range; a grey layer has contrast limits.
+        napari displays colour by the dtype's range; a grey layer has contrast limits. A plane of
+        a stack has its axes before the rows, each of length 1.
         """
-        return cast_like(sharp, self.image.dtype) if self.rgb else sharp
+        shown = cast_like(sharp, self.image.dtype) if self.rgb else sharp
+        return shown[(None,) * (len(self.look["scale"]) - 2)]
 
+    def kernel_shown(
+        self, kernel: NDArray[np.float32], part: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Return the kernel of a preview as its layer holds it."""
+        return kernel
 
-def kernel_corner(height: int, width: int) -> tuple[float, float]:
-    """Return where the kernel's layer begins, in pixels of the image that it lies beside."""
-    return 0.0, width + max(2.0, _MARGIN * max(height, width))
+    def kernels_shown(self, kernels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the kernels of a result as their layer holds them."""
+        return kernels
 
 
 def kernel_display(kernel: NDArray[np.float32]) -> dict[str, Any]:
@@ -74,16 +88,13 @@ def kernel_display(kernel: NDArray[np.float32]) -> dict[str, Any]:
     }
 
 
-def refuse_stack(layer: Image) -> None:
-    """Raise `ImageError`, which says how to get at one plane, unless `layer` is a 2-D image."""
+def refuse_others(layer: Image) -> None:
+    """Raise `ImageError` unless `layer` is an image."""
     # Widgets are handed proxies of napari's objects, whose isinstance() answers all the same.
     if not isinstance(layer, Image):
         raise ImageError(f"a {type(layer).__name__} is not an image layer; choose an image layer")
-    if layer.ndim != 2:
-        raise ImageError(
-            f"layer '{layer.name}' has {layer.ndim} dimensions, an image of 2 is needed; "
-            "split it with 'Split Stack' in the layer's context menu and choose one plane"
-        )
+    if layer.ndim < 2:
+        raise ImageError(f"layer '{layer.name}' has one dimension; choose an image of two or more")
 
 
 def full_resolution(layer: Image) -> Any:
@@ -91,19 +102,51 @@ def full_resolution(layer: Image) -> Any:
     return layer.data[0] if layer.multiscale else layer.data
 
 
-def read_source(layer: Image) -> Source:
+def read_source(layer: Image, viewer: ViewerModel | None = None) -> Source:
     """Copy what a run needs from `layer`; call it on the main thread.
+
+    Of a layer of more dimensions that is the plane that `viewer` displays.
 
     Raises
     ------
     ImageError
-        If `layer` is no image or has more than two dimensions.
+        If `layer` is no image, or displays no plane of rows and columns.
     """
-    refuse_stack(layer)
-    _, state, _ = layer.as_layer_data_tuple()
-    names = (*_SHARED, *_SHOWN, *(() if layer.rgb else _SHOWN_GREY))
-    look = {name: state[name] for name in names}
-    return Source(layer.name, np.array(full_resolution(layer)), bool(layer.rgb), look)
+    refuse_others(layer)
+    at = () if layer.ndim == 2 else displayed_plane(viewer, layer)
+    look = look_of(layer)
+    look = moved(look, (*at, 0, 0)) if at else look
+    plane = full_resolution(layer)[at] if at else full_resolution(layer)
+    if type(plane) is np.ndarray:  # what is read from disk piece by piece stays there
+        plane = plane.copy()
+    index = dict(zip(map(str, layer.axis_labels), at, strict=False))
+    return Source(layer.name, plane, bool(layer.rgb), look, index)
+
+
+def displayed_plane(viewer: ViewerModel | None, layer: Image) -> tuple[int, ...]:
+    """Return where the displayed plane lies along the axes before the rows.
+
+    Raises
+    ------
+    ImageError
+        If other axes than rows and columns are displayed, or the viewer stands outside the layer.
+    """
+    before, dims = layer.ndim - 2, None if viewer is None else viewer.dims
+    if dims is None or dims.ndim < layer.ndim:
+        raise ImageError(f"layer '{layer.name}' is in no viewer that displays one of its planes")
+    offset = dims.ndim - layer.ndim
+    if {axis - offset for axis in dims.displayed} != {before, before + 1}:
+        raise ImageError(
+            f"the viewer does not display one plane of layer '{layer.name}'; switch to the 2-D "
+            "view with the last two axes in it, or choose all planes"
+        )
+    at = np.rint(layer.world_to_data(dims.point[offset:])[:before]).astype(int)
+    if not all(0 <= each < n for each, n in zip(at, full_resolution(layer).shape, strict=False)):
+        raise ImageError(
+            f"layer '{layer.name}' has no plane where the viewer stands; move the sliders to one, "
+            "or choose all planes"
+        )
+    return tuple(at.tolist())
 
 
 class ResultLayers:
@@ -130,7 +173,12 @@ class ResultLayers:
         self.sharp: Image | None = None
         self.kernel: Image | None = None
 
-    def show(self, sharp: NDArray[np.float32], kernel: NDArray[np.float32] | None) -> None:
+    def show(
+        self,
+        sharp: NDArray[np.float32],
+        kernel: NDArray[np.float32] | None,
+        part: tuple[int, int] = (1, 1),
+    ) -> None:
         """Show an estimate: make the layers the first time, then change them in place.
 
         Parameters
@@ -139,7 +187,12 @@ class ResultLayers:
             In the source's shape and value range.
         kernel : ndarray of float32, (kh, kw), or None
             Its display runs from 0 to its largest value.
+        part : (int, int)
+            Of a stack, the number of the plane and how many there are.
         """
+        self._show(sharp, None if kernel is None else self._source.kernel_shown(kernel, part))
+
+    def _show(self, sharp: Any, kernel: NDArray[np.float32] | None) -> None:
         chosen = list(self._viewer.layers.selection)
         if kernel is not None:
             if self.kernel is None:
@@ -158,7 +211,7 @@ class ResultLayers:
 
     def finish(
         self,
-        sharp: NDArray[np.float32],
+        sharp: Any,
         kernel: NDArray[np.float32] | None,
         metadata: dict[str, Any],
     ) -> None:
@@ -167,7 +220,7 @@ class ResultLayers:
             self.sharp = None
         if self.kernel not in self._viewer.layers:
             self.kernel = None
-        self.show(sharp, kernel)
+        self._show(sharp, None if kernel is None else self._source.kernels_shown(kernel))
         self.annotate(metadata)
 
     def annotate(self, metadata: dict[str, Any]) -> None:
@@ -187,7 +240,7 @@ class ResultLayers:
             name=f"{self._source.name} kernel",
             rgb=False,
             **kernel_display(kernel),
-            **self._source.kernel_look(),
+            **self._source.kernel_look(kernel.ndim),
         )
         self._viewer.add_layer(self.kernel)
         # A view that the user has moved during the run is the user's.

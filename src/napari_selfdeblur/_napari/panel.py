@@ -21,13 +21,15 @@ from napari_selfdeblur._napari.dock import dock_of, keep_title
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.layer_choice import LayerChoice
-from napari_selfdeblur._napari.layers import refuse_stack
+from napari_selfdeblur._napari.layers import refuse_others
+from napari_selfdeblur._napari.stack_rows import StackRows
 from napari_selfdeblur._napari.status import StatusView
 from napari_selfdeblur._napari.theme import colours
 from napari_selfdeblur.errors import DeblurError
 
 NO_IMAGE = "Open a blurred image, or File > Open Sample > napari-selfdeblur"
 _CHECK_MS = 100
+_DIMS = ("current_step", "ndisplay", "order")  # events by which another plane is displayed
 _LEAST_WIDTH, _LEAST_HEIGHT = 270, 160
 
 
@@ -66,9 +68,12 @@ class Panel(Container[Widget]):
         self.job: Job | None = None
         self.devices: Devices | None = None
         self.image = LayerChoice(
-            viewer, "Image", "The blurred image: a 2-D layer, grey or colour. It is not changed."
+            viewer,
+            "Image",
+            "The blurred image, grey or colour, or a stack of them. It is not changed.",
         )
         self.form = self._make_form()
+        self.rows = StackRows(self.form)
         self.run_button = PushButton(text="Run", tooltip="The viewer stays usable meanwhile.")
         self.stop_button = PushButton(
             text="Stop and keep",
@@ -141,10 +146,12 @@ class Panel(Container[Widget]):
 
     def _find_problem(self) -> tuple[str, str | None]:
         """Return what is wrong, empty where nothing is, and the field where it is."""
+        self.rows.follow(self.image.layer)
         if self.image.layer is None:
             return NO_IMAGE, None
         try:
-            refuse_stack(self.image.layer)
+            refuse_others(self.image.layer)
+            self.rows.refuse(self._viewer, self.image.layer)
             self._refuse(self.image.layer)
         except DeblurError as error:
             field = getattr(error, "field", None)
@@ -155,6 +162,10 @@ class Panel(Container[Widget]):
         """Clear what is shown of the last run: it belongs to other choices."""
         if not self._running and self.status.occupied:
             self.status.clear()
+        self._timer.start()
+
+    def _on_dims(self, _: Any = None) -> None:
+        """Check later: another plane is displayed."""
         self._timer.start()
 
     def _on_ended(self) -> None:
@@ -189,6 +200,8 @@ class Panel(Container[Widget]):
     def _release(self) -> None:
         """Leave the viewer and the job alone: Qt has deleted this panel's widgets."""
         self._viewer.events.theme.disconnect(self._on_theme)
+        for name in _DIMS:
+            getattr(self._viewer.dims.events, name).disconnect(self._on_dims)
         self.image.release()
         if self.job is not None and isalive(self.job):  # type: ignore[no-untyped-call]
             self.job.ended.disconnect(self._on_ended)
@@ -202,6 +215,8 @@ class Panel(Container[Widget]):
         self.stop_button.clicked.connect(self.stop)
         self.reset_button.clicked.connect(self.reset)
         self._viewer.events.theme.connect(self._on_theme)
+        for name in _DIMS:
+            getattr(self._viewer.dims.events, name).connect(self._on_dims)
         self.native_parent_changed.connect(self._on_parent)
         self.native.destroyed.connect(self._release)
 

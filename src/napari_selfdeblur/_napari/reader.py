@@ -7,20 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tifffile
 
-from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY, kernel_corner, kernel_display
+from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY, kernel_display
+from napari_selfdeblur._napari.placing import kernel_corner
+from napari_selfdeblur._napari.stack_source import along_planes
 from napari_selfdeblur._napari.writer import KEPT, RECORD_END, LayerData
 from napari_selfdeblur.errors import DeblurError
+from napari_selfdeblur.io.file_stack import open_stack
 from napari_selfdeblur.io.files import read_image
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
+from napari_selfdeblur.run.stack_record import StackRecord, read_record
 
-Record = RunRecord | RestoreRecord
+Record = RunRecord | RestoreRecord | StackRecord
 
 _PAIR = ("deblurred", "kernel")
 _PARTS = (*_PAIR, "restored")
 _SUFFIXES = (".tif", ".tiff")
-_UNITS = ("nm", "um", "mm", "cm", "m", "inch")  # napari refuses what it does not know
+_UNITS = ("nm", "um", "mm", "cm", "m", "inch", "s", "ms")  # napari refuses what it does not know
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
@@ -52,9 +57,7 @@ def read(path: str | list[str]) -> list[LayerData]:
 def _record(path: Path) -> Record | None:
     """Return the record in a file, None if it holds none."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        kind = RestoreRecord if "kernel" in values else RunRecord
-        return kind.from_dict(values)
+        return read_record(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError, DeblurError):
         return None
 
@@ -82,21 +85,52 @@ def _record_beside(image: Path) -> Path | None:
 
 
 def _layer(path: Path, record: Record) -> LayerData:
-    file = read_image(path)
+    pixels, rgb, scale, units, axes = _pixels(path)
     with tifffile.TiffFile(path) as tif:
         notes = tif.imagej_metadata or (tif.shaped_metadata or ({},))[0]
     noted = _noted(notes.get("Info"))
     attributes, part = {name: noted[name] for name in KEPT if name in noted}, noted.get("part")
+    if "shape" in noted:
+        pixels = pixels.reshape(noted["shape"])  # with the axes of length 1 that files leave out
     if not noted:  # a file of the command line
         part = next((each for each in _PARTS if path.stem.endswith(f"_{each}")), None)
-        size, unit = file.pixel_size or (1.0, 1.0), file.unit if file.unit in _UNITS else "pixel"
-        attributes = {"name": path.stem, "scale": size, "units": unit}
+        attributes = {"name": path.stem, "scale": scale, "units": units, "axis_labels": axes}
         if part == "kernel":
-            shape = record.image["shape"]
-            corner = [each * one for each, one in zip(kernel_corner(*shape[:2]), size, strict=True)]
-            attributes |= {"translate": corner, **kernel_display(file.array)}
-    attributes |= {"rgb": file.rgb, "metadata": {METADATA_KEY: record.to_dict(), PART_KEY: part}}
-    return file.array, attributes, "image"
+            pixels, look = _kernels(pixels, attributes, record)
+            attributes |= look
+    attributes |= {"rgb": rgb, "metadata": {METADATA_KEY: record.to_dict(), PART_KEY: part}}
+    return pixels, attributes, "image"
+
+
+def _pixels(path: Path) -> tuple[Any, bool, list[float], list[str], list[str]]:
+    """Return a file's pixels, whether they are colour, and scale, units and labels of the axes."""
+    stack = open_stack(path)
+    if stack is None:
+        file = read_image(path)
+        size, unit = file.pixel_size or (1.0, 1.0), file.unit if file.unit in _UNITS else "pixel"
+        return file.array, file.rgb, list(size), [unit] * 2, ["y", "x"]
+    layout = stack.layout
+    pixels = np.stack([stack[plane] for plane in layout.planes]).reshape(layout.shape)
+    axes = layout.axes.removesuffix("S").lower()
+    units = [unit if unit in _UNITS else "pixel" for unit in layout.units[: len(axes)]]
+    return pixels, layout.rgb, [each or 1.0 for each in layout.scale[: len(axes)]], units, [*axes]
+
+
+def _kernels(pixels: Any, attributes: dict[str, Any], record: Record) -> tuple[Any, dict[str, Any]]:
+    """Return kernels with the axes of their layer, and what puts it beside its image."""
+    whole = record.image.get("axes", "YX")
+    after = whole[whole.find("C") + 1 : whole.index("Y")] if "C" in whole else ""
+    if after and attributes["axis_labels"] == ["c", "y", "x"]:
+        lengths = [record.image["shape"][whole.index(axis)] for axis in after]
+        pixels = along_planes(pixels, tuple(lengths))
+        for name, fill in (("scale", 1.0), ("units", "pixel")):
+            attributes[name][1:1] = [fill] * len(after)
+        attributes["axis_labels"][1:1] = [*after.lower()]
+    rows = whole.index("Y")
+    corner = kernel_corner(*record.image["shape"][rows : rows + 2])
+    size = attributes["scale"]
+    place = [each * one for each, one in zip(corner, size[-2:], strict=True)]
+    return pixels, {"translate": [0.0] * (len(size) - 2) + place, **kernel_display(pixels)}
 
 
 def _noted(info: Any) -> dict[str, Any]:

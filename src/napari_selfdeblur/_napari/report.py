@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_selfdeblur.run.stack_record import summary
+
 if TYPE_CHECKING:
     from napari_selfdeblur._napari.job import Job
+    from napari_selfdeblur.run.events import Progress
 
 
 def report_of(job: Job) -> tuple[str, list[str]]:
@@ -18,11 +21,18 @@ def report_of(job: Job) -> tuple[str, list[str]]:
     done = "Finished" if record.status == "finished" else "Stopped and kept"
     found = getattr(record, "size_found", "")  # a restoration has none, nor a verdict
     headline = " ".join([f"{done} after {clock(job.seconds)}.", *([found] if found else [])])
-    verdict = getattr(record, "verdict", None)
-    if not verdict or verdict["credible"]:
-        return "info", [headline]
-    lines = [f"• {line}" for line in (*verdict["reasons"], *verdict.get("advice", ()))]
-    return "warning", [f"{headline} The result is doubtful.", *lines]
+    verdict = getattr(record, "verdict", None) or {"credible": True}
+    left = summary(getattr(record, "planes", ()))  # of a stack
+    credible = verdict["credible"]
+    said = () if credible else (*verdict["reasons"], *verdict.get("advice", ()))
+    doubtful = "" if credible else " The result is doubtful."
+    lines = [headline + doubtful, *(f"• {line}" for line in (*left, *said))]
+    return "info" if credible and not left else "warning", lines
+
+
+def part_of(progress: Progress) -> str:
+    """Return the part of a stack that an event is of, in words: ``plane 3 of 8``."""
+    return "plane {} of {}".format(*progress.part)
 
 
 def clock(seconds: float) -> str:

@@ -12,9 +12,9 @@ from napari_selfdeblur import registry
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.kernel_choice import KernelChoice
-from napari_selfdeblur._napari.layers import full_resolution
 from napari_selfdeblur._napari.panel import Panel
 from napari_selfdeblur._napari.plugin import guide, read_preferences
+from napari_selfdeblur._napari.stack_rows import PLANES_ROW, sides_of
 from napari_selfdeblur._napari.status import KERNEL_SIDE, kernel_picture
 from napari_selfdeblur._napari.work import restore_job
 from napari_selfdeblur.config import RestoreConfig
@@ -56,6 +56,7 @@ class RestoreWidget(Panel):
         form = SettingsForm(
             RestoreConfig,
             first=[self.image.widget, self.kernel_choice.choice.widget, self.kernel_choice.file],
+            before=PLANES_ROW,
         )
         row = QHBoxLayout()
         row.addWidget(self.picture)
@@ -65,7 +66,14 @@ class RestoreWidget(Panel):
 
     def _make_job(self, layer: Image) -> Job:
         kernel, name = self.kernel_choice.kernel()
-        return restore_job(self._viewer, layer, kernel, self.form.read(), kernel_name=name)
+        return restore_job(
+            self._viewer,
+            layer,
+            kernel,
+            self.form.read(),
+            kernel_name=name,
+            planes=self.rows.planes(layer),
+        )
 
     def _refuse(self, layer: Image) -> None:
         self.picture.clear()
@@ -77,7 +85,7 @@ class RestoreWidget(Panel):
         rows, columns = kernel.shape
         self.kernel_text.setText(f"{rows} x {columns} pixels")
         self.form.read()
-        height, width = full_resolution(layer).shape[:2]
+        height, width = sides_of(layer)
         if height < rows or width < columns:
             raise ImageError(
                 f"the image is smaller than the kernel of {rows} x {columns} pixels; "

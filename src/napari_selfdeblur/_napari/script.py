@@ -8,6 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_selfdeblur._napari.job import Job, in_qt_thread
+from napari_selfdeblur._napari.stack_source import KERNELS, PLANES
 from napari_selfdeblur._napari.work import deblur_job
 from napari_selfdeblur.errors import ConfigError
 
@@ -30,6 +31,8 @@ def deblur_layer(
     viewer: ViewerModel,
     layer: Image | str,
     *,
+    planes: Literal["current", "all"] = "current",
+    kernels: Literal["one", "channel", "plane"] = "one",
     blocking: bool = False,
     preview_seconds: float = 0.5,
     **settings: Any,
@@ -44,7 +47,13 @@ def deblur_layer(
     viewer : napari.Viewer or napari.components.ViewerModel
         The viewer.
     layer : napari.layers.Image or str
-        A 2-D image layer, grey or RGB(A), or its name.
+        An image layer, grey or RGB(A), or its name. Rows and columns are its last two axes.
+    planes : {"current", "all"}
+        Of a layer with more than two dimensions: the plane that the viewer displays, whose
+        result is a layer of that one plane, in its place; or all planes, as `deblur_stack` does.
+    kernels : {"one", "channel", "plane"}
+        With all planes: one kernel, one for each channel, or one for each plane. The channel
+        axis is the one that the layer labels ``c`` or ``channel``.
     blocking : bool
         Whether to return only when the run has ended. The viewer stays alive meanwhile;
         without a Qt application, or in another thread than the application's, the run is done in
@@ -64,9 +73,10 @@ def deblur_layer(
     Raises
     ------
     ConfigError
-        If a setting is unknown or outside its range, or `viewer` is no viewer.
+        If a setting is unknown or outside its range, `viewer` is no viewer, or the layer labels
+        no channel axis where one is needed.
     ImageError
-        If there is no such image layer, or it has more than two dimensions.
+        If there is no such image layer, or none of its planes is displayed.
     DeblurError
         If `blocking`, whatever `iter_deblur` raises; otherwise ``wait()`` raises it.
 
@@ -79,12 +89,19 @@ def deblur_layer(
         kind = type(viewer).__name__
         raise ConfigError(f"viewer must be a napari.Viewer or a ViewerModel, got a {kind}")
 
+    for name, value, choices in (("planes", planes, PLANES), ("kernels", kernels, KERNELS)):
+        if value not in choices:
+            known = ", ".join(choices)
+            raise ConfigError(f"{name} must be one of {known}, got {value!r:.100}", field=name)
+
     from napari_selfdeblur.api import configure  # loads torch
 
     job = deblur_job(
         viewer,
         _find(viewer, layer),
         configure(**settings),
+        planes=planes,
+        kernels=kernels,
         preview_seconds=preview_seconds,
         notify=not blocking,
     )

@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_selfdeblur._napari.report import clock, report_of
+from napari_selfdeblur._napari.report import clock, part_of, report_of
 from napari_selfdeblur._napari.theme import Colours
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KERNEL_SIDE = 72
 _TICK_MS = 500
 _STAGES = {
+    "read": "Reading",
     "size": "Kernel size",
     "edges": "Edge-based estimates",
     "joint": "Networks",
@@ -96,12 +97,14 @@ class StatusView(QWidget):
     def show_progress(self, progress: Progress) -> None:
         """Show stage, step, loss, time gone and time left."""
         self._clock.stop()
-        self.bar.setRange(0, progress.total)
-        self.bar.setValue(progress.iteration)
-        name = _STAGES.get(progress.stage, progress.stage.capitalize())
         part, parts = progress.part
-        of = f", part {part} of {parts}" if parts > 1 else ""
-        self.stage.setText(f"{name}{of}: {progress.iteration} of {progress.total}")
+        single = parts > 1 and progress.total == 1  # of a stack the parts are the steps then
+        done, total = (part, parts) if single else (progress.iteration, progress.total)
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        name = _STAGES.get(progress.stage, progress.stage.capitalize())
+        of = f", {part_of(progress)}" if parts > 1 else ""
+        self.stage.setText(f"{name}{of}" if single else f"{name}{of}: {done} of {total}")
         left = progress.seconds_left
         about = "" if left is None else f", {clock(left)} left"
         self.times.setText(f"{clock(progress.seconds)} elapsed{about}")

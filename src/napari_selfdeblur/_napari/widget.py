@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from magicgui.widgets import ComboBox, Label
@@ -13,9 +14,15 @@ from superqt.utils import create_worker
 from napari_selfdeblur._napari import cost
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
-from napari_selfdeblur._napari.layers import full_resolution
 from napari_selfdeblur._napari.panel import Panel
 from napari_selfdeblur._napari.plugin import PAPER, guide, read_preferences
+from napari_selfdeblur._napari.region import (
+    Region,
+    RegionButtons,
+    drawn_region,
+    viewed_region,
+)
+from napari_selfdeblur._napari.stack_rows import KERNELS_ROW, PLANES_ROW, sides_of
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
@@ -55,6 +62,8 @@ class DeblurWidget(Panel):
         super().__init__(napari_viewer)
         self._body.native.layout().insertWidget(2, self.cost.native)
         self.preset.changed.connect(self._on_preset)
+        self.region_buttons.view.clicked.connect(self._take_view)
+        self.region_buttons.shape.clicked.connect(self._take_shape)
         self.reset()
         self.check()
 
@@ -71,24 +80,34 @@ class DeblurWidget(Panel):
             self.preset.native.setItemData(index, title, Qt.ItemDataRole.ToolTipRole)
         self.cost = Label(tooltip="Time and memory that the run is expected to need.")
         self.cost.native.setWordWrap(True)
-        return SettingsForm(
+        form = SettingsForm(
             SelfDeblurConfig,
             first=[self.image.widget, self.preset],
             extra={"preview_seconds": _PREVIEW},
+            before={**PLANES_ROW, **KERNELS_ROW},
         )
+        self.region_buttons = RegionButtons()
+        form.add_below("region", self.region_buttons)
+        return form
 
     def _make_job(self, layer: Image) -> Job:
         if self._measuring:
             self.cost.value = ""  # from here on the run's own times are shown
-        interval = float(self.form.fields["preview_seconds"].value())
-        return deblur_job(self._viewer, layer, self.form.read(), preview_seconds=interval)
+        return deblur_job(
+            self._viewer,
+            layer,
+            self.form.read(),
+            planes=self.rows.planes(layer),
+            kernels=self.rows.kernels(),
+            preview_seconds=float(self.form.fields["preview_seconds"].value()),
+        )
 
     def _refuse(self, layer: Image) -> None:
         self.cost.value = ""
         config = self.form.read()
         self._show_preset(config.name)
-        height, width = full_resolution(layer).shape[:2]
-        shape = int(height), int(width)
+        shape = sides_of(layer)
+        height, width = shape
         rows, columns = with_size(config, shape).sides
         if height < rows or width < columns:
             raise ConfigError(
@@ -97,20 +116,38 @@ class DeblurWidget(Panel):
             )
         size = config.kernel_size
         check_region(config, shape, (3, 3) if isinstance(size, str) else size)
-        self._expect(config, shape)
+        self._expect(config, shape, self.rows.amount(layer))
 
-    def _expect(self, config: SelfDeblurConfig, shape: tuple[int, int]) -> None:
-        """Show what the run needs, and raise if this machine does not have it."""
+    def _take_view(self) -> None:
+        self._take_region(viewed_region)
+
+    def _take_shape(self) -> None:
+        self._take_region(drawn_region)
+
+    def _take_region(self, find: Callable[[ViewerModel, Image], Region]) -> None:
+        """Show the region that `find` returns for the chosen layer, or why there is none."""
+        if self.image.layer is None:
+            return
+        try:
+            self.form.show({"region": find(self._viewer, self.image.layer)})
+        except ConfigError as error:
+            self.status.say(str(error), "error")
+
+    def _expect(self, *asked: Any) -> None:
+        """Show what the run needs, and raise if this machine does not have it.
+
+        `asked` are settings, rows and columns of a plane, and the amount of work.
+        """
         known = self._cost
-        if known is not None and (known.config, known.shape) == (config, shape):
+        if known is not None and (known.config, known.shape, known.amount) == asked:
             self.cost.value = known.text
             if known.problem:
                 raise ConfigError(known.problem, field=known.field)
         elif self.devices is not None and not self.devices.problem:  # torch is loaded
             self.cost.value = "Measuring the time it will take"
-            if not self._measuring and self._asked != (config, shape):
-                self._measuring, self._asked = True, (config, shape)
-                worker: Any = create_worker(cost.find_cost, config, shape)
+            if not self._measuring and self._asked != asked:
+                self._measuring, self._asked = True, asked
+                worker: Any = create_worker(cost.find_cost, *asked)
                 worker.returned.connect(self._on_cost)
                 worker.finished.connect(self._on_measured)
                 worker.start()

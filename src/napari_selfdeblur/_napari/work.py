@@ -1,7 +1,8 @@
-"""The two kinds of job: a blind deconvolution, and a restoration with a known kernel."""
+"""The kinds of job: a blind deconvolution and a restoration, of one plane or of all."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,14 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_selfdeblur._napari.job import Job
-from napari_selfdeblur._napari.layers import read_source
+from napari_selfdeblur._napari.layers import read_source, refuse_others
+from napari_selfdeblur._napari.stack_source import StackSource, read_stack
 from napari_selfdeblur._napari.worker import RunWorker
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 
 if TYPE_CHECKING:
     from napari_selfdeblur.run.result import DeblurResult, RestoreResult
+    from napari_selfdeblur.run.stack_record import StackResult
 
 MIN_PREVIEW_SECONDS = 0.25
 """Layers are updated no faster: each update costs time that the run then lacks."""
@@ -27,17 +30,32 @@ def deblur_job(
     layer: Image,
     config: SelfDeblurConfig,
     *,
+    planes: str = "current",
+    kernels: str = "one",
     preview_seconds: float = 0.5,
     notify: bool = True,
 ) -> Job:
     """Return a job that estimates image and kernel: ``NAME deblurred`` and ``NAME kernel``.
 
+    Of a layer with more than two dimensions it deblurs the displayed plane, ``current``, or
+    ``all`` of them, with `kernels` as for `deblur_stack`.
+
     Raises
     ------
+    ConfigError
+        If the layer cannot have such kernels.
     ImageError
-        If `layer` is not a 2-D image layer.
+        If `layer` is not an image layer, or no plane of it is displayed.
     """
-    source = read_source(layer)
+    refuse_others(layer)
+    every = max(MIN_PREVIEW_SECONDS, preview_seconds)
+    name = f"{layer.name} deblurred"
+    if planes == "all" and layer.ndim > 2:
+        stack = read_stack(layer, kernels)
+        return Job(
+            viewer, stack, config, _stack_run(stack, config, every), name=name, notify=notify
+        )
+    source = read_source(layer, viewer)
 
     def work(worker: RunWorker) -> DeblurResult:
         from napari_selfdeblur import api  # loads torch
@@ -46,12 +64,12 @@ def deblur_job(
             source.image,
             config=config,
             rgb=source.rgb,
-            preview_seconds=max(MIN_PREVIEW_SECONDS, preview_seconds),
+            preview_seconds=every,
             stop=worker,
             on_progress=worker.receive,
         )
 
-    return Job(viewer, source, config, work, name=f"{source.name} deblurred", notify=notify)
+    return Job(viewer, source, config, work, name=name, notify=notify)
 
 
 def restore_job(
@@ -61,15 +79,25 @@ def restore_job(
     config: RestoreConfig,
     *,
     kernel_name: str,
+    planes: str = "current",
 ) -> Job:
     """Return a job that restores with a known kernel: ``NAME restored (RESTORATION)``.
+
+    `planes` as for `deblur_job`.
 
     Raises
     ------
     ImageError
-        If `layer` is not a 2-D image layer.
+        If `layer` is not an image layer, or no plane of it is displayed.
     """
-    source = read_source(layer)
+    refuse_others(layer)
+    name = f"{layer.name} restored ({config.restoration})"
+    if planes == "all" and layer.ndim > 2:
+        stack = read_stack(layer, "one")
+        return Job(
+            viewer, stack, config, _stack_restoration(stack, kernel, kernel_name, config), name=name
+        )
+    source = read_source(layer, viewer)
 
     def work(worker: RunWorker) -> RestoreResult:
         from napari_selfdeblur.run import restoration  # loads torch
@@ -80,5 +108,44 @@ def restore_job(
         named = {**result.record.kernel, "name": kernel_name}
         return replace(result, record=replace(result.record, kernel=named))
 
-    name = f"{source.name} restored ({config.restoration})"
     return Job(viewer, source, config, work, name=name)
+
+
+def _stack_run(
+    source: StackSource, config: SelfDeblurConfig, every: float
+) -> Callable[[RunWorker], StackResult]:
+    def work(worker: RunWorker) -> StackResult:
+        from napari_selfdeblur import stacks  # loads torch
+
+        return stacks.deblur_stack(
+            source.stack.data,
+            source.stack.axes,
+            source.kernels,
+            config=config,
+            preview_seconds=every,
+            stop=worker,
+            out=source.out,
+            on_progress=worker.receive,
+        )
+
+    return work
+
+
+def _stack_restoration(
+    source: StackSource, kernel: NDArray[np.float32], name: str, config: RestoreConfig
+) -> Callable[[RunWorker], StackResult]:
+    def work(worker: RunWorker) -> StackResult:
+        from napari_selfdeblur import stacks  # loads torch
+
+        events = stacks.iter_restore_stack(
+            source.stack.data,
+            kernel,
+            config,
+            source.stack.axes,
+            stop=worker,
+            out=source.out,
+            kernel_name=name,
+        )
+        return stacks.drained(events, worker.receive)
+
+    return work

@@ -5,17 +5,22 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from superqt.utils import WorkerBase
 
 from napari_selfdeblur.errors import DeblurError
+from napari_selfdeblur.run.record import RestoreRecord
 
 if TYPE_CHECKING:
     from napari_selfdeblur.run.events import Progress
     from napari_selfdeblur.run.result import DeblurResult, RestoreResult
+    from napari_selfdeblur.run.stack_record import StackResult
 
-    Outcome = tuple[DeblurResult | RestoreResult | None, DeblurError | None]
+    Result: TypeAlias = DeblurResult | RestoreResult | StackResult
+    Outcome: TypeAlias = tuple[Result | None, DeblurError | None]
 
 
 class RunWorker(WorkerBase["Outcome"]):
@@ -35,7 +40,7 @@ class RunWorker(WorkerBase["Outcome"]):
         The newest event and the newest preview, so that a busy viewer piles up none.
     """
 
-    def __init__(self, work: Callable[[RunWorker], DeblurResult | RestoreResult]) -> None:
+    def __init__(self, work: Callable[[RunWorker], Result]) -> None:
         super().__init__()
         self._work = work
         self._stopped = False
@@ -63,6 +68,15 @@ class RunWorker(WorkerBase["Outcome"]):
         except Exception as error:
             reported = _as_deblur_error(error)
             return reported.result, reported
+
+
+def kernels_of(result: Result) -> NDArray[np.float32] | None:
+    """Return the kernel, or a stack's, that a run has estimated; None of a restoration."""
+    if isinstance(result.record, RestoreRecord):
+        return None
+    kernels = getattr(result, "kernels", None)  # of a stack
+    found: NDArray[np.float32] | None = getattr(result, "kernel", kernels)
+    return found
 
 
 def _as_deblur_error(error: Exception) -> DeblurError:

@@ -14,10 +14,11 @@ from napari.utils.io import imsave
 from napari.utils.notifications import show_warning
 
 from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY
+from napari_selfdeblur._napari.stack_source import letters_of
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.files import write_tiff
 from napari_selfdeblur.io.writing import write_text
-from napari_selfdeblur.run.record import RestoreRecord, RunRecord
+from napari_selfdeblur.run.stack_record import read_record
 from napari_selfdeblur.run.values import json_ready
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -111,8 +112,7 @@ def _tiff_path(path: str) -> Path:
 
 
 def _is_result(data: Any, meta: Mapping[str, Any]) -> bool:
-    flat = not meta["multiscale"] and data.ndim == (3 if meta["rgb"] else 2)
-    return flat and isinstance(meta["metadata"].get(METADATA_KEY), dict)
+    return not meta["multiscale"] and isinstance(meta["metadata"].get(METADATA_KEY), dict)
 
 
 def _write_tiff(path: Path, data: Any, meta: Mapping[str, Any]) -> None:
@@ -122,15 +122,43 @@ def _write_tiff(path: Path, data: Any, meta: Mapping[str, Any]) -> None:
         layer = {name: layer[name] for name in layer if name not in ("colormap", "contrast_limits")}
     else:
         layer["colormap"] = meta["colormap"]["name"]
-    layer["part"] = meta["metadata"].get(PART_KEY)
+    layer |= {"part": meta["metadata"].get(PART_KEY), "shape": data.shape}
     size, unit = _pixel_size(meta)
-    info = json.dumps({METADATA_KEY: json_ready(layer)})
-    write_tiff(path, np.asarray(data), size, unit, rgb=meta["rgb"], info=info)
+    info, axes = json.dumps({METADATA_KEY: json_ready(layer)}), _axes(meta)
+    several = len(meta["scale"]) > 2
+    write_tiff(
+        path,
+        np.asarray(data),
+        size,
+        unit,
+        rgb=meta["rgb"],
+        info=info,
+        axes=axes if several else None,
+        steps=_steps(axes, meta),
+    )
+
+
+def _axes(meta: Mapping[str, Any]) -> str:
+    """Return a letter for each axis; those whose labels say nothing are T, Z and C in turn."""
+    letters = letters_of(meta["axis_labels"])
+    spare = [each for each in "TZC" if each not in letters]
+    known = [letter if letter in "TZC" or not spare else spare.pop(0) for letter in letters]
+    return "".join(known) + ("YXS" if meta["rgb"] else "YX")
+
+
+def _steps(axes: str, meta: Mapping[str, Any]) -> dict[str, float]:
+    """Return the distance of planes along Z in the unit of the columns, and along T in seconds."""
+    steps, last = {}, meta["units"][-1]
+    for axis, step, unit in zip(axes, np.abs(meta["scale"]), meta["units"], strict=False):
+        wanted = {"Z": last, "T": "s"}.get(axis)
+        if wanted is not None and unit.is_compatible_with(wanted):
+            steps[axis] = float((step * unit).to(wanted).magnitude)
+    return steps
 
 
 def _pixel_size(meta: Mapping[str, Any]) -> tuple[tuple[float, float] | None, str | None]:
     """Return the pixel's height and width in the unit of the rows, None if TIFF cannot hold it."""
-    (row, column), (unit, other) = np.abs(meta["scale"]), meta["units"]
+    (row, column), (unit, other) = np.abs(meta["scale"])[-2:], meta["units"][-2:]
     if not other.is_compatible_with(unit):
         return None, None
     column = float((column * other).to(unit).magnitude)
@@ -144,9 +172,8 @@ def _write_record(stem: Path, meta: Mapping[str, Any]) -> None:
     facts = {
         name: each for name, each in meta["metadata"][METADATA_KEY].items() if name != "reason"
     }
-    kind = RunRecord if "used" in facts else RestoreRecord
     try:
-        text = kind.from_dict(facts).to_json()
+        text = read_record(facts).to_json()
     except DeblurError:
         show_warning(f"{meta['name']}: saved without a record, which its run has not made")
         return

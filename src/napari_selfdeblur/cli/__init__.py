@@ -1,4 +1,4 @@
-"""The command line: `napari-selfdeblur run | restore | demo | info`."""
+"""The command line: `napari-selfdeblur run | restore | batch | demo | info`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_selfdeblur._version import __version__
+from napari_selfdeblur.cli.batch import batch
 from napari_selfdeblur.cli.demo import demo
 from napari_selfdeblur.cli.info import info
 from napari_selfdeblur.cli.restore import restore
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-for command in (run, restore, demo, info):
+for command in (run, restore, batch, demo, info):
     app.command()(command)
 
 

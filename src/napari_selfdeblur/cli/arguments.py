@@ -47,6 +47,21 @@ Truth = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Known sharp image: report the PSNR, up to shift."),
 ]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LETTERS",
+        help="Of a stack: a letter for each axis, such as TCYX; the file's own by default.",
+    ),
+]
+Planes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="all|T=0:5,C=1",
+        help="Of a stack: which planes, by indices along its axes.",
+        show_default="all",
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors, and JSON if asked for.")
 ]

@@ -37,11 +37,13 @@ def perform(
     its results are saved.
     """
     with outputs.interruptible(checkpoint), outputs.terminal.warnings():
+        from napari_selfdeblur.run.result import DeblurResult  # loads NumPy
+
         points: list[TracePoint] = []
         try:
             result = _run(outputs, config, trace, checkpoint, points)
         except DeblurError as error:
-            if error.result is None:
+            if not isinstance(error.result, DeblurResult):
                 raise
             _save(outputs, error.result, points)
             kept = outputs.written["deblurred"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from napari_selfdeblur.cli.arguments import Dtype, Inputs
 from napari_selfdeblur.cli.terminal import Terminal, complain
@@ -15,6 +15,7 @@ from napari_selfdeblur.io.files import ImageFile, write_tiff
 from napari_selfdeblur.io.images import cast_like
 from napari_selfdeblur.io.writing import check_writable, naming, write_text
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
+from napari_selfdeblur.run.stack_record import StackRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Outputs", "result_paths"]
 
 _EXTRAS = 4 * 2**20  # bytes of kernel, record and picture
-R = TypeVar("R", RunRecord, RestoreRecord)
+Record: TypeAlias = RunRecord | RestoreRecord | StackRecord
+R = TypeVar("R", bound=Record)
 
 
 def result_paths(
@@ -88,18 +90,19 @@ class Outputs:
             raise failed
         return record
 
-    def save_record(self, record: RunRecord | RestoreRecord) -> None:
+    def save_record(self, record: Record) -> None:
         """Write the record; one already there is replaced."""
         write_text(self.paths["record"], record.to_json())
 
     def draw(
         self,
-        record: RunRecord | RestoreRecord,
+        record: Record,
         sharp: NDArray[np.float32],
         kernel: NDArray[np.float32],
         *,
         subtitle: str,
         psnr: tuple[float, float] | None,
+        blurred: NDArray[Any] | None = None,
     ) -> None:
         """Draw the picture of before and after; where that fails, warn: the results are saved."""
         source, path = self.inputs.source, self.paths["panel"]
@@ -108,7 +111,7 @@ class Outputs:
 
             save_panel(
                 path,
-                source.array,
+                source.array if blurred is None else blurred,
                 sharp,
                 kernel,
                 rgb=source.rgb,

@@ -10,8 +10,16 @@ import typer
 from napari_selfdeblur.cli import arguments as a
 from napari_selfdeblur.cli.options import from_settings
 from napari_selfdeblur.cli.outputs import Outputs, result_paths
+from napari_selfdeblur.cli.stack import (
+    Asked,
+    opened_stack,
+    restore_file,
+    stack_outputs,
+)
 from napari_selfdeblur.cli.terminal import Terminal, stopped_by_interrupt
 from napari_selfdeblur.config import RestoreConfig
+from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.io.file_stack import read_kernels
 from napari_selfdeblur.io.files import read_kernel
 
 __all__ = ["restore"]
@@ -30,6 +38,8 @@ def restore(
     output: a.Output,
     changes: dict[str, Any],
     roi: a.Roi = None,
+    axes: a.Axes = None,
+    planes: a.Planes = None,
     dtype: a.StoredDtype = a.Dtype.FLOAT32,
     truth: a.Truth = None,
     quiet: a.Quiet = False,
@@ -38,9 +48,20 @@ def restore(
     """Restore IMAGE, blurred by KERNEL.
 
     Writes STEM_restored.tif, STEM_restored.json, its record, and STEM_restored.png, a picture
-    of before and after, into the output folder.
+    of before and after, into the output folder. Of a stack, a TIFF of several planes, all planes
+    are restored; KERNEL may then hold one kernel for each channel or for each plane.
     """
     config, terminal = RestoreConfig(**changes), Terminal(quiet=quiet, as_json=as_json)
+    asked = Asked(axes, planes)
+    with terminal.warnings():
+        stack = opened_stack(image, asked, roi)
+    if stack is not None:
+        if truth is not None:
+            raise ConfigError("--truth is for one plane; leave it out")
+        more = {"terminal": terminal, "dtype": dtype, "command": a.command_line(context)}
+        saved = stack_outputs(stack, image, roi, _RESULTS, output, kernel, **more)
+        restore_file(saved, config, stack, read_kernels(kernel), asked)
+        return
     from napari_selfdeblur.numerics.runtime import resolve_device
     from napari_selfdeblur.run.plan import check_restoration
 

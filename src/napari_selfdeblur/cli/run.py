@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +13,18 @@ from napari_selfdeblur.cli import arguments as a
 from napari_selfdeblur.cli.job import RESULTS, perform
 from napari_selfdeblur.cli.options import from_settings
 from napari_selfdeblur.cli.outputs import Outputs, result_paths
+from napari_selfdeblur.cli.stack import (
+    Asked,
+    deblur_file,
+    opened_stack,
+    stack_outputs,
+)
 from napari_selfdeblur.cli.terminal import Terminal
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.presets import PRESETS
-from napari_selfdeblur.run.record import RunRecord
+from napari_selfdeblur.run.record import RestoreRecord, RunRecord
+from napari_selfdeblur.run.stack_record import StackRecord, read_record
 
 __all__ = ["run"]
 
@@ -44,6 +53,24 @@ def run(
         ),
     ] = None,
     roi: a.Roi = None,
+    axes: a.Axes = None,
+    planes: a.Planes = None,
+    kernels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="one|channel|plane",
+            help="Of a stack: one kernel for all planes, for each channel, or for each plane.",
+            show_default="one",
+        ),
+    ] = None,
+    kernel_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T=3,C=0",
+            help="Of a stack: the plane that the one kernel is estimated on.",
+            show_default="the one with most structure",
+        ),
+    ] = None,
     dtype: a.StoredDtype = a.Dtype.FLOAT32,
     truth: a.Truth = None,
     trace: Annotated[
@@ -63,7 +90,8 @@ def run(
     """Deblur IMAGE and estimate its kernel.
 
     Writes STEM_deblurred.tif, STEM_kernel.tif, STEM_record.json and STEM_panel.png into the
-    output folder, replacing earlier ones. Ctrl-C ends the run after the present step and saves
+    output folder, replacing earlier ones. Of a stack, a TIFF of several planes, all planes are
+    deblurred, into one TIFF of the same axes. Ctrl-C ends the run after the present step and saves
     the best estimate so far: its record has status "stopped", and the exit status is 0. So does
     SIGTERM. A second Ctrl-C quits at once and says what is kept.
     """
@@ -71,17 +99,26 @@ def run(
         raise ConfigError("--preset and --config exclude each other: a record has its settings")
     if trace and truth is None:
         raise ConfigError("--trace compares with a known sharp image; give --truth too")
+    asked = Asked(axes, planes, kernels, kernel_from)
     if record is None:
         base = SelfDeblurConfig.preset(preset or "fast")
     else:
-        base, region = _recorded(record)
-        roi = roi or region
-    config = base.replace(**changes)
+        base, region, before = _recorded(record)
+        roi, asked = roi or region, _filled(asked, before)
+    config, terminal = base.replace(**changes), Terminal(quiet=quiet, as_json=as_json)
+    with terminal.warnings():
+        stack = opened_stack(image, asked, roi)
+    if stack is not None:
+        if truth is not None or checkpoint is not None:
+            raise ConfigError("--truth and --checkpoint are for one plane; leave them out")
+        more = {"terminal": terminal, "dtype": dtype, "command": a.command_line(context)}
+        saved = stack_outputs(stack, image, roi, RESULTS, output, record, **more)
+        deblur_file(saved, config, stack, asked)
+        return
     from napari_selfdeblur.numerics.runtime import Runtime
     from napari_selfdeblur.run.plan import check_every_stage
 
     runtime = Runtime.of(config)
-    terminal = Terminal(quiet=quiet, as_json=as_json)
     with terminal.warnings():
         inputs = a.read_inputs(
             image, roi, truth, lambda shape: check_every_stage(config, shape, runtime)
@@ -93,14 +130,34 @@ def run(
     perform(outputs, config, trace=trace, checkpoint=checkpoint)
 
 
-def _recorded(path: Path) -> tuple[SelfDeblurConfig, str | None]:
-    """Return the settings and the region of a record."""
+def _recorded(path: Path) -> tuple[SelfDeblurConfig, str | None, Asked]:
+    """Return the settings and the region of a record, and of a stack what was asked of it."""
     try:
-        record = RunRecord.from_json(path.read_text(encoding="utf-8"))
-    except (DeblurError, OSError, UnicodeDecodeError) as error:
+        record = read_record(json.loads(path.read_text(encoding="utf-8")))
+        if isinstance(record, RestoreRecord):
+            raise ConfigError("is the record of a restoration; give that of a run")
+    except (DeblurError, OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"--config {path}: {error}") from error
     region = record.image.get("roi")
+    asked = Asked() if isinstance(record, RunRecord) else _asked(record)
     try:
-        return record.config, region and ",".join(f"{start}:{end}" for start, end in region)
+        text = region and ",".join(f"{start}:{end}" for start, end in region)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"--config {path}: roi must be two pairs, got {region!r:.100}") from error
+    return record.config, text, asked
+
+
+def _asked(record: StackRecord) -> Asked:
+    """Return what was asked of the stack that a record is of."""
+    places: dict[str, dict[int, None]] = {}
+    for plane in record.planes:
+        for axis, at in plane["index"].items():
+            places.setdefault(axis, {})[at] = None
+    texts = (f"{axis}=" + ",".join(map(str, indices)) for axis, indices in places.items())
+    return Asked(record.axes, ",".join(texts) or None, record.kernels)
+
+
+def _filled(asked: Asked, before: Asked) -> Asked:
+    """Return what is asked, and what it leaves open as before."""
+    pairs = zip(astuple(asked), astuple(before), strict=True)
+    return Asked(*(new or old for new, old in pairs))

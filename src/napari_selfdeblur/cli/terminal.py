@@ -17,7 +17,7 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
 from napari_selfdeblur.errors import DeblurWarning
@@ -91,18 +91,34 @@ class Terminal:
                 task = bar.add_task("starting", total=None, facts="")
 
                 def show(progress: Progress) -> None:
+                    completed, total = _steps(progress)
                     bar.update(
                         task,
                         description=_stage(progress),
-                        completed=progress.iteration,
-                        total=progress.total,
+                        completed=completed,
+                        total=total,
                         facts=_facts(progress),
                     )
 
                 yield show
 
+    @contextmanager
+    def counted(self, total: int) -> Iterator[Callable[[int, str], None]]:
+        """Give a function that shows how many of `total` are done, and the last one's line."""
+        console = Console(file=cast(IO[str], _Lenient()))
+        if self.quiet:
+            yield lambda done, line: None
+        elif not console.is_terminal:
+            yield lambda done, line: self.note(f"{done}/{total}  {line}")
+        else:
+            facts = TextColumn("{task.fields[facts]}", markup=False)
+            columns = (MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), facts)
+            with ProgressBar(*columns, console=console) as bar:
+                task = bar.add_task("batch", total=total, facts="")
+                yield lambda done, line: bar.update(task, completed=done, facts=line)
+
     def _line(self, progress: Progress) -> None:
-        done, total = progress.iteration, progress.total
+        done, total = _steps(progress)
         if done * _LINES // total > (done - 1) * _LINES // total:
             self.note(f"{_stage(progress)} {done}/{total}  {_facts(progress)}")
 
@@ -201,7 +217,15 @@ def _handling(handle: Callable[..., object], *numbers: signal.Signals) -> Iterat
 
 def _stage(progress: Progress) -> str:
     part, parts = progress.part
-    return f"part {part}/{parts}, {progress.stage}" if parts > 1 else progress.stage
+    if parts == 1 or progress.total == 1:
+        return progress.stage
+    return f"plane {part}/{parts}, {progress.stage}"
+
+
+def _steps(progress: Progress) -> tuple[int, int]:
+    """Return steps done and of how many: of a stack's stages of one step, its planes."""
+    single = progress.total == 1 and progress.part[1] > 1
+    return progress.part if single else (progress.iteration, progress.total)
 
 
 def _facts(progress: Progress) -> str:

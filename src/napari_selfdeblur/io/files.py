@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from napari_selfdeblur.io.kernels import prepare_kernel
 from napari_selfdeblur.io.pixel_size import tiff_options
 from napari_selfdeblur.io.writing import replacing
 
-__all__ = ["ImageFile", "read_image", "read_kernel", "write_tiff"]
+__all__ = ["ImageFile", "admit", "is_tiff", "read_image", "read_kernel", "write_tiff"]
 
 _TIFF_MAGIC = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
 _COPIES = 2  # of the pixels, while they are read
 _LARGEST_RATIO = 10_000  # of pixels to file, in bytes; deflate reaches a tenth of it
+_LARGEST_IMAGEJ = 2**32 - 2**25  # bytes
+_STEPS = {"Z": "spacing", "T": "finterval"}  # as ImageJ calls them
 _IMAGEJ_GREY, _IMAGEJ_COLOUR = {"uint8", "uint16", "float32"}, {"uint8"}
 
 
@@ -60,9 +62,8 @@ def read_image(
         if not source.is_file():
             what = "is a folder" if source.is_dir() else "no such file"
             raise ImageError(f"{source}: {what}; name one image file")
-        with source.open("rb") as file:
-            reader = read_tiff if file.read(4) in _TIFF_MAGIC else read_picture
-        return reader(source, partial(_admit, source, check))
+        reader = read_tiff if is_tiff(source) else read_picture
+        return reader(source, partial(admit, source, check))
     except DeblurError:
         raise
     except UnidentifiedImageError as error:
@@ -72,6 +73,12 @@ def read_image(
         raise ImageError(
             f"{source}: cannot be read ({reason}); give an undamaged TIFF, PNG or JPEG file"
         ) from error
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins as a TIFF does."""
+    with path.open("rb") as file:
+        return file.read(4) in _TIFF_MAGIC
 
 
 def read_kernel(path: str | os.PathLike[str]) -> NDArray[np.float32]:
@@ -101,14 +108,16 @@ def write_tiff(
     unit: str | None = None,
     rgb: bool = False,
     info: str | None = None,
+    axes: str | None = None,
+    steps: Mapping[str, float] | None = None,
 ) -> None:
-    """Write one image, which ImageJ can read where it supports the data type, with its pixel size.
+    """Write an image or a stack, for ImageJ where it has the data type and axes.
 
     Parameters
     ----------
     path : path-like
         Replaced as a whole, once everything is written.
-    array : array_like, (H, W), (H, W, 3) or (H, W, 4)
+    array : array_like, (..., H, W), (..., H, W, 3) or (..., H, W, 4)
         Any integer or floating-point type; kept.
     pixel_size : (float, float), optional
         Distance between rows and between columns, in `unit`.
@@ -118,6 +127,10 @@ def write_tiff(
         Whether the last axis is colour.
     info : str, optional
         A text stored as ``Info``, which ImageJ shows.
+    axes : str, optional
+        Of a stack, a letter for each axis.
+    steps : mapping, optional
+        Distance between planes along Z, in `unit`, and along T, in seconds.
 
     Raises
     ------
@@ -126,13 +139,19 @@ def write_tiff(
     """
     values = np.asarray(array)
     imagej = values.dtype.name in (_IMAGEJ_GREY if not rgb else _IMAGEJ_COLOUR)
-    imagej = imagej and values.shape[2:] != (4,)
+    imagej = imagej and not (rgb and values.shape[-1] == 4)
+    if axes is not None:
+        imagej = imagej and values.nbytes < _LARGEST_IMAGEJ and _in_order(axes)
     options: dict[str, Any] = {"photometric": "rgb" if rgb else "minisblack"}
     if rgb and values.shape[-1] == 4:
         options["extrasamples"] = ["unassalpha"]
     options |= tiff_options(pixel_size, unit, imagej=imagej)
-    if info is not None:
-        options["metadata"] = {**options.get("metadata", {}), "Info": info}
+    notes: dict[str, Any] = {} if axes is None else {"axes": axes}
+    if imagej:
+        notes |= {_STEPS[axis]: step for axis, step in (steps or {}).items()}
+    notes |= {} if info is None else {"Info": info}
+    if notes:
+        options["metadata"] = {**options.get("metadata", {}), **notes}
     # By way of memory: NumPy's own writing to files does not notice every full disk.
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, values, imagej=imagej, **options)
@@ -140,10 +159,16 @@ def write_tiff(
         unfinished.write_bytes(buffer.getbuffer())
 
 
-def _admit(
+def _in_order(axes: str) -> bool:
+    """Whether ImageJ has these axes, in this order."""
+    places = ["TZCYXS".find(axis) for axis in axes]
+    return min(places) >= 0 and places == sorted(places)
+
+
+def admit(
     path: Path, check: Callable[[tuple[int, int]], object] | None, shape: tuple[int, int], size: int
 ) -> None:
-    """Refuse an image of `shape` whose pixels, `size` bytes, file or memory cannot hold."""
+    """Raise for an image of `shape` whose pixels, `size` bytes, file or memory cannot hold."""
     if 0 in shape:
         raise ImageError(f"{path}: has no pixels; give an undamaged file")
     if size > _LARGEST_RATIO * path.stat().st_size:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from warnings import warn
 
 import imagecodecs
@@ -19,7 +19,18 @@ from PIL.ImageFile import ImageFile as OpenedFile
 from napari_selfdeblur.errors import DeblurWarning, ImageError
 from napari_selfdeblur.io.pixel_size import from_tiff
 
-__all__ = ["Admit", "ImageFile", "read_picture", "read_tiff"]
+__all__ = [
+    "GREY",
+    "Admit",
+    "ImageFile",
+    "as_seen",
+    "images_of",
+    "opened_tiff",
+    "orientation_of",
+    "read_picture",
+    "read_tiff",
+    "upright",
+]
 
 N = TypeVar("N", int, float)
 
@@ -28,10 +39,11 @@ Admit = Callable[[tuple[int, int], int], None]
 
 _PLAIN_MODES = {"L", "RGB", "RGBA", "1", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 _ALPHA_MODES = {"LA", "La", "PA", "RGBa"}
-_GREY = {tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK}
+GREY = {tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK}
 _PICTURE_BYTES = 4  # a pixel, in Pillow
 _ORIENTATION = 274  # the tag's number, in TIFF and in EXIF
 _DEEP = {"PNG": imagecodecs.png_decode, "JPEG2000": imagecodecs.jpeg2k_decode}
+_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 _TURNED = (5, 6, 7, 8)  # orientations that exchange rows and columns
 
 
@@ -59,39 +71,36 @@ class ImageFile:
 
 def read_tiff(path: Path, admit: Admit) -> ImageFile:
     """Read a TIFF: grey and RGB(A) as stored, other colour as Pillow converts it to RGB."""
-    with _opened(path) as tif:
-        series = [level for level in tif.series if not level.keyframe.is_reduced]
-        if not series:
-            raise ImageError(f"{path}: cannot be read (it has no pages); give an undamaged file")
+    with opened_tiff(path) as tif:
+        series = images_of(path, tif)
         if len(series) != 1:
             raise ImageError(
                 f"{path}: holds {len(series)} images, and one is deblurred at a time; "
                 "save one of them as its own file"
             )
         image, page = series[0], series[0].keyframe
-        tag = page.tags.get(_ORIENTATION)
-        orientation = 1 if tag is None else tag.value
+        orientation = orientation_of(page)
         pixel_size, unit = from_tiff(tif)
         if pixel_size is not None:
-            pixel_size = _seen(pixel_size, orientation)
+            pixel_size = as_seen(pixel_size, orientation)
         # The look-up table of ImageJ's indexed images colours what was measured: the indices.
         indices = page.photometric == tifffile.PHOTOMETRIC.PALETTE and tif.is_imagej
-        if not indices and page.photometric not in {*_GREY, tifffile.PHOTOMETRIC.RGB}:
+        if not indices and page.photometric not in {*GREY, tifffile.PHOTOMETRIC.RGB}:
             if page.bitspersample > 8:
                 kind = tifffile.PHOTOMETRIC(page.photometric).name
                 raise ImageError(
                     f"{path}: is {kind}, which is read of 8 bits only; convert it to RGB"
                 )
             return replace(read_picture(path, admit), pixel_size=pixel_size, unit=unit)
-        admit(_seen((page.imagelength, page.imagewidth), orientation), image.nbytes)
+        admit(as_seen((page.imagelength, page.imagewidth), orientation), image.nbytes)
         array = image.asarray()
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind in "ub":
             array = ~array  # larger values brighter
     array, rgb = _plane(path, array, image.axes)
-    return ImageFile(np.ascontiguousarray(_upright(array, orientation)), rgb, pixel_size, unit)
+    return ImageFile(np.ascontiguousarray(upright(array, orientation)), rgb, pixel_size, unit)
 
 
-def _opened(path: Path) -> tifffile.TiffFile:
+def opened_tiff(path: Path) -> tifffile.TiffFile:
     """Open a TIFF; a description that tifffile cannot make sense of is ignored."""
     tif = tifffile.TiffFile(path)
     try:
@@ -102,6 +111,31 @@ def _opened(path: Path) -> tifffile.TiffFile:
         reason = f"{path.name}: the description is ignored, it is malformed: {error!s:.100}"
         warn(reason, DeblurWarning, stacklevel=2)
     return tif
+
+
+def images_of(path: Path, tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """Return the images of a TIFF, at least one, less their smaller copies.
+
+    Raises
+    ------
+    ImageError
+        If there is none, or the file ends before its last page.
+    """
+    _ = len(tif.pages)  # goes through them all
+    tif.filehandle.seek(tif.pages.next_page_offset or 0)
+    following = int.from_bytes(tif.filehandle.read(tif.tiff.offsetsize), _ORDERS[tif.byteorder])
+    if following >= tif.filehandle.size:
+        raise ImageError(f"{path}: cannot be read (it is cut off); give an undamaged file")
+    series = [level for level in tif.series if not level.keyframe.is_reduced]
+    if not series:
+        raise ImageError(f"{path}: cannot be read (it has no pages); give an undamaged file")
+    return series
+
+
+def orientation_of(page: tifffile.TiffPage) -> int:
+    """Return how a page is turned, 1 where it is upright (TIFF 6.0, tag 274)."""
+    tag = page.tags.get(_ORIENTATION)
+    return 1 if tag is None else tag.value
 
 
 def read_picture(path: Path, admit: Admit) -> ImageFile:
@@ -149,7 +183,7 @@ def _deep(path: Path, picture: Image.Image) -> ImageFile:
             f"{path}: is 16-bit colour, which would be cut to 8 bits; convert it to TIFF"
         )
     orientation = picture.getexif().get(_ORIENTATION, 1)
-    array = _upright(decode(path.read_bytes()), orientation)
+    array = upright(decode(path.read_bytes()), orientation)
     rgb = array.ndim == 3 and array.shape[-1] > 2
     return ImageFile(np.ascontiguousarray(array if rgb or array.ndim == 2 else array[..., 0]), rgb)
 
@@ -174,7 +208,7 @@ def _plane(path: Path, array: NDArray[Any], axes: str) -> tuple[NDArray[Any], bo
     raise ImageError(f"{path}: has {array.shape[-1]} samples a pixel; give a grey or RGB(A) image")
 
 
-def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+def upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Return rows and columns as they are seen, of an image stored in a TIFF orientation."""
     if orientation in _TURNED:
         array = array.swapaxes(0, 1)
@@ -184,6 +218,6 @@ def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     return array[rows, columns]
 
 
-def _seen(sides: tuple[N, N], orientation: int) -> tuple[N, N]:
+def as_seen(sides: tuple[N, N], orientation: int) -> tuple[N, N]:
     """Return what belongs to stored rows and columns in the order in which they are seen."""
     return (sides[1], sides[0]) if orientation in _TURNED else sides

@@ -20,7 +20,7 @@ from napari_selfdeblur.io.arrays import (
     check_size,
     is_colour,
 )
-from napari_selfdeblur.io.images import LUMA, Range
+from napari_selfdeblur.io.images import LUMA, Range, Scale
 from napari_selfdeblur.numerics.tiles import Window, whole
 
 __all__ = ["Frame"]
@@ -66,6 +66,7 @@ class Frame:
         *,
         rgb: bool | None = None,
         check: Callable[[tuple[int, int]], object] | None = None,
+        scale: Scale | None = None,
     ) -> Frame:
         """Check an image, reading all of it once, block by block.
 
@@ -80,6 +81,8 @@ class Frame:
             Whether the last axis is colour; None takes three axes, the last of 3 or 4, as colour.
         check : callable, optional
             Called with rows and columns before any pixel is read.
+        scale : Scale, optional
+            The `images.ranges` of a stack that the image is a plane of; by default its own.
 
         Raises
         ------
@@ -100,7 +103,8 @@ class Frame:
         for window in blocks((rows, columns)):
             found.add(_read(source, window), colour=colour)
         check_finite(found.nans, found.infinities, math.prod(shape))
-        value_range, limits, natural = images.ranges(source.dtype, found.planes, found.median)
+        own = scale or images.ranges(source.dtype, found.planes, found.median)
+        value_range, limits, natural = own
         images.check_contrast(found.luma, value_range)
         low, high = value_range
         levels = None if natural else found.levels

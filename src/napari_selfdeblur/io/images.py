@@ -16,6 +16,7 @@ from napari_selfdeblur.io.arrays import as_array
 __all__ = [
     "LUMA",
     "Range",
+    "Scale",
     "cast_like",
     "check_contrast",
     "describe",
@@ -30,6 +31,8 @@ LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of R, G, B in the luma Y of full-range YCbCr (ITU-R BT.601); they sum to one."""
 
 Range = tuple[float, float]
+Scale = tuple[Range, Range, bool]
+"""What `ranges` returns: of one image, or of all planes of a stack."""
 
 _HEADROOM = 0.25  # of maximum minus minimum
 _BRIGHT = 2 / 3  # of it that the median lies above the minimum where the background is bright

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from typing import Any
 from warnings import warn
 from xml.etree import ElementTree
@@ -12,7 +13,7 @@ import tifffile
 
 from napari_selfdeblur.errors import DeblurWarning
 
-__all__ = ["from_tiff", "normalised_unit", "tiff_options"]
+__all__ = ["from_tiff", "normalised_unit", "steps_of_tiff", "tiff_options"]
 
 _UM = ("um", "\N{MICRO SIGN}m", "\N{GREEK SMALL LETTER MU}m", "micron", "microns", "micrometer")
 _SPELLINGS = dict.fromkeys((*_UM, "micrometers", "micrometre", "micrometres"), "um")
@@ -49,6 +50,27 @@ def from_tiff(tif: tifffile.TiffFile) -> PixelSize:
         reason = f"{sides[0]} x {sides[1]}"
     warn(f"the pixel size is ignored, it is malformed: {reason:.200}", DeblurWarning, stacklevel=2)
     return None, None
+
+
+def steps_of_tiff(tif: tifffile.TiffFile) -> dict[str, tuple[float, str | None]]:
+    """Return (distance, unit) of the axes Z and T of the first image, those that are known."""
+    if tif.ome_metadata is not None:
+        pixels = ElementTree.fromstring(tif.ome_metadata).find(".//{*}Pixels")
+        own = {} if pixels is None else pixels.attrib
+        steps: dict[str, tuple[Any, str | None]] = {
+            "Z": (own.get("PhysicalSizeZ"), own.get("PhysicalSizeZUnit", "um")),
+            "T": (own.get("TimeIncrement"), own.get("TimeIncrementUnit", "s")),
+        }
+    else:
+        own = tif.imagej_metadata or {}
+        unit = own.get("unit")
+        steps = {"Z": (own.get("spacing"), unit), "T": (own.get("finterval"), "s")}
+    found = {}
+    for axis, (text, unit) in steps.items():
+        with suppress(TypeError, ValueError):
+            if 0 < (step := float(text)) < math.inf:
+                found[axis] = (step, normalised_unit(unit))
+    return found
 
 
 def _stored(tif: tifffile.TiffFile) -> PixelSize:

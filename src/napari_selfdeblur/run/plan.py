@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.io.frames import Frame
+from napari_selfdeblur.io.images import Scale
 from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL
 from napari_selfdeblur.numerics.regions import Structure, check_region, region_shape
 from napari_selfdeblur.numerics.runtime import Runtime, check_memory, memory_errors
@@ -59,8 +60,17 @@ class Plan:
     structure: Structure | None = None
 
     @classmethod
-    def of(cls, image: ArrayLike, config: SelfDeblurConfig, *, rgb: bool | None = None) -> Plan:
+    def of(
+        cls,
+        image: ArrayLike,
+        config: SelfDeblurConfig,
+        *,
+        rgb: bool | None = None,
+        scale: Scale | None = None,
+    ) -> Plan:
         """Return the plan for an image and settings, or raise what stands against it.
+
+        `scale` is that of the stack that the image is a plane of, by default its own.
 
         Raises
         ------
@@ -82,7 +92,7 @@ class Plan:
             check_every_stage(config, shape, runtime)
 
         with memory_errors(None, shape, runtime.device):
-            frame = Frame.of(image, size, rgb=rgb, check=check)
+            frame = Frame.of(image, size, rgb=rgb, check=check, scale=scale)
             survey, structure = Survey.of(frame), None
             if config.region == "auto" and region_shape(config, frame.shape) != frame.shape:
                 measured = survey.sigma, survey.level

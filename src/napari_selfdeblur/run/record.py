@@ -273,16 +273,20 @@ class RestoreRecord(_Record):
         The settings.
     kernel : dict
         The kernel: shape, dtype, range, checksum, and where it came from.
+    planes : tuple of dict
+        Of a stack, each plane's ``index``, ``state`` and ``reason``, as in a `StackRecord`.
     """
 
     config: RestoreConfig
     kernel: dict[str, Any]
+    planes: tuple[dict[str, Any], ...] = ()
 
     _what: ClassVar[str] = "restoration record"
 
     @classmethod
     def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return values | {"config": RestoreConfig.from_dict(values["config"])}
+        planes = tuple(values.get("planes", ()))
+        return values | {"config": RestoreConfig.from_dict(values["config"]), "planes": planes}
 
 
 def _measured(values: Mapping[str, Any]) -> dict[str, Any]:

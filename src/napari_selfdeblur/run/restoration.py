@@ -16,7 +16,7 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.frames import Frame
-from napari_selfdeblur.io.images import describe
+from napari_selfdeblur.io.images import Scale, describe
 from napari_selfdeblur.io.kernels import prepare_kernel
 from napari_selfdeblur.numerics.runtime import (
     device_label,
@@ -189,6 +189,7 @@ def run_restoration(
     *,
     rgb: bool | None = None,
     stop: Stop | None = None,
+    scale: Scale | None = None,
     on_step: Callable[[int, int, float], object] | None = None,
 ) -> RestoreResult:
     """Restore a blurred image whose kernel is known, and record how.
@@ -205,6 +206,8 @@ def run_restoration(
         Whether the last axis is colour; guessed from the shape where it is not given.
     stop : threading.Event, optional
         Ends the restoration early, with what it has: of a large image, the tiles done.
+    scale : Scale, optional
+        That of the stack that the image is a plane of; by default its own.
     on_step : callable, optional
         Called with what `restore_frame` yields.
 
@@ -227,6 +230,7 @@ def run_restoration(
             sides,
             rgb=rgb,
             check=lambda shape: check_restoration(config.restoration, shape, sides, device),
+            scale=scale,
         )
         x = frame.y
         steps = restore_frame(

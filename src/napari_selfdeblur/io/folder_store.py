@@ -1,0 +1,176 @@
+"""Results of many frames in a folder of TIFFs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from napari_selfdeblur.errors import FileError
+from napari_selfdeblur.io.files import write_tiff
+from napari_selfdeblur.io.inputs import unique_names
+from napari_selfdeblur.io.layout import Layout
+from napari_selfdeblur.io.sources import open_parts
+from napari_selfdeblur.io.stores import EXTRAS, Frame, Pixels, Store, digest, read_json
+from napari_selfdeblur.io.tiff_stacks import write_stack
+from napari_selfdeblur.io.writing import check_writable, naming, replacing, write_text
+
+__all__ = ["FolderStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStore(Store):
+    """A folder with NAME_deblurred.tif, NAME_kernel.tif and NAME_record.json for each image.
+
+    Planes of one image are files of their own in ``frames/NAME`` until all are there; then they
+    are put together into one TIFF and deleted. Kernels and markers of planes stay there.
+    """
+
+    def names(self, stems: Sequence[str]) -> list[str]:
+        """Return a name for the results of each image, no two the same."""
+        return unique_names(stems)
+
+    def manifest(self) -> dict[str, Any] | None:
+        """Return what `begin` wrote; None where nothing was begun."""
+        return read_json(self._manifest)
+
+    def begin(self, manifest: Mapping[str, Any]) -> None:
+        """Make the folder, and keep what its results are made with."""
+        with naming(self.path):
+            self._frames.mkdir(parents=True, exist_ok=True)
+        write_text(self._manifest, json.dumps(manifest, indent=2) + "\n")
+
+    def clear(self) -> None:
+        """Delete what a former batch left here."""
+        before = self.manifest()
+        if before is None:
+            return
+        for name in before["images"]:
+            for end in ("deblurred.tif", "kernel.tif", "record.json"):
+                with naming(self._out(name, end), "deleted"):
+                    self._out(name, end).unlink(missing_ok=True)
+        with naming(self._frames, "deleted"):
+            shutil.rmtree(self._frames)
+
+    def create(self, name: str, layout: Layout | None = None) -> None:
+        """Make the folder of an image's frames."""
+        with naming(self._frames / name):
+            (self._frames / name).mkdir(parents=True, exist_ok=True)
+
+    def check_room(self, frame: Frame, size: int) -> None:
+        """Raise `FileError` if `size` more bytes cannot be written."""
+        check_writable(self._sharp(frame), size + EXTRAS)
+
+    def write(self, frame: Frame, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
+        """Write a frame's images, each whole or not at all."""
+        self.create(frame.name)
+        pixel_size, unit = layout.pixel_size
+        write_tiff(self._sharp(frame), sharp, pixel_size, unit, rgb=layout.rgb)
+        if kernel is not None:
+            write_tiff(self._kernel(frame), kernel, pixel_size, unit)
+
+    def read(self, frame: Frame) -> tuple[Pixels, Pixels | None]:
+        """Return a frame's images as written."""
+        return self._pixels(frame), self._read_kernel(frame)
+
+    def mark(self, frame: Frame, marker: Mapping[str, Any]) -> None:
+        """Mark a frame as done; that of an image of one plane writes NAME_record.json too."""
+        if not frame.axes:
+            record = json.dumps(marker["record"], ensure_ascii=False, indent=2)
+            write_text(self._out(frame.name, "record.json"), record + "\n")
+        write_text(self._frame(frame, ".json"), json.dumps(marker, ensure_ascii=False))
+
+    def marker(self, frame: Frame) -> dict[str, Any] | None:
+        """Return what a frame was marked with; None where it is not done."""
+        return read_json(self._frame(frame, ".json"))
+
+    def finish(self, name: str, layout: Layout | None, frames: Sequence[Frame]) -> None:
+        """Put the planes of an image together; planes that failed are NaN, or 0 in integers."""
+        markers = {each.plane: (each, marker) for each in frames if (marker := self.marker(each))}
+        parts = [each for each in frames if self._frame(each, ".tif").exists()]
+        done = self._out(name, "record.json").exists() and not parts
+        if layout is None or not markers or done:
+            return
+        stored = layout if self.dtype == "input" else layout.with_dtype("float32")
+
+        def check(path: Path) -> None:
+            written = open_parts(path)[0]
+            for plane, (_, marker) in markers.items():
+                if digest(written.read(plane)) != marker["sharp"]:
+                    raise FileError(f"{path} was not written whole; give the same command again")
+
+        planes = (self._pixels(markers[p][0]) if p in markers else None for p in layout.planes)
+        with replacing(self._out(name, "deblurred.tif")) as unfinished:
+            write_stack(unfinished, stored, planes)
+            check(unfinished)
+        self._write_kernels(name, layout, [each for each, _ in markers.values()])
+        records = [{"plane": each.label, **marker["record"]} for each, marker in markers.values()]
+        text = json.dumps({"axes": layout.axes, "planes": records}, ensure_ascii=False, indent=2)
+        write_text(self._out(name, "record.json"), text + "\n")
+        for each in parts:
+            with naming(self._sharp(each), "deleted"):
+                self._sharp(each).unlink()
+
+    def close(self) -> None:
+        """Do nothing: each image is a file of its own."""
+
+    def summary_path(self) -> Path:
+        """Return the path of summary.csv in the folder."""
+        return self.path / "summary.csv"
+
+    def _write_kernels(self, name: str, layout: Layout, frames: Sequence[Frame]) -> None:
+        """Write the kernels of an image's planes as one stack, zeros around the smaller ones."""
+        kernels = {each.plane: self._read_kernel(each) for each in frames}
+        found = {plane: kernel for plane, kernel in kernels.items() if kernel is not None}
+        if not found:
+            return
+        sides = tuple(np.max([kernel.shape for kernel in found.values()], axis=0).tolist())
+
+        def padded() -> Iterator[Pixels]:
+            for plane in layout.planes:
+                kernel = found.get(plane, np.zeros((1, 1), np.float32))
+                margins = [((a - b) // 2,) * 2 for a, b in zip(sides, kernel.shape, strict=True)]
+                yield np.pad(kernel, margins)
+
+        with replacing(self._out(name, "kernel.tif")) as unfinished:
+            write_stack(unfinished, layout.with_plane(sides, "float32"), padded())
+
+    def _read_kernel(self, frame: Frame) -> Pixels | None:
+        """Return a frame's kernel; None where it has none."""
+        path = self._kernel(frame)
+        return np.asarray(tifffile.imread(path)) if path.exists() else None
+
+    def _pixels(self, frame: Frame) -> Pixels:
+        """Return a frame's image, from its own file or from that of all planes."""
+        path = self._sharp(frame)
+        if not frame.axes or path.exists():
+            return np.asarray(tifffile.imread(path))
+        return open_parts(self._out(frame.name, "deblurred.tif"))[0].read(frame.plane)
+
+    @property
+    def _frames(self) -> Path:
+        return self.path / "frames"
+
+    @property
+    def _manifest(self) -> Path:
+        return self._frames / "settings.json"
+
+    def _out(self, name: str, end: str) -> Path:
+        return self.path / f"{name}_{end}"
+
+    def _frame(self, frame: Frame, end: str) -> Path:
+        return self._frames / frame.name / f"{frame.label or 'frame'}{end}"
+
+    def _sharp(self, frame: Frame) -> Path:
+        return self._frame(frame, ".tif") if frame.axes else self._out(frame.name, "deblurred.tif")
+
+    def _kernel(self, frame: Frame) -> Path:
+        if frame.axes:
+            return self._frame(frame, "_kernel.tif")
+        return self._out(frame.name, "kernel.tif")

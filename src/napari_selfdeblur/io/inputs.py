@@ -1,0 +1,81 @@
+"""Names that a user gives for many images: files, folders and patterns."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from napari_selfdeblur.io.zarr_source import is_zarr
+
+__all__ = ["expanded", "stem_of", "unique_names"]
+
+_IMAGES = {".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+def expanded(names: Iterable[str | os.PathLike[str]], *, recursive: bool = False) -> list[Path]:
+    """Return the images meant by files, folders, OME-Zarr folders and patterns, each once.
+
+    Parameters
+    ----------
+    names : iterable of path-like
+        A name that does not exist is a pattern with ``*``, ``?``, ``[...]`` or ``**`` where it
+        has one of them. What matches nothing is returned as it is, to be named as missing.
+    recursive : bool
+        Whether folders in folders are searched too.
+
+    Returns
+    -------
+    list of Path
+        In the order given; those of a folder or pattern sorted by name.
+    """
+    found: dict[Path, Path] = {}
+    for name in names:
+        for path in _matches(Path(name), recursive):
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of an image less its ending: ``a`` of ``a.ome.tif``."""
+    stem = path.name if path.is_dir() and not path.suffix else path.stem
+    return stem.removesuffix(".ome") or stem
+
+
+def unique_names(stems: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Return a name for each stem: ``a``, and for a second one ``a-2``, whatever their case."""
+    used, names = {each.casefold() for each in taken}, []
+    for stem in stems:
+        name, number = stem, 2
+        while name.casefold() in used:
+            name, number = f"{stem}-{number}", number + 1
+        used.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _matches(path: Path, recursive: bool) -> Iterator[Path]:
+    if path.is_dir() and not is_zarr(path):
+        yield from sorted(_images_in(path, recursive)) or [path]
+    elif not path.exists() and glob.has_magic(str(path)):
+        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+        for match in matches:
+            yield from _matches(match, recursive)
+        if not matches:
+            yield path
+    else:
+        yield path
+
+
+def _images_in(folder: Path, recursive: bool) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if is_zarr(path):
+                yield path
+            elif recursive:
+                yield from _images_in(path, recursive)
+        elif path.suffix.lower() in _IMAGES:
+            yield path

@@ -1,0 +1,144 @@
+"""What every place that keeps the results of many frames does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from napari_selfdeblur.io.images import cast_like
+from napari_selfdeblur.io.layout import Layout, Plane, plane_label
+
+__all__ = ["EXTRAS", "Frame", "Pixels", "Store", "digest", "read_json", "stored_as"]
+
+EXTRAS = 2**20
+"""Bytes that kernel and record of a frame may take."""
+
+
+Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One plane of one image, and the name of its results.
+
+    Attributes
+    ----------
+    path : Path
+        File or folder of the image.
+    part : str
+        Which of several images there; empty where there is one.
+    name : str
+        Name of the image's results in the store.
+    axes : str
+        Leading axes of the image.
+    plane : tuple of int
+        Index along each of them.
+    """
+
+    path: Path
+    part: str
+    name: str
+    axes: str = ""
+    plane: Plane = ()
+
+    @property
+    def label(self) -> str:
+        """Name of the plane, such as ``T0_C1``; empty where the image has one."""
+        return plane_label(self.axes, self.plane)
+
+
+@dataclass(frozen=True, slots=True)
+class Store(ABC):
+    """Results of many frames, each written whole and then marked done.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is.
+    dtype : {"float32", "input"}
+        Data type of the images written.
+    """
+
+    path: Path
+    dtype: str = "float32"
+
+    @abstractmethod
+    def names(self, stems: Sequence[str]) -> list[str]:
+        """Return a name for the results of each image, no two the same."""
+
+    @abstractmethod
+    def manifest(self) -> dict[str, Any] | None:
+        """Return what `begin` wrote; None where nothing was begun."""
+
+    @abstractmethod
+    def begin(self, manifest: Mapping[str, Any]) -> None:
+        """Make the store, and keep what its results are made with."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Delete what a former batch left here."""
+
+    @abstractmethod
+    def create(self, name: str, layout: Layout) -> None:
+        """Make room for an image; one of this layout that is there stays."""
+
+    @abstractmethod
+    def check_room(self, frame: Frame, size: int) -> None:
+        """Raise `FileError` if `size` more bytes cannot be written."""
+
+    @abstractmethod
+    def write(self, frame: Frame, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
+        """Write a frame's images, each whole or not at all."""
+
+    @abstractmethod
+    def read(self, frame: Frame) -> tuple[Pixels, Pixels | None]:
+        """Return a frame's images as written; raise what keeps them from being read."""
+
+    @abstractmethod
+    def mark(self, frame: Frame, marker: Mapping[str, Any]) -> None:
+        """Mark a frame as done, which its images were written before."""
+
+    @abstractmethod
+    def marker(self, frame: Frame) -> dict[str, Any] | None:
+        """Return what a frame was marked with; None where it is not done."""
+
+    @abstractmethod
+    def finish(self, name: str, layout: Layout | None, frames: Sequence[Frame]) -> None:
+        """Complete an image of which every frame was tried; `layout` None for one plane."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Complete the store of which every image is finished."""
+
+    @abstractmethod
+    def summary_path(self) -> Path:
+        """Return where the summary of the batch is written."""
+
+
+def digest(array: Pixels | None) -> str | None:
+    """Return the SHA-256 of an array's values, in the order of its axes; None of None."""
+    if array is None:
+        return None
+    little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+    return hashlib.sha256(little.tobytes()).hexdigest()
+
+
+def stored_as(sharp: Pixels, dtype: str, source: str) -> Pixels:
+    """Return an image in the data type it is stored in: float32, or that of its source."""
+    return cast_like(sharp, source) if dtype == "input" else sharp
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the object that a file holds; None where there is none, or it is no object."""
+    with suppress(OSError, ValueError):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return values if isinstance(values, dict) else None
+    return None

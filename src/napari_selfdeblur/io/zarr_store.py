@@ -1,0 +1,154 @@
+"""Results of many frames in one OME-Zarr 0.5."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.io.extra import needs_batch
+from napari_selfdeblur.io.inputs import unique_names
+from napari_selfdeblur.io.layout import Layout
+from napari_selfdeblur.io.ome_zarr import Pyramid
+from napari_selfdeblur.io.stores import EXTRAS, Frame, Pixels, Store, read_json
+from napari_selfdeblur.io.writing import check_writable, naming, write_text
+
+__all__ = ["ZarrStore"]
+
+_OWN = "napari-selfdeblur"
+_GROUP = {"zarr_format": 3, "node_type": "group"}
+
+
+@dataclass(frozen=True, slots=True)
+class ZarrStore(Store):
+    """An OME-Zarr 0.5: of one image that image, of several a group for each.
+
+    Beside the levels of its pyramid an image has a group ``frames`` with a group for each plane:
+    its attributes are the plane's marker with its record, and its array ``kernel``.
+    """
+
+    def __post_init__(self) -> None:
+        with needs_batch("OME-Zarr"):
+            import zarr  # noqa: F401
+
+    def names(self, stems: Sequence[str]) -> list[str]:
+        """Return a group's name for each image; empty, the store itself, for one alone."""
+        # What a Zarr node may not be called, and what OME-Zarr has at this place.
+        stems = [stem.lstrip("_").strip(".") or "image" for stem in stems]
+        return [""] if len(stems) == 1 else unique_names(stems, taken=["OME", "zarr.json"])
+
+    def manifest(self) -> dict[str, Any] | None:
+        """Return what `begin` wrote; None where nothing was begun."""
+        root = read_json(self.path / "zarr.json") or {}
+        found: dict[str, Any] | None = root.get("attributes", {}).get(_OWN)
+        if found is None and self.path.exists() and any(self.path.iterdir()):
+            raise ConfigError(f"{self.path} is there and of no batch; choose another output")
+        return found
+
+    def begin(self, manifest: Mapping[str, Any]) -> None:
+        """Make the store, and keep what its results are made with."""
+        with naming(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            for unfinished in self.path.rglob("*.partial"):  # of a process that was killed
+                unfinished.unlink(missing_ok=True)
+        ome = (read_json(self.path / "zarr.json") or {}).get("attributes", {}).get("ome")
+        if manifest["images"] != [""]:
+            ome = {"version": "0.5", "bioformats2raw.layout": 3}
+        _write_group(self.path, ({"ome": ome} if ome else {}) | {_OWN: manifest})
+        self.close()
+
+    def clear(self) -> None:
+        """Delete the store, if a batch made it."""
+        if self.manifest() is not None:
+            with naming(self.path, "deleted"):
+                shutil.rmtree(self.path)
+
+    def create(self, name: str, layout: Layout) -> None:
+        """Make the arrays of an image; those of this layout that are there stay."""
+        stored = layout if self.dtype == "input" else layout.with_dtype("float32")
+        with naming(self.path / name):
+            pyramid = Pyramid(self.path / name, stored)
+            group = read_json(self.path / name / "zarr.json") or dict(_GROUP)
+            if "ome" in group.get("attributes", {}):
+                pyramid.check()
+                return
+            pyramid.create()
+            _write_group(self.path / name / "frames", {})
+        # Last: an image that has them has all its arrays.
+        _write_group(
+            self.path / name, group.get("attributes", {}) | {"ome": pyramid.metadata(name)}
+        )
+
+    def check_room(self, frame: Frame, size: int) -> None:
+        """Raise `FileError` if `size` more bytes cannot be written."""
+        check_writable(self.path / "zarr.json", size + EXTRAS)
+
+    def write(self, frame: Frame, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
+        """Write a frame in every level of the pyramid, and its kernel."""
+        import zarr
+        from zarr.storage import LocalStore
+
+        if not frame.axes:
+            self.create(frame.name, layout)
+        place = self._place(frame)
+        with naming(place):
+            stored = layout.with_dtype(sharp.dtype.name)
+            Pyramid(self.path / frame.name, stored).write(frame.plane, sharp)
+            _write_group(place, {})
+            if kernel is not None:
+                zarr.create_array(LocalStore(place), name="kernel", data=kernel, overwrite=True)
+
+    def read(self, frame: Frame) -> tuple[Pixels, Pixels | None]:
+        """Return a frame's images as written."""
+        import zarr
+        from zarr.storage import LocalStore
+
+        place = self._place(frame)
+        sharp = Pyramid.at(self.path / frame.name, frame.axes).read(frame.plane)
+        kernel = None
+        if (place / "kernel" / "zarr.json").exists():
+            array: Any = zarr.open_array(LocalStore(place / "kernel"), mode="r")
+            kernel = np.asarray(array[:])
+        return sharp, kernel
+
+    def mark(self, frame: Frame, marker: Mapping[str, Any]) -> None:
+        """Mark a frame as done."""
+        _write_group(self._place(frame), {_OWN: marker})
+
+    def marker(self, frame: Frame) -> dict[str, Any] | None:
+        """Return what a frame was marked with; None where it is not done."""
+        group = read_json(self._place(frame) / "zarr.json") or {}
+        found: dict[str, Any] | None = group.get("attributes", {}).get(_OWN)
+        return found
+
+    def finish(self, name: str, layout: Layout | None, frames: Sequence[Frame]) -> None:
+        """Do nothing: planes are in their place from the beginning."""
+
+    def close(self) -> None:
+        """List the images of a collection, as OME-Zarr readers look for them."""
+        images = (self.manifest() or {}).get("images", [])
+        if images != [""]:
+            there = [name for name in images if (self.path / name / "zarr.json").exists()]
+            _write_group(self.path / "OME", {"ome": {"version": "0.5", "series": there}})
+
+    def summary_path(self) -> Path:
+        """Return the path of a file beside the store: in it there are arrays and groups alone."""
+        stem = self.path.name.removesuffix(".zarr").removesuffix(".ome")
+        return self.path.with_name(f"{stem}_summary.csv")
+
+    def _place(self, frame: Frame) -> Path:
+        return self.path / frame.name / "frames" / (frame.label or "frame")
+
+
+def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Write the metadata of a group, as a whole."""
+    with naming(path):
+        path.mkdir(parents=True, exist_ok=True)
+    group = {**_GROUP, "attributes": attributes}
+    write_text(path / "zarr.json", json.dumps(group, ensure_ascii=False))

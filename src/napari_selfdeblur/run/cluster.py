@@ -1,0 +1,166 @@
+"""The frames of a batch on several processes or machines, by dask.distributed."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import warnings
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from napari_selfdeblur.errors import ConfigError, DeblurError, DeblurWarning
+from napari_selfdeblur.io.extra import needs_batch
+from napari_selfdeblur.io.stores import Frame, Store
+from napari_selfdeblur.numerics.stop import Stop, stopped
+from napari_selfdeblur.run.batch import Batch, Event, Execute
+from napari_selfdeblur.run.batch_frame import FrameReport, Work, frame_steps
+
+if TYPE_CHECKING:
+    from distributed import Client, Future, SpecCluster
+
+__all__ = ["distributed", "do_frame"]
+
+_Task: TypeAlias = "Future[tuple[FrameReport | None, list[str]]]"
+
+_LOOK = 0.2  # seconds between two looks at the stop and at what is done
+_WAIT = 30  # seconds for a scheduler to answer
+_AHEAD = 4  # frames handed out for each worker: it never waits for the next one
+
+
+def distributed(*, workers: int | None = None, scheduler: str | None = None) -> Execute:
+    """Return what does the frames of a batch on a Dask cluster.
+
+    Each frame is one task. Workers read and write files themselves, so they must reach inputs
+    and output under the same paths; only reports travel. The frames of a worker that ends are
+    done by others; one that ended several workers is reported as failed.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Start so many processes of one thread on this machine, with one GPU each where there
+        are GPUs, in turn.
+    scheduler : str, optional
+        Join the cluster of this scheduler instead.
+
+    Raises
+    ------
+    ConfigError
+        If Dask is not installed, or, when frames are asked for, the scheduler does not answer.
+    """
+    with needs_batch("a cluster"):
+        import distributed as _  # noqa: F401
+
+    def execute(batch: Batch, stop: Stop | None) -> Iterator[Event]:
+        with _client(workers, scheduler, batch.work.config.device) as client:
+            yield from _done(client, batch, stop)
+
+    return execute
+
+
+def do_frame(frame: Frame, store: Store, work: Work) -> tuple[FrameReport | None, list[str]]:
+    """Do one frame in a worker; return its report and the warnings on the way."""
+    with warnings.catch_warnings(record=True, action="always", category=DeblurWarning) as caught:
+        steps = frame_steps(frame, store, work)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value, [str(each.message) for each in caught]
+
+
+def _done(client: Client, batch: Batch, stop: Stop | None) -> Generator[Event, None, None]:
+    """Hand out the frames, a few ahead, and yield their reports."""
+    from distributed import wait
+
+    # A worker's own folder may be another one.
+    store = replace(batch.store, path=batch.store.path.absolute())
+    frames = (replace(frame, path=frame.path.absolute()) for frame in batch.frames)
+    at_work: dict[_Task, Frame] = {}
+    while not stopped(stop):
+        most = _AHEAD * max(1, len(client.nthreads()))  # a cluster may grow on the way
+        for frame in itertools.islice(frames, max(0, most - len(at_work))):
+            at_work[client.submit(do_frame, frame, store, batch.work, pure=False)] = frame
+        if not at_work:
+            return
+        try:
+            with client.as_current():
+                ready = wait(list(at_work), timeout=_LOOK, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            continue
+        for future in ready:
+            yield _report(at_work.pop(future), future)
+    client.cancel(list(at_work))
+
+
+def _report(frame: Frame, future: _Task) -> FrameReport:
+    """Return the report of a frame whose task has ended."""
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+
+    try:
+        report, messages = future.result()
+    except FutureCancelledError as error:
+        raise DeblurError(
+            "the connection to the cluster was lost; give the same command again to go on"
+        ) from error
+    except KilledWorker:
+        reason = DeblurError(
+            "the process at work on it ended several times, perhaps for lack of memory; do it "
+            "with fewer workers, or on a machine with more memory"
+        )
+        return FrameReport.failed(frame, reason)
+    except Exception as error:  # the task could not be begun: this package is missing there
+        return FrameReport.failed(frame, error)
+    for message in messages:
+        warnings.warn(f"{frame.path.name} {frame.label}: {message}", DeblurWarning, stacklevel=2)
+    assert report is not None
+    return report
+
+
+@contextmanager
+def _client(workers: int | None, scheduler: str | None, device: str) -> Iterator[Client]:
+    """Give a client of a cluster; one that was started here ends with it."""
+    from distributed import Client
+
+    if workers is None:
+        try:
+            joined = Client(scheduler, timeout=_WAIT, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"the scheduler {scheduler} does not answer ({error}); start it, or correct its "
+                "address, such as tcp://10.0.0.1:8786"
+            ) from error
+        with joined:
+            if not joined.nthreads():
+                warnings.warn("the cluster has no workers yet", DeblurWarning, stacklevel=2)
+            yield joined
+        return
+    with _local(workers, device) as cluster, Client(cluster, set_as_default=False) as started:
+        yield started
+
+
+def _local(workers: int, device: str) -> SpecCluster:
+    """Start processes on this machine, of one thread each."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    options = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
+    return SpecCluster(
+        workers={
+            number: {"cls": Nanny, "options": options | {"env": _environment(number, device)}}
+            for number in range(workers)
+        },
+        scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}},
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _environment(number: int, device: str) -> dict[str, str]:
+    """Return what the process of a worker is given: one GPU, where there are any."""
+    if not device.startswith(("auto", "cuda")):
+        return {}
+    import torch
+
+    count = torch.cuda.device_count()
+    return {"CUDA_VISIBLE_DEVICES": str(number % count)} if count else {}
