@@ -17,6 +17,7 @@ import numpy as np
 import tifffile
 from napari._qt.dialogs.qt_notification import NapariQtNotification
 from qtpy.QtTest import QTest
+from scipy.signal import fftconvolve
 
 from napari_selfdeblur.io.files import write_tiff
 from napari_selfdeblur.io.samples import blurred_microscopy_field, motion_blurred_photograph
@@ -83,9 +84,10 @@ def known(options: argparse.Namespace) -> None:
 
 def series(options: argparse.Namespace) -> None:
     """Deblur a series of two channels, a kernel for each: stack.png."""
-    field = blurred_microscopy_field(2 * SIDE)
-    channels = [field.blurred, field.blurred[::-1, ::-1]]
-    frames = [[each[10 * t : 10 * t + SIDE, :SIDE] for each in channels] for t in range(4)]
+    field, shake = blurred_microscopy_field(2 * SIDE), motion_blurred_photograph().kernel
+    shaken = fftconvolve(field.sharp, shake, mode="valid").astype(np.uint16)
+    channels = [shaken, shaken[::-1, ::-1]]
+    frames = [[each[10 * t : 10 * t + SIDE, :SIDE] for each in channels] for t in range(3)]
     viewer, panel = opened(options, DEBLUR, sample=False)
     panel.preset.value = "draft"
     viewer.add_image(
@@ -96,13 +98,14 @@ def series(options: argparse.Namespace) -> None:
         axis_labels=("t", "c", "y", "x"),
     )
     viewer.reset_view()
+    panel.form.show({"kernel_size": shake.shape})
     panel.form.fields["planes"].widget.value = "all planes"
     panel.form.fields["kernels"].widget.value = "each channel"
     wait(lambda: panel.run_button.enabled and "GiB" in panel.cost.value)
     panel.run_button.native.click()
     wait(lambda: not panel.job.running)
     dismiss(viewer)
-    viewer.dims.set_point((0, 1), (60, 1))
+    viewer.dims.set_point((0, 1), (30, 1))
     viewer.canvas.overlays.scale_bar.visible = True
     take(viewer, options.folder / "stack.png")
     print(panel.status.message.text())

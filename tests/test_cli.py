@@ -496,7 +496,7 @@ def test_progress_without_a_terminal_is_a_few_lines(capsys: pytest.CaptureFixtur
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 7
     assert lines[0] == "edges 1/1  loss 5.000e-01  0:00:02 elapsed"
-    assert lines[5] == "part 2/3, joint 236/236  loss 5.000e-01  3:56:00 elapsed, 0:00:09 left"
+    assert lines[5] == "plane 2/3, joint 236/236  loss 5.000e-01  3:56:00 elapsed, 0:00:09 left"
     assert lines[6] == "fuse 1/1  0:00:03 elapsed, 0:00:00 left"
 
 

@@ -96,6 +96,15 @@ def test_each_preset_is_run_as_published(made: DeblurWidget, name: str) -> None:
     assert made.form.read() == SelfDeblurConfig.preset(name).replace(kernel_size=5)
 
 
+def test_the_preset_is_shown_before_there_is_an_image(qtbot, viewer_model: ViewerModel) -> None:
+    """Without an image the preset shown is that of the settings, and another can be chosen."""
+    made = DeblurWidget(viewer_model)
+    qtbot.addWidget(made.native)
+    assert made.preset.value == made.form.read().name == "fast"
+    made.preset.value = "draft"
+    assert made.form.read().name == "draft"
+
+
 def test_a_changed_preset_is_custom(qtbot, made: DeblurWidget) -> None:
     """The preset shown is the one the settings are, 'custom' where they are none's."""
     edit(made, "channels", 32)

@@ -273,7 +273,8 @@ class Job(QObject):
         if self.source.index:
             facts["image"] |= {"index": self.source.index}
         self._layers.finish(self.result.sharp, kernel, facts | reason)
-        self.previewed.emit(None if kernel is None or kernel.ndim > 2 else kernel)
+        # of a stack's kernels the last one, which was shown last
+        self.previewed.emit(None if kernel is None else kernel[(-1,) * (kernel.ndim - 2)])
 
     def _on_finished(self) -> None:
         if self.state == "running":

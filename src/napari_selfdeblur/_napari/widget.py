@@ -72,6 +72,7 @@ class DeblurWidget(Panel):
         chosen = read_preferences()
         config = SelfDeblurConfig.preset(chosen.preset).replace(device=chosen.device)
         self.form.show({**_values(config), "preview_seconds": chosen.preview_seconds})
+        self._show_preset(config.name)
 
     def _make_form(self) -> SettingsForm[SelfDeblurConfig]:
         titles = [f"{name}: {preset.title}" for name, preset in PRESETS.items()]
