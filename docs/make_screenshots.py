@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import napari
 import numpy as np
+import tifffile
 from napari._qt.dialogs.qt_notification import NapariQtNotification
 from qtpy.QtTest import QTest
 
@@ -20,12 +22,12 @@ from napari_selfdeblur.io.files import write_tiff
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 
 PLUGIN = "napari-selfdeblur"
-SIDE = 176  # pixels of the planes of a stack
-DEBLUR, RESTORE = "SelfDeblur", "Restore with a known kernel"
+FRAME, SIDE = 176, 128  # pixels of the planes of a stack, and of the images of a batch
+DEBLUR, RESTORE, BATCH = "SelfDeblur", "Restore with a known kernel", "Batch"
 
 
 def main() -> None:
-    """Take pictures during a blind run, of its result, of a restoration and of a stack."""
+    """Take pictures during a blind run, of its result, of a restoration, a stack and a batch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "images")
     parser.add_argument("--preset", default="fast")
@@ -33,7 +35,7 @@ def main() -> None:
     parser.add_argument("--early", type=int, default=60, help="step of the first picture")
     parser.add_argument("--theme", default="dark", choices=["dark", "light"])
     parser.add_argument("--size", type=int, nargs=2, default=(1300, 800))
-    pictures = {"deblur": blind, "restore": known, "stack": series}
+    pictures = {"deblur": blind, "restore": known, "stack": series, "batch": many}
     parser.add_argument("--only", choices=pictures)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -81,9 +83,9 @@ def known(options: argparse.Namespace) -> None:
 
 def series(options: argparse.Namespace) -> None:
     """Deblur a series of two channels, a kernel for each: stack.png."""
-    photograph = motion_blurred_photograph(SIDE + 20)
+    photograph = motion_blurred_photograph(FRAME + 20)
     channels = [photograph.blurred, photograph.blurred[::-1, ::-1]]
-    frames = [[each[10 * t : 10 * t + SIDE, :SIDE] for each in channels] for t in range(3)]
+    frames = [[each[10 * t : 10 * t + FRAME, :FRAME] for each in channels] for t in range(3)]
     viewer, panel = opened(options, DEBLUR, sample=False)
     panel.preset.value = "draft"
     viewer.add_image(
@@ -105,6 +107,30 @@ def series(options: argparse.Namespace) -> None:
     viewer.canvas.overlays.scale_bar.visible = True
     take(viewer, options.folder / "stack.png")
     print(panel.status.message.text())
+    viewer.close()
+
+
+def many(options: argparse.Namespace) -> None:
+    """Deblur a folder of parts of the sample, and a file that is none: batch.png."""
+    viewer, panel = opened(options, BATCH)
+    blurred = motion_blurred_photograph(size=3 * SIDE // 2).blurred
+    with TemporaryDirectory() as folder, chdir(folder):  # so that names are shown, no folders
+        Path("fields").mkdir()
+        for number in range(3):
+            part = blurred[16 * number :][:SIDE, 16 * number :][:, :SIDE]
+            write_tiff(Path("fields") / f"field_{number + 1}.tif", part)
+        stack = np.stack([blurred[:SIDE, :SIDE], blurred[-SIDE:, -SIDE:]])
+        tifffile.imwrite(Path("fields") / "series.ome.tif", stack, metadata={"axes": "TYX"})
+        Path("damaged.tif").write_text("no image")
+        panel.inputs.add(["fields", "damaged.tif"])
+        panel.output.value = Path("results")
+        panel.preset.value = "draft"
+        panel.form.show({"kernel_size": (17, 17)})
+        wait(lambda: panel.run_button.enabled)
+        panel.run_button.native.click()
+        wait(lambda: not panel.job.running)
+        take(viewer, options.folder / "batch.png")
+    print(panel.message.text())
     viewer.close()
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.io.folder_store import FolderStore
-from napari_selfdeblur.io.stores import Frame
+from napari_selfdeblur.io.stores import FrameRef
 from napari_selfdeblur.io.zarr_store import ZarrStore
 from napari_selfdeblur.run.batch import iter_batch, prepare_batch
 from napari_selfdeblur.run.batch_frame import FrameReport, Work
@@ -85,7 +85,7 @@ def test_the_frame_of_a_worker_that_ends_is_done_by_another(
     """A worker killed by SIGKILL at work on a frame costs nothing but time."""
 
     class Fatal(FolderStore):
-        def write(self, frame: Frame, *args: Any) -> None:
+        def write(self, frame: FrameRef, *args: Any) -> None:
             flag = self.path / "killed"
             if frame.label == "Z1" and not flag.exists():
                 flag.touch()
@@ -106,7 +106,7 @@ def test_a_frame_that_ends_every_worker_is_named(
     """The others are done, by workers that took the place of those that ended."""
 
     class Fatal(FolderStore):
-        def write(self, frame: Frame, *args: Any) -> None:
+        def write(self, frame: FrameRef, *args: Any) -> None:
             if frame.name == "colour":
                 os.kill(os.getpid(), signal.SIGKILL)
             super(type(self), self).write(frame, *args)

@@ -25,6 +25,7 @@ from napari_selfdeblur.settings import (
     Integer,
     KernelSize,
     Number,
+    Region,
     Setting,
 )
 
@@ -40,6 +41,7 @@ KINDS = [
     (Choices(choices=("a", "b"), **TEXT), ("a",), ("b", "a", "b"), LineEdit),
     (Flag(**TEXT), True, False, CheckBox),
     (KernelSize(**TEXT), (21, 21), (5, 7), LineEdit),
+    (Region(words={"auto": "auto"}, **TEXT), "auto", ((3, 90), (0, 70)), LineEdit),
     (Fractions(**TEXT), (), (0.25, 0.5), LineEdit),
     (Device(**TEXT), "auto", "cuda:1", ComboBox),
 ]
@@ -105,6 +107,7 @@ def test_every_field_reaches_the_settings() -> None:
     """Every value that differs from the default is read back."""
     other = SelfDeblurConfig(
         kernel_size=(5, 7),
+        region=((3, 90), (0, 70)),
         iterations=3,
         device="cpu",
         seed=2**62,

@@ -78,3 +78,13 @@ def test_plain_errors_are_not_lack_of_memory(error):
     """Only memory errors are taken for memory errors."""
     with pytest.raises(type(error), match=str(error)), memory_checked(CONFIG, (9, 9), CPU):
         raise error
+
+
+def test_memory_of_a_frame_grows_by_its_result_alone() -> None:
+    """The region's and the tile's share stay; a region given whole is paid for."""
+    draft = SelfDeblurConfig.preset("draft").replace(kernel_size=25, device="cpu")
+    for config in (draft, SelfDeblurConfig.preset("fast").replace(kernel_size=25, device="cpu")):
+        small, large = (estimate_memory(config, (n, n)) for n in (4096, 16384))
+        assert large - small <= 20 * (16384**2 - 4096**2)
+        assert estimate_memory(config.replace(region="whole"), (2048, 2048)) > 2**30
+        assert estimate_memory(config, (2048, 2048)) < 1.5e9

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEdit, SpinBox
 from magicgui.widgets.bases import BaseValueWidget
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
@@ -90,7 +90,7 @@ class Field:
             widget.native.setItemData(index, label, Qt.ItemDataRole.ToolTipRole)
 
 
-def narrow(widget: BaseValueWidget[Any]) -> None:
+def narrow(widget: BaseValueWidget[Any] | Container[Any]) -> None:
     """Let `widget` become narrow with its panel, and take the wheel only with the focus."""
     native = widget.native
     if isinstance(native, QComboBox):

@@ -107,6 +107,14 @@ class SettingsForm(Generic[S]):
             if isinstance(field.kind, Device):
                 field.offer([("auto", best), *devices])
 
+    def add_below(self, name: str, widget: BaseValueWidget[Any] | Container[Any]) -> None:
+        """Put a further widget below the field called `name` in the group main."""
+        self.main.insert(self.main.index(self.fields[name].widget) + 1, widget)
+        narrow(widget)
+        label = _label_of(widget)
+        if label is not None:
+            self._labels.append(label)
+
     def mark(self, name: str | None, colour: str) -> None:
         """Mark the field called `name` as wrong, and no other; unfold the group that hides it."""
         if self.marked is not None:
@@ -144,7 +152,7 @@ class SettingsForm(Generic[S]):
             label.setStyleSheet(f"color: {colour}; font-weight: bold;" if colour else "")
 
 
-def _label_of(widget: BaseValueWidget[Any]) -> QLabel | None:
+def _label_of(widget: BaseValueWidget[Any] | Container[Any]) -> QLabel | None:
     """Return the label that magicgui has put before `widget`; a check box has none."""
     if isinstance(widget, CheckBox):
         return None
@@ -152,15 +160,15 @@ def _label_of(widget: BaseValueWidget[Any]) -> QLabel | None:
     return label if isinstance(label, QLabel) else None
 
 
-def _rows(widgets: list[BaseValueWidget[Any]]) -> Container[BaseValueWidget[Any]]:
-    rows: Container[BaseValueWidget[Any]] = Container(labels=True)
+def _rows(widgets: list[BaseValueWidget[Any]]) -> Container[Any]:
+    rows: Container[Any] = Container(labels=True)
     rows.extend(widgets)  # one by one, so that magicgui makes the labels equally wide
     rows.margins = (0, 0, 0, 0)
     rows.native.layout().setSpacing(4)
     return rows
 
 
-def _folded(title: str, rows: Container[BaseValueWidget[Any]]) -> QCollapsible:
+def _folded(title: str, rows: Container[Any]) -> QCollapsible:
     group = QCollapsible(title)
     group.setDuration(0)
     layout = group.layout()

@@ -27,8 +27,9 @@ class Source:
     ----------
     name : str
         The layer's name.
-    image : ndarray, (H, W), (H, W, 3) or (H, W, 4)
-        The layer's pixels at full resolution, or those of one plane, in their own dtype.
+    image : array, (H, W), (H, W, 3) or (H, W, 4)
+        The layer's pixels at full resolution, or those of one plane, in their own dtype; a copy
+        where the layer holds them in memory.
     rgb : bool
         Whether the last axis is colour.
     look : dict
@@ -115,7 +116,9 @@ def read_source(layer: Image, viewer: ViewerModel | None = None) -> Source:
     at = () if layer.ndim == 2 else displayed_plane(viewer, layer)
     look = look_of(layer)
     look = moved(look, (*at, 0, 0)) if at else look
-    plane = np.array(full_resolution(layer)[at] if at else full_resolution(layer))
+    plane = full_resolution(layer)[at] if at else full_resolution(layer)
+    if type(plane) is np.ndarray:  # what is read from disk piece by piece stays there
+        plane = plane.copy()
     index = dict(zip(map(str, layer.axis_labels), at, strict=False))
     return Source(layer.name, plane, bool(layer.rgb), look, index)
 

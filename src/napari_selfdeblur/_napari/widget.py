@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from magicgui.widgets import ComboBox, Label
@@ -15,6 +16,12 @@ from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.panel import Panel
 from napari_selfdeblur._napari.plugin import PAPER, guide, read_preferences
+from napari_selfdeblur._napari.region import (
+    Region,
+    RegionButtons,
+    drawn_region,
+    viewed_region,
+)
 from napari_selfdeblur._napari.stack_rows import KERNELS_ROW, PLANES_ROW, sides_of
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
@@ -55,6 +62,8 @@ class DeblurWidget(Panel):
         super().__init__(napari_viewer)
         self._body.native.layout().insertWidget(2, self.cost.native)
         self.preset.changed.connect(self._on_preset)
+        self.region_buttons.view.clicked.connect(self._take_view)
+        self.region_buttons.shape.clicked.connect(self._take_shape)
         self.reset()
         self.check()
 
@@ -72,12 +81,15 @@ class DeblurWidget(Panel):
             self.preset.native.setItemData(index, title, Qt.ItemDataRole.ToolTipRole)
         self.cost = Label(tooltip="Time and memory that the run is expected to need.")
         self.cost.native.setWordWrap(True)
-        return SettingsForm(
+        form = SettingsForm(
             SelfDeblurConfig,
             first=[self.image.widget, self.preset],
             extra={"preview_seconds": _PREVIEW},
             before={**PLANES_ROW, **KERNELS_ROW},
         )
+        self.region_buttons = RegionButtons()
+        form.add_below("region", self.region_buttons)
+        return form
 
     def _make_job(self, layer: Image) -> Job:
         if self._measuring:
@@ -106,6 +118,21 @@ class DeblurWidget(Panel):
         size = config.kernel_size
         check_region(config, shape, (3, 3) if isinstance(size, str) else size)
         self._expect(config, shape, self.rows.amount(layer))
+
+    def _take_view(self) -> None:
+        self._take_region(viewed_region)
+
+    def _take_shape(self) -> None:
+        self._take_region(drawn_region)
+
+    def _take_region(self, find: Callable[[ViewerModel, Image], Region]) -> None:
+        """Show the region that `find` returns for the chosen layer, or why there is none."""
+        if self.image.layer is None:
+            return
+        try:
+            self.form.show({"region": find(self._viewer, self.image.layer)})
+        except ConfigError as error:
+            self.status.say(str(error), "error")
 
     def _expect(self, *asked: Any) -> None:
         """Show what the run needs, and raise if this machine does not have it.

@@ -31,8 +31,8 @@ class RunWorker(WorkerBase["Outcome"]):
     Parameters
     ----------
     work : callable
-        Does the run and returns its result; it receives this worker, to look at `is_set` after
-        each step and to give each event to `receive`.
+        Does the run and returns its result, None for a batch; it receives this worker, to look
+        at `is_set` after each step and to give each event to `receive`.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class RunWorker(WorkerBase["Outcome"]):
         The newest event and the newest preview, so that a busy viewer piles up none.
     """
 
-    def __init__(self, work: Callable[[RunWorker], Result]) -> None:
+    def __init__(self, work: Callable[[RunWorker], Result | None]) -> None:
         super().__init__()
         self._work = work
         self._stopped = False

@@ -194,8 +194,9 @@ def _report(
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)
-        write_text(planned.store.summary_path(), text.getvalue())
-        values["summary"] = str(planned.store.summary_path())
+        with terminal.optional("the summary was not written"):  # on a full disk
+            write_text(planned.store.summary_path(), text.getvalue())
+            values["summary"] = str(planned.store.summary_path())
     terminal.result(lines, values)
     if doubtful:
         terminal.note(f"warning: {doubtful} results may be wrong: see their reasons")

@@ -17,7 +17,7 @@ from napari_selfdeblur.io.files import write_tiff
 from napari_selfdeblur.io.inputs import unique_names
 from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.sources import open_parts
-from napari_selfdeblur.io.stores import EXTRAS, Frame, Pixels, Store, digest, read_json
+from napari_selfdeblur.io.stores import EXTRAS, FrameRef, Pixels, Store, digest, read_json
 from napari_selfdeblur.io.tiff_stacks import write_stack
 from napari_selfdeblur.io.writing import check_writable, naming, replacing, write_text
 
@@ -63,11 +63,11 @@ class FolderStore(Store):
         with naming(self._frames / name):
             (self._frames / name).mkdir(parents=True, exist_ok=True)
 
-    def check_room(self, frame: Frame, size: int) -> None:
+    def check_room(self, frame: FrameRef, size: int) -> None:
         """Raise `FileError` if `size` more bytes cannot be written."""
         check_writable(self._sharp(frame), size + EXTRAS)
 
-    def write(self, frame: Frame, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
+    def write(self, frame: FrameRef, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
         """Write a frame's images, each whole or not at all."""
         self.create(frame.name)
         pixel_size, unit = layout.pixel_size
@@ -75,22 +75,22 @@ class FolderStore(Store):
         if kernel is not None:
             write_tiff(self._kernel(frame), kernel, pixel_size, unit)
 
-    def read(self, frame: Frame) -> tuple[Pixels, Pixels | None]:
+    def read(self, frame: FrameRef) -> tuple[Pixels, Pixels | None]:
         """Return a frame's images as written."""
         return self._pixels(frame), self._read_kernel(frame)
 
-    def mark(self, frame: Frame, marker: Mapping[str, Any]) -> None:
+    def mark(self, frame: FrameRef, marker: Mapping[str, Any]) -> None:
         """Mark a frame as done; that of an image of one plane writes NAME_record.json too."""
         if not frame.axes:
             record = json.dumps(marker["record"], ensure_ascii=False, indent=2)
             write_text(self._out(frame.name, "record.json"), record + "\n")
         write_text(self._frame(frame, ".json"), json.dumps(marker, ensure_ascii=False))
 
-    def marker(self, frame: Frame) -> dict[str, Any] | None:
+    def marker(self, frame: FrameRef) -> dict[str, Any] | None:
         """Return what a frame was marked with; None where it is not done."""
         return read_json(self._frame(frame, ".json"))
 
-    def finish(self, name: str, layout: Layout | None, frames: Sequence[Frame]) -> None:
+    def finish(self, name: str, layout: Layout | None, frames: Sequence[FrameRef]) -> None:
         """Put the planes of an image together; planes that failed are NaN, or 0 in integers."""
         markers = {each.plane: (each, marker) for each in frames if (marker := self.marker(each))}
         parts = [each for each in frames if self._frame(each, ".tif").exists()]
@@ -124,7 +124,7 @@ class FolderStore(Store):
         """Return the path of summary.csv in the folder."""
         return self.path / "summary.csv"
 
-    def _write_kernels(self, name: str, layout: Layout, frames: Sequence[Frame]) -> None:
+    def _write_kernels(self, name: str, layout: Layout, frames: Sequence[FrameRef]) -> None:
         """Write the kernels of an image's planes as one stack, zeros around the smaller ones."""
         kernels = {each.plane: self._read_kernel(each) for each in frames}
         found = {plane: kernel for plane, kernel in kernels.items() if kernel is not None}
@@ -141,12 +141,12 @@ class FolderStore(Store):
         with replacing(self._out(name, "kernel.tif")) as unfinished:
             write_stack(unfinished, layout.with_plane(sides, "float32"), padded())
 
-    def _read_kernel(self, frame: Frame) -> Pixels | None:
+    def _read_kernel(self, frame: FrameRef) -> Pixels | None:
         """Return a frame's kernel; None where it has none."""
         path = self._kernel(frame)
         return np.asarray(tifffile.imread(path)) if path.exists() else None
 
-    def _pixels(self, frame: Frame) -> Pixels:
+    def _pixels(self, frame: FrameRef) -> Pixels:
         """Return a frame's image, from its own file or from that of all planes."""
         path = self._sharp(frame)
         if not frame.axes or path.exists():
@@ -164,13 +164,13 @@ class FolderStore(Store):
     def _out(self, name: str, end: str) -> Path:
         return self.path / f"{name}_{end}"
 
-    def _frame(self, frame: Frame, end: str) -> Path:
+    def _frame(self, frame: FrameRef, end: str) -> Path:
         return self._frames / frame.name / f"{frame.label or 'frame'}{end}"
 
-    def _sharp(self, frame: Frame) -> Path:
+    def _sharp(self, frame: FrameRef) -> Path:
         return self._frame(frame, ".tif") if frame.axes else self._out(frame.name, "deblurred.tif")
 
-    def _kernel(self, frame: Frame) -> Path:
+    def _kernel(self, frame: FrameRef) -> Path:
         if frame.axes:
             return self._frame(frame, "_kernel.tif")
         return self._out(frame.name, "kernel.tif")

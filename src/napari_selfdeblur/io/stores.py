@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_selfdeblur.io.images import cast_like
 from napari_selfdeblur.io.layout import Layout, Plane, plane_label
 
-__all__ = ["EXTRAS", "Frame", "Pixels", "Store", "digest", "read_json", "stored_as"]
+__all__ = ["EXTRAS", "FrameRef", "Pixels", "Store", "digest", "read_json", "stored_as"]
 
 EXTRAS = 2**20
 """Bytes that kernel and record of a frame may take."""
@@ -26,7 +26,7 @@ Pixels = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class FrameRef:
     """One plane of one image, and the name of its results.
 
     Attributes
@@ -91,27 +91,27 @@ class Store(ABC):
         """Make room for an image; one of this layout that is there stays."""
 
     @abstractmethod
-    def check_room(self, frame: Frame, size: int) -> None:
+    def check_room(self, frame: FrameRef, size: int) -> None:
         """Raise `FileError` if `size` more bytes cannot be written."""
 
     @abstractmethod
-    def write(self, frame: Frame, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
+    def write(self, frame: FrameRef, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
         """Write a frame's images, each whole or not at all."""
 
     @abstractmethod
-    def read(self, frame: Frame) -> tuple[Pixels, Pixels | None]:
+    def read(self, frame: FrameRef) -> tuple[Pixels, Pixels | None]:
         """Return a frame's images as written; raise what keeps them from being read."""
 
     @abstractmethod
-    def mark(self, frame: Frame, marker: Mapping[str, Any]) -> None:
+    def mark(self, frame: FrameRef, marker: Mapping[str, Any]) -> None:
         """Mark a frame as done, which its images were written before."""
 
     @abstractmethod
-    def marker(self, frame: Frame) -> dict[str, Any] | None:
+    def marker(self, frame: FrameRef) -> dict[str, Any] | None:
         """Return what a frame was marked with; None where it is not done."""
 
     @abstractmethod
-    def finish(self, name: str, layout: Layout | None, frames: Sequence[Frame]) -> None:
+    def finish(self, name: str, layout: Layout | None, frames: Sequence[FrameRef]) -> None:
         """Complete an image of which every frame was tried; `layout` None for one plane."""
 
     @abstractmethod

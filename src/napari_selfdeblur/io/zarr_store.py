@@ -16,7 +16,7 @@ from napari_selfdeblur.io.extra import needs_batch
 from napari_selfdeblur.io.inputs import unique_names
 from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.ome_zarr import Pyramid
-from napari_selfdeblur.io.stores import EXTRAS, Frame, Pixels, Store, read_json
+from napari_selfdeblur.io.stores import EXTRAS, FrameRef, Pixels, Store, read_json
 from napari_selfdeblur.io.writing import check_writable, naming, write_text
 
 __all__ = ["ZarrStore"]
@@ -85,11 +85,11 @@ class ZarrStore(Store):
             self.path / name, group.get("attributes", {}) | {"ome": pyramid.metadata(name)}
         )
 
-    def check_room(self, frame: Frame, size: int) -> None:
+    def check_room(self, frame: FrameRef, size: int) -> None:
         """Raise `FileError` if `size` more bytes cannot be written."""
         check_writable(self.path / "zarr.json", size + EXTRAS)
 
-    def write(self, frame: Frame, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
+    def write(self, frame: FrameRef, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
         """Write a frame in every level of the pyramid, and its kernel."""
         import zarr
         from zarr.storage import LocalStore
@@ -104,7 +104,7 @@ class ZarrStore(Store):
             if kernel is not None:
                 zarr.create_array(LocalStore(place), name="kernel", data=kernel, overwrite=True)
 
-    def read(self, frame: Frame) -> tuple[Pixels, Pixels | None]:
+    def read(self, frame: FrameRef) -> tuple[Pixels, Pixels | None]:
         """Return a frame's images as written."""
         import zarr
         from zarr.storage import LocalStore
@@ -117,17 +117,17 @@ class ZarrStore(Store):
             kernel = np.asarray(array[:])
         return sharp, kernel
 
-    def mark(self, frame: Frame, marker: Mapping[str, Any]) -> None:
+    def mark(self, frame: FrameRef, marker: Mapping[str, Any]) -> None:
         """Mark a frame as done."""
         _write_group(self._place(frame), {_OWN: marker})
 
-    def marker(self, frame: Frame) -> dict[str, Any] | None:
+    def marker(self, frame: FrameRef) -> dict[str, Any] | None:
         """Return what a frame was marked with; None where it is not done."""
         group = read_json(self._place(frame) / "zarr.json") or {}
         found: dict[str, Any] | None = group.get("attributes", {}).get(_OWN)
         return found
 
-    def finish(self, name: str, layout: Layout | None, frames: Sequence[Frame]) -> None:
+    def finish(self, name: str, layout: Layout | None, frames: Sequence[FrameRef]) -> None:
         """Do nothing: planes are in their place from the beginning."""
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class ZarrStore(Store):
         stem = self.path.name.removesuffix(".zarr").removesuffix(".ome")
         return self.path.with_name(f"{stem}_summary.csv")
 
-    def _place(self, frame: Frame) -> Path:
+    def _place(self, frame: FrameRef) -> Path:
         return self.path / frame.name / "frames" / (frame.label or "frame")
 
 

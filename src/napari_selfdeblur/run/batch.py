@@ -13,7 +13,7 @@ from napari_selfdeblur.io.folder_store import FolderStore
 from napari_selfdeblur.io.inputs import stem_of
 from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.sources import Source, open_part, open_parts
-from napari_selfdeblur.io.stores import Frame, Store, digest
+from napari_selfdeblur.io.stores import FrameRef, Store, digest
 from napari_selfdeblur.io.writing import check_writable
 from napari_selfdeblur.io.zarr_store import ZarrStore
 from napari_selfdeblur.numerics.stop import Stop, stopped
@@ -37,7 +37,7 @@ class Batch:
 
     Attributes
     ----------
-    frames : tuple of Frame
+    frames : tuple of FrameRef
         Every frame of every input that can be opened, also those done before.
     layouts : mapping of str to (Layout or None)
         Layout of each image by the name of its results; None where it is one plane.
@@ -49,7 +49,7 @@ class Batch:
         What is done with each frame.
     """
 
-    frames: tuple[Frame, ...]
+    frames: tuple[FrameRef, ...]
     layouts: Mapping[str, Layout | None]
     failed: tuple[FrameReport, ...]
     store: Store
@@ -140,7 +140,7 @@ def iter_batch(
     """
     yield from batch.failed
     left = Counter(frame.name for frame in batch.frames)
-    frames: dict[str, list[Frame]] = {name: [] for name in batch.layouts}
+    frames: dict[str, list[FrameRef]] = {name: [] for name in batch.layouts}
     for frame in batch.frames:
         frames[frame.name].append(frame)
     for event in (execute or in_process)(batch, stop):
@@ -194,17 +194,17 @@ def _named(opened: _Opened, store: Store, work: Work) -> Batch:
         stem_of(path) + (f"_{source.part.replace('/', '_')}" if source and source.part else "")
         for path, source in parts
     ]
-    frames: list[Frame] = []
+    frames: list[FrameRef] = []
     layouts: dict[str, Layout | None] = {}
     for (path, source), name in zip(parts, store.names(stems), strict=True):
         if source is None:
             continue
         layout = layouts[name] = None if source.single else source.layout
         if layout is None:
-            frames.append(Frame(path, source.part, name))
+            frames.append(FrameRef(path, source.part, name))
         else:
             planes = layout.planes
-            frames += [Frame(path, source.part, name, layout.leading, each) for each in planes]
+            frames += [FrameRef(path, source.part, name, layout.leading, each) for each in planes]
     failed = tuple(
         FrameReport(input=path.name, status="failed", reason=reason_of(error))
         for path, _, error in opened

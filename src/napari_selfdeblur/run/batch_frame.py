@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.sources import open_part
-from napari_selfdeblur.io.stores import Frame, Store, digest, stored_as
+from napari_selfdeblur.io.stores import FrameRef, Store, digest, stored_as
 from napari_selfdeblur.numerics.stop import Stop
 from napari_selfdeblur.run.events import Previews, Progress
 from napari_selfdeblur.run.plan import Plan
@@ -69,7 +69,7 @@ class FrameReport:
     resumed: bool = False
 
     @classmethod
-    def failed(cls, frame: Frame, error: BaseException) -> FrameReport:
+    def failed(cls, frame: FrameRef, error: BaseException) -> FrameReport:
         """Return the report of a frame that an error ended."""
         return cls(
             input=frame.path.name,
@@ -114,14 +114,14 @@ class Work:
         return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
 
 
-def frame_steps(frame: Frame, store: Store, work: Work, stop: Stop | None = None) -> Steps:
+def frame_steps(frame: FrameRef, store: Store, work: Work, stop: Stop | None = None) -> Steps:
     """Do one frame: what is done and whole stays, anything else is made again.
 
     Whatever goes wrong with this frame is its report: the others have nothing to do with it.
 
     Parameters
     ----------
-    frame : Frame
+    frame : FrameRef
         What to deblur.
     store : Store
         Where its results are written: first the images, each whole, then the marker.
@@ -161,7 +161,7 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _done(frame: Frame, store: Store) -> FrameReport | None:
+def _done(frame: FrameRef, store: Store) -> FrameReport | None:
     """Return the report of a frame that is done and whole."""
     marker = store.marker(frame)
     if marker is None:
@@ -175,7 +175,7 @@ def _done(frame: Frame, store: Store) -> FrameReport | None:
         return None
 
 
-def _made(frame: Frame, store: Store, work: Work, stop: Stop | None) -> Steps:
+def _made(frame: FrameRef, store: Store, work: Work, stop: Stop | None) -> Steps:
     state = file_state(frame.path)
     source = open_part(frame.path, frame.part)
     image, layout = source.read(frame.plane), source.layout
@@ -223,7 +223,7 @@ def _results(
 
 
 def _report(
-    frame: Frame, record: RunRecord | RestoreRecord, kernel: NDArray[np.float32]
+    frame: FrameRef, record: RunRecord | RestoreRecord, kernel: NDArray[np.float32]
 ) -> FrameReport:
     verdict: Mapping[str, Any] = getattr(record, "verdict", None) or {}
     credible = verdict.get("credible")

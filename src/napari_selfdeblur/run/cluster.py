@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from napari_selfdeblur.errors import ConfigError, DeblurError, DeblurWarning
 from napari_selfdeblur.io.extra import needs_batch
-from napari_selfdeblur.io.stores import Frame, Store
+from napari_selfdeblur.io.stores import FrameRef, Store
 from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.run.batch import Batch, Event, Execute
 from napari_selfdeblur.run.batch_frame import FrameReport, Work, frame_steps
@@ -59,7 +59,7 @@ def distributed(*, workers: int | None = None, scheduler: str | None = None) -> 
     return execute
 
 
-def do_frame(frame: Frame, store: Store, work: Work) -> tuple[FrameReport | None, list[str]]:
+def do_frame(frame: FrameRef, store: Store, work: Work) -> tuple[FrameReport | None, list[str]]:
     """Do one frame in a worker; return its report and the warnings on the way."""
     with warnings.catch_warnings(record=True, action="always", category=DeblurWarning) as caught:
         steps = frame_steps(frame, store, work)
@@ -77,7 +77,7 @@ def _done(client: Client, batch: Batch, stop: Stop | None) -> Generator[Event, N
     # A worker's own folder may be another one.
     store = replace(batch.store, path=batch.store.path.absolute())
     frames = (replace(frame, path=frame.path.absolute()) for frame in batch.frames)
-    at_work: dict[_Task, Frame] = {}
+    at_work: dict[_Task, FrameRef] = {}
     while not stopped(stop):
         most = _AHEAD * max(1, len(client.nthreads()))  # a cluster may grow on the way
         for frame in itertools.islice(frames, max(0, most - len(at_work))):
@@ -94,7 +94,7 @@ def _done(client: Client, batch: Batch, stop: Stop | None) -> Generator[Event, N
     client.cancel(list(at_work))
 
 
-def _report(frame: Frame, future: _Task) -> FrameReport:
+def _report(frame: FrameRef, future: _Task) -> FrameReport:
     """Return the report of a frame whose task has ended."""
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError

@@ -1,0 +1,98 @@
+"""The batch panel: what it asks for, a batch from its button to its table, and its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from napari.components import ViewerModel
+from pytestqt.qtbot import QtBot
+
+from napari_selfdeblur._napari.batch_widget import BatchWidget
+from napari_selfdeblur.run.record import RunRecord
+
+SECONDS = 60_000
+QUICK = {
+    "kernel_size": (3, 3), "iterations": 2, "channels": 4, "skip_channels": 2, "scales": 1,
+    "non_local": False, "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture
+def images(tmp_path: Path, blurred: np.ndarray) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    tifffile.imwrite(folder / "a.tif", blurred)
+    tifffile.imwrite(folder / "b.tif", np.stack([blurred, blurred[::-1]]))
+    (folder / "c.tif").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def panel(machine: None, viewer_model: ViewerModel, qtbot: QtBot) -> BatchWidget:
+    panel = BatchWidget(viewer_model)
+    qtbot.addWidget(panel.native)
+    panel.preset.value = "official"
+    panel.form.show(QUICK)
+    return panel
+
+
+def test_what_is_missing_is_said(panel: BatchWidget, images: Path, tmp_path: Path) -> None:
+    """Inputs, then the output, then a setting that is not allowed; then it can run."""
+    assert panel.message.text() == "Add files or folders with blurred images"
+    panel.inputs.add([str(images)])
+    assert panel.message.text().startswith("Choose the output")
+    panel.output.value = tmp_path / "out"
+    assert panel.run_button.enabled
+    panel.form.fields["kernel_size"].widget.value = "4"
+    assert panel.message.text().startswith("Kernel size must be")
+    assert not panel.run_button.enabled
+
+
+def test_a_batch_and_the_same_again(
+    panel: BatchWidget, images: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Every frame is a row with its verdict; what is done stays, other settings are refused."""
+    panel.inputs.add([str(images)])
+    panel.output.value = tmp_path / "out"
+    config = panel.form.read()
+    times = []
+    for _ in range(2):
+        panel.run_button.native.click()
+        qtbot.waitUntil(lambda: not panel.job.running, timeout=SECONDS)
+        rows = [panel.table.item(row, 0).text() for row in range(panel.table.rowCount())]
+        assert sorted(rows) == ["a.tif", "b.tif Q0", "b.tif Q1", "c.tif"]
+        assert (panel.job.state, panel.table.failed) == ("finished", 1)
+        assert panel.message.text().startswith("3 done, ")
+        times.append((tmp_path / "out" / "a_deblurred.tif").stat().st_mtime_ns)
+    assert times[0] == times[1]
+    record = RunRecord.from_json((tmp_path / "out" / "a_record.json").read_text())
+    assert record.config == config
+    panel.form.show({"iterations": 3})
+    panel.run_button.native.click()
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=SECONDS)
+    assert panel.job.state == "failed"
+    assert "iterations was 2, now 3" in panel.message.text()
+
+
+def test_a_stopped_batch_is_completed(
+    panel: BatchWidget, images: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Stop leaves what is done, and Run does the rest."""
+    panel.inputs.add([str(images)])
+    panel.output.value = tmp_path / "out"
+    panel.form.show({"iterations": 100_000})
+    panel.run_button.native.click()
+    qtbot.waitUntil(lambda: panel.step.text().startswith("Frame 1 of 4"), timeout=SECONDS)
+    panel.stop_button.native.click()
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=SECONDS)
+    assert panel.job.state == "stopped"
+    assert panel.message.text().endswith("Stopped: Run does what is left")
+    assert not list((tmp_path / "out").glob("*.tif"))
+    panel.restart.value = True
+    panel.form.show({"iterations": 2})
+    panel.run_button.native.click()
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=SECONDS)
+    assert len(list((tmp_path / "out").glob("*_deblurred.tif"))) == 2
