@@ -83,5 +83,6 @@ def find_cost(config: SelfDeblurConfig, shape: tuple[int, int], amount: Amount =
         return Cost(config, shape, amount, problem=str(error))
     planes = f"{amount.planes} planes of " if amount.planes > 1 else ""
     sides = f"{planes}{shape[0]} x {shape[1]} px"
-    text = f"{sides}: about {clock(max(seconds, 1))}, {memory:.1f} GiB of memory"
+    amount_of = f"{memory:.1f} GiB" if memory >= 0.1 else f"{1024 * memory:.0f} MiB"
+    text = f"{sides}: about {clock(max(seconds, 1))}, {amount_of} of memory"
     return Cost(config, shape, amount, text)

@@ -23,6 +23,7 @@ from napari_selfdeblur.numerics.tiles import tiled_pixels
 __all__ = ["expected_seconds", "expected_stages", "stages_of"]
 
 _SIDES = 64, 128  # pixels of the images timed: their difference is the cost of a pixel
+_RESTORED_SIDES = 128, 320  # the same of restorations, whose small ones fit into a cache
 _SIGMA = 0.01
 _KERNEL = 13  # pixels
 
@@ -92,7 +93,7 @@ def _solver_rate(config: SelfDeblurConfig, name: str) -> tuple[float, float, int
             return time.perf_counter() - begun, solver.total
 
     (small, total), (large, _) = (once(side) for side in _SIDES)
-    return (*_line(small, large), None if total == config.iterations else total)
+    return (*_line([small, large], _SIDES), None if total == config.iterations else total)
 
 
 @lru_cache(maxsize=16)
@@ -114,7 +115,7 @@ def _restoration_rate(name: str, device: str) -> tuple[float, float]:
         _, total, _ = next(found)
         return (time.perf_counter() - begun) * float(total)
 
-    return _line(*(once(side) for side in _SIDES))
+    return _line([once(side) for side in _RESTORED_SIDES], _RESTORED_SIDES)
 
 
 def _picture(side: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -123,8 +124,8 @@ def _picture(side: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     return np.asarray(0.25 + 0.5 * (row[:, None] ^ row), dtype=np.float32)
 
 
-def _line(small: float, large: float) -> tuple[float, float]:
+def _line(seconds: list[float], sides: tuple[int, int]) -> tuple[float, float]:
     """Return what does not depend on the pixels, and seconds a pixel."""
-    few, many = (side * side for side in _SIDES)
+    (small, large), (few, many) = seconds, (side * side for side in sides)
     rate = max(large - small, 0.0) / (many - few)
     return max(small - rate * few, 0.0), rate

@@ -1,7 +1,7 @@
 """A frame in overlapping tiles: where each one lies, and its share in the result.
 
 What is restored at a pixel depends on blurred pixels far around it. A tile is therefore larger
-than its share by a margin of four kernel sides; the shares of neighbours fade into each other
+than its share by a margin of six kernel sides; the shares of neighbours fade into each other
 over the middle half of the overlap, and sum to 1.
 """
 
@@ -21,7 +21,7 @@ Window = tuple[slice, slice]
 """Rows and columns of a frame; both ends are given."""
 
 _CORE = 1024  # pixels: the least side of a tile without its margins
-_MARGIN = 4  # sides of the kernel: see docs/decisions/0018
+_MARGIN = 6  # sides of the kernel: see docs/decisions/0018
 
 
 class Tile(NamedTuple):
