@@ -21,7 +21,7 @@ from napari_selfdeblur.io.stores import FrameRef
 from napari_selfdeblur.io.zarr_store import ZarrStore
 from napari_selfdeblur.run.batch import iter_batch, prepare_batch
 from napari_selfdeblur.run.batch_frame import FrameReport, Work
-from napari_selfdeblur.run.cluster import distributed
+from napari_selfdeblur.run.cluster import _client, distributed
 
 Run = Callable[..., tuple[int, dict[str, Any], str]]
 Scene = Callable[..., NDArray[np.uint16]]
@@ -130,3 +130,14 @@ def test_a_scheduler_that_does_not_answer_is_named(
     status, _, error = run(*words)
     assert status == 2
     assert "the scheduler tcp://127.0.0.1:9 does not answer" in error
+
+
+def test_own_workers_keep_their_memory_and_leave_no_trace() -> None:
+    """Dask's trimming, which slows each frame, is off; the caller's environment is as before."""
+    before = dict(os.environ)
+    with _client(1, None, "cpu") as client:
+        found = client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_")
+        threads = client.run(os.environ.get, "OMP_NUM_THREADS")
+    assert list(found.values()) == [os.environ.get("MALLOC_TRIM_THRESHOLD_")]
+    assert list(threads.values()) == ["1"]
+    assert dict(os.environ) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _Task: TypeAlias = "Future[tuple[FrameReport | None, list[str]]]"
 
 _LOOK = 0.2  # seconds between two looks at the stop and at what is done
 _WAIT = 30  # seconds for a scheduler to answer
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_SET_BY_DASK = ("PYTHONHASHSEED", "__DASK_PARENT_PID")
 _AHEAD = 4  # frames handed out for each worker: it never waits for the next one
 
 
@@ -137,23 +140,45 @@ def _client(workers: int | None, scheduler: str | None, device: str) -> Iterator
                 warnings.warn("the cluster has no workers yet", DeblurWarning, stacklevel=2)
             yield joined
         return
-    with _local(workers, device) as cluster, Client(cluster, set_as_default=False) as started:
+    with (
+        _environment_kept(),
+        _local(workers, device) as cluster,
+        Client(cluster, set_as_default=False) as started,
+    ):
         yield started
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Give this process its environment back, in which Dask sets what its workers are to have."""
+    before = {name: os.environ.get(name) for name in (*_THREADS, *_SET_BY_DASK)}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _local(workers: int, device: str) -> SpecCluster:
     """Start processes on this machine, of one thread each."""
+    import dask
     from distributed import Nanny, Scheduler, SpecCluster
 
     options = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
-    return SpecCluster(
-        workers={
-            number: {"cls": Nanny, "options": options | {"env": _environment(number, device)}}
-            for number in range(workers)
-        },
-        scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}},
-        silence_logs=logging.CRITICAL,
-    )
+    # Dask would also have them give memory back to the system at every turn
+    # (MALLOC_TRIM_THRESHOLD_), and to get it again takes longer than to compute with it.
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREADS, 1)}):
+        return SpecCluster(
+            workers={
+                number: {"cls": Nanny, "options": options | {"env": _environment(number, device)}}
+                for number in range(workers)
+            },
+            scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}},
+            silence_logs=logging.CRITICAL,
+        )
 
 
 def _environment(number: int, device: str) -> dict[str, str]:
