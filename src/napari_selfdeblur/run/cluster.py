@@ -28,6 +28,7 @@ _Task: TypeAlias = "Future[tuple[FrameReport | None, list[str]]]"
 _LOOK = 0.2  # seconds between two looks at the stop and at what is done
 _WAIT = 30  # seconds for a scheduler to answer
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_SCHEDULER = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": ":0"}
 _SET_BY_DASK = ("PYTHONHASHSEED", "__DASK_PARENT_PID")
 _AHEAD = 4  # frames handed out for each worker: it never waits for the next one
 
@@ -176,7 +177,7 @@ def _local(workers: int, device: str) -> SpecCluster:
                 number: {"cls": Nanny, "options": options | {"env": _environment(number, device)}}
                 for number in range(workers)
             },
-            scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}},
+            scheduler={"cls": Scheduler, "options": _SCHEDULER},
             silence_logs=logging.CRITICAL,
         )
 
