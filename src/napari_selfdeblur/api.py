@@ -15,7 +15,7 @@ from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.numerics import noise
 from napari_selfdeblur.numerics.stop import Stop, checked_stop
 from napari_selfdeblur.run.checkpoint import Checkpoint
-from napari_selfdeblur.run.events import Previews, Progress
+from napari_selfdeblur.run.events import Previews, Progress, check_progress, drained
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.restoration import run_restoration
 from napari_selfdeblur.run.result import DeblurResult
@@ -91,17 +91,8 @@ def deblur(
     --------
     >>> result = deblur(image, kernel_size=21, preset="fast")  # doctest: +SKIP
     """
-    if on_progress is not None and not callable(on_progress):
-        raise ConfigError(f"on_progress must be a function, got {on_progress!r:.100}")
-    events = iter_deblur(image, kernel_size, preset, **options)
-    while True:
-        try:
-            progress = next(events)
-        except StopIteration as end:
-            result: DeblurResult = end.value
-            return result
-        if on_progress is not None:
-            on_progress(progress)
+    check_progress(on_progress)
+    return drained(iter_deblur(image, kernel_size, preset, **options), on_progress)
 
 
 def iter_deblur(

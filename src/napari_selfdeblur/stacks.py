@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike
 
 from napari_selfdeblur.api import configure
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
-from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.stacks import Choice, Stack
 from napari_selfdeblur.numerics.stop import Stop, checked_stop
-from napari_selfdeblur.run.events import Previews, Progress
+from napari_selfdeblur.run.events import Previews, Progress, check_progress, drained
 from napari_selfdeblur.run.stack import StackRun
 from napari_selfdeblur.run.stack_record import StackResult
 from napari_selfdeblur.run.stack_restoration import StackRestoration
@@ -53,7 +52,7 @@ def deblur_stack(
     --------
     >>> result = deblur_stack(series, axes="TCYX", kernels="channel")  # doctest: +SKIP
     """
-    _check_progress(on_progress)
+    check_progress(on_progress)
     return drained(iter_deblur_stack(stack, axes, kernels, planes, **options), on_progress)
 
 
@@ -199,7 +198,7 @@ def restore_stack(
     ConfigError, ImageError, DeviceError, OutOfMemoryError
         As `restore`, and `iter_deblur_stack`.
     """
-    _check_progress(on_progress)
+    check_progress(on_progress)
     config = RestoreConfig(restoration=method, weight=weight, iterations=iterations, device=device)
     steps = iter_restore_stack(stack, kernels, config, axes, planes, stop=stop, out=out)
     return drained(steps, on_progress)
@@ -223,23 +222,3 @@ def iter_restore_stack(
     checked_stop(stop)
     parts = Stack.of(stack, axes, planes)
     return StackRestoration(parts, kernels, config, stop, out, kernel_name).steps()
-
-
-def _check_progress(on_progress: Any) -> None:
-    if on_progress is not None and not callable(on_progress):
-        raise ConfigError(f"on_progress must be a function, got {on_progress!r:.100}")
-
-
-def drained(
-    events: Generator[Progress, None, StackResult],
-    on_progress: Callable[[Progress], object] | None = None,
-) -> StackResult:
-    """Return what `events` return, giving each one to `on_progress`."""
-    while True:
-        try:
-            progress = next(events)
-        except StopIteration as end:
-            result: StackResult = end.value
-            return result
-        if on_progress is not None:
-            on_progress(progress)

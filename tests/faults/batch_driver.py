@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 import tifffile
 import zarr.storage
-from driver import forked, left
+from driver import forked, killed_at, left
 from scipy import ndimage
 
 from napari_selfdeblur.cli import main
@@ -87,24 +87,12 @@ def killed(folder: Path) -> list[dict[str, Any]]:
         frame = (time.perf_counter() - begun) / FRAMES
         for number in range(5):
             out, last = folder / f"{number}{kind}", rng.randrange(1, FRAMES)
-            delay, seen = rng.uniform(0, frame), [0]
-
-            def work(out: Path = out) -> int:
-                main([*words, "-o", str(out)])
-                time.sleep(60)  # on a busy machine it may be done before it is killed
-                return 0
-
-            def kill(pid: int, seen: list[int] = seen, n: int = last, delay: float = delay) -> None:
-                seen[0] += 1
-                if seen[0] == n:
-                    time.sleep(delay)
-                    os.kill(pid, signal.SIGKILL)
-
-            status, _ = forked(work, kill)
+            command = [*words, "-o", str(out)]
+            status = killed_at(last, rng.uniform(0, frame), lambda words=command: main(words))
             whole = len(hashes(out))
             files = left_whole(out)
-            again, errors = forked(lambda out=out: main([*words, "-o", str(out)]))
-            third = forked(lambda out=out: main([*words, "-o", str(out)]))
+            again, errors = forked(lambda words=command: main(words))
+            third = forked(lambda words=command: main(words))
             found.append(
                 {
                     "status": [status, again, third[0]],

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,19 +15,9 @@ Happened = list[dict[str, Any]]
 
 
 @pytest.fixture
-def driven(tmp_path: Path) -> Callable[[str], Happened]:
+def driven(drive: Callable[[str], Callable[[str], Happened]]) -> Callable[[str], Happened]:
     """Return a function that does a scenario of batch_driver.py."""
-
-    def run(scenario: str) -> Happened:
-        driver = Path(__file__).with_name("batch_driver.py")
-        words = [sys.executable, str(driver), scenario, str(tmp_path)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(words, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
-        happened: Happened = json.loads(done.stdout)
-        return happened
-
-    return run
+    return drive("batch_driver.py")
 
 
 def test_a_killed_batch_is_completed_by_the_same_command(

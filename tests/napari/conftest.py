@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QApplication
 from superqt.utils import WorkerBase
 
@@ -26,6 +27,19 @@ from napari_selfdeblur.run.result import DeblurResult
 _PREVIEW_STEPS = 20
 _SECONDS_TO_END = 30
 NAPARI_WARNS = "ignore::pydantic.warnings.PydanticDeprecatedSince20"
+
+
+class PatientQtBot(QtBot):
+    """Waits as long as a busy machine may need; what is waited for comes at once on others."""
+
+    def waitUntil(self, callback: Callable[[], object], *, timeout: int = 60_000) -> None:
+        super().waitUntil(callback, timeout=timeout)
+
+
+@pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+    """Return pytest-qt's helper, more patient."""
+    return PatientQtBot(request)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

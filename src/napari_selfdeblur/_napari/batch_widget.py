@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magicgui.types import FileDialogMode
-from magicgui.widgets import CheckBox, ComboBox, Container, FileEdit, Label, PushButton
+from magicgui.widgets import CheckBox, Container, FileEdit, Label, PushButton
 from magicgui.widgets.bases import Widget
 from napari.components import ViewerModel
 from qtpy.compat import isalive
@@ -22,10 +22,10 @@ from napari_selfdeblur._napari.dock import dock_of, keep_title
 from napari_selfdeblur._napari.fields import narrow
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.plugin import guide, read_preferences
+from napari_selfdeblur._napari.preset_choice import PresetChoice, values_of
 from napari_selfdeblur._napari.theme import colours
-from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
+from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.settings import Integer
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ class BatchWidget(Container[Widget]):
             "there, of the same settings, are kept.",
         )
         narrow(self.output)
-        titles = [f"{name}: {preset.title}" for name, preset in PRESETS.items()]
-        self.preset = ComboBox(choices=list(PRESETS), label="Preset", tooltip="\n".join(titles))
+        self.preset = PresetChoice()
         self.form = SettingsForm(
             SelfDeblurConfig, first=[self.output, self.preset], extra={"workers": _WORKERS}
         )
@@ -173,7 +172,7 @@ class BatchWidget(Container[Widget]):
         if self.output.value is None or not str(self.output.value).strip():
             return "Choose the output: a folder, or a name that ends in .ome.zarr", None
         try:
-            self._show_preset(self.form.read().name)
+            self.preset.show_name(self.form.read().name)
             self.form.fields["workers"].value()
         except ConfigError as error:
             return self.form.by_label(str(error), error.field), error.field
@@ -213,18 +212,8 @@ class BatchWidget(Container[Widget]):
         )
 
     def _on_preset(self, name: str) -> None:
-        if name in PRESETS:
-            config = SelfDeblurConfig.preset(name)
-            fields = config.kinds().keys() - OUTSIDE_PRESETS
-            self.form.show({field: getattr(config, field) for field in fields})
-
-    def _show_preset(self, name: str) -> None:
-        """Show which preset the settings are; none of them is a custom one."""
-        offered = (*PRESETS,) if name in PRESETS else (*PRESETS, name)
-        with self.preset.changed.blocked():
-            if self.preset.choices != offered:
-                self.preset.choices = offered
-            self.preset.value = name
+        if values := values_of(name):
+            self.form.show(values)
 
     def _on_devices(self, devices: Devices) -> None:
         if isalive(self.native):  # type: ignore[no-untyped-call]

@@ -22,14 +22,14 @@ class RegionButtons(Container[PushButton]):
     """Two buttons in a row: the region that the viewer shows, and the one that a shape encloses."""
 
     def __init__(self) -> None:
-        self.view = PushButton(text="From view", tooltip="Take the part that the viewer displays.")
+        self.view = PushButton(text="View", tooltip="Take the part that the viewer displays.")
         self.shape = PushButton(
-            text="From shape",
+            text="Shape",
             tooltip="Take what the selected shape encloses, or the last one of the topmost Shapes "
             "layer.",
         )
         super().__init__(
-            widgets=[self.view, self.shape], layout="horizontal", labels=False, label=" "
+            widgets=[self.view, self.shape], layout="horizontal", labels=False, label="Region from"
         )
         self.margins = (0, 0, 0, 0)
 

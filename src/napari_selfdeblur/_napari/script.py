@@ -8,9 +8,10 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_selfdeblur._napari.job import Job, in_qt_thread
-from napari_selfdeblur._napari.stack_source import KERNELS, PLANES
+from napari_selfdeblur._napari.stack_source import PLANES
 from napari_selfdeblur._napari.work import deblur_job
 from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.io.stacks import KERNELS
 
 __all__ = ["deblur_layer"]
 

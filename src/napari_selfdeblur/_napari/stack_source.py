@@ -17,7 +17,6 @@ from napari_selfdeblur.io.stacks import Position, Stack, result_array
 from napari_selfdeblur.run.stack_record import stacked_kernels
 
 __all__ = [
-    "KERNELS",
     "PLANES",
     "StackSource",
     "axes_of",
@@ -27,7 +26,6 @@ __all__ = [
 ]
 
 PLANES = ("current", "all")
-KERNELS = ("one", "channel", "plane")
 _LETTERS = {
     **dict.fromkeys(("t", "time"), "T"),
     **dict.fromkeys(("z", "depth"), "Z"),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from magicgui.widgets import ComboBox, Label
+from magicgui.widgets import Label
 from napari.components import ViewerModel
 from napari.layers import Image
-from qtpy.QtCore import Qt
 from superqt.utils import create_worker
 
 from napari_selfdeblur._napari import cost
@@ -16,6 +15,7 @@ from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.panel import Panel
 from napari_selfdeblur._napari.plugin import PAPER, guide, read_preferences
+from napari_selfdeblur._napari.preset_choice import PresetChoice, values_of
 from napari_selfdeblur._napari.region import (
     Region,
     RegionButtons,
@@ -24,11 +24,10 @@ from napari_selfdeblur._napari.region import (
 )
 from napari_selfdeblur._napari.stack_rows import KERNELS_ROW, PLANES_ROW, sides_of
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
-from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
+from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.numerics.regions import check_region
 from napari_selfdeblur.numerics.support import with_size
-from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.settings import Number
 
 _PREVIEW = Number(
@@ -72,13 +71,10 @@ class DeblurWidget(Panel):
         chosen = read_preferences()
         config = SelfDeblurConfig.preset(chosen.preset).replace(device=chosen.device)
         self.form.show({**_values(config), "preview_seconds": chosen.preview_seconds})
-        self._show_preset(config.name)
+        self.preset.show_name(config.name)
 
     def _make_form(self) -> SettingsForm[SelfDeblurConfig]:
-        titles = [f"{name}: {preset.title}" for name, preset in PRESETS.items()]
-        self.preset = ComboBox(choices=list(PRESETS), label="Preset", tooltip="\n".join(titles))
-        for index, title in enumerate(titles):
-            self.preset.native.setItemData(index, title, Qt.ItemDataRole.ToolTipRole)
+        self.preset = PresetChoice()
         self.cost = Label(tooltip="Time and memory that the run is expected to need.")
         self.cost.native.setWordWrap(True)
         form = SettingsForm(
@@ -106,7 +102,7 @@ class DeblurWidget(Panel):
     def _refuse(self, layer: Image) -> None:
         self.cost.value = ""
         config = self.form.read()
-        self._show_preset(config.name)
+        self.preset.show_name(config.name)
         shape = sides_of(layer)
         height, width = shape
         rows, columns = with_size(config, shape).sides
@@ -161,17 +157,8 @@ class DeblurWidget(Panel):
         self.check()
 
     def _on_preset(self, name: str) -> None:
-        if name in PRESETS:
-            values = _values(SelfDeblurConfig.preset(name)).items()
-            self.form.show({k: v for k, v in values if k not in OUTSIDE_PRESETS})
-
-    def _show_preset(self, name: str) -> None:
-        """Show which preset the settings are; none of them is a custom one."""
-        offered = (*PRESETS,) if name in PRESETS else (*PRESETS, name)
-        with self.preset.changed.blocked():
-            if self.preset.choices != offered:
-                self.preset.choices = offered
-            self.preset.value = name
+        if values := values_of(name):
+            self.form.show(values)
 
 
 def _values(config: SelfDeblurConfig) -> dict[str, Any]:

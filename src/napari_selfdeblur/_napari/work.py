@@ -136,6 +136,7 @@ def _stack_restoration(
 ) -> Callable[[RunWorker], StackResult]:
     def work(worker: RunWorker) -> StackResult:
         from napari_selfdeblur import stacks  # loads torch
+        from napari_selfdeblur.run.events import drained
 
         events = stacks.iter_restore_stack(
             source.stack.data,
@@ -146,6 +147,6 @@ def _stack_restoration(
             out=source.out,
             kernel_name=name,
         )
-        return stacks.drained(events, worker.receive)
+        return drained(events, worker.receive)
 
     return work

@@ -151,12 +151,13 @@ def restore_file(
 ) -> None:
     """Restore the planes of a file with known kernels, save the result and report it."""
     from napari_selfdeblur import stacks
+    from napari_selfdeblur.run.events import drained
 
     planes, axes = parse_planes(asked.planes, stack), stack.layout.axes
 
     def run(on_progress: Callable[[Any], None], **how: Any) -> StackResult:
         events = stacks.iter_restore_stack(stack, kernels, config, axes, planes, **how)
-        return stacks.drained(events, on_progress)
+        return drained(events, on_progress)
 
     with outputs.interruptible(), outputs.terminal.warnings():
         record = outputs.save_result(_shown(outputs, run))

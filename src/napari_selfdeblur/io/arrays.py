@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.errors import ImageError
 
-__all__ = ["Grid", "as_array", "as_source", "check_finite", "check_size", "is_colour"]
+__all__ = ["MOST_STEPS", "Grid", "as_array", "as_source", "check_finite", "check_size", "is_colour"]
 
-_MOST_STEPS = 65535  # of a camera's counts
+MOST_STEPS = 65535  # of a camera's counts
 _ROUNDING = 1e-6  # of the range: a few digits of float32
 
 _REMEDIES = {
@@ -141,13 +141,13 @@ class Grid(NamedTuple):
 
         There are at most 65536 of them where there is a grid.
         """
-        if not 2 < levels.size <= _MOST_STEPS:
+        if not 2 < levels.size <= MOST_STEPS:
             return None
         lowest, highest = float(levels[0]), float(levels[-1])
         step = float(np.diff(levels).min())
         for level in levels[1:].tolist():  # each one makes the step more exact
             count = round((level - lowest) / step)
-            if count > _MOST_STEPS:
+            if count > MOST_STEPS:
                 return None
             step = (level - lowest) / count
         grid = cls(lowest, highest, step)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io import images
 from napari_selfdeblur.io.arrays import (
+    MOST_STEPS,
     Grid,
     as_source,
     check_finite,
@@ -27,7 +28,6 @@ __all__ = ["Frame"]
 
 _BLOCK = 2**20  # pixels read at a time
 _SAMPLE = 3 * 2**20  # values of a larger image that its median is taken of
-_MOST_LEVELS = 65535  # of a `Grid`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,11 +260,11 @@ class _Statistics:
         return float(np.median(np.concatenate(self.sample)))
 
     def _add_levels(self, values: NDArray[np.float64]) -> None:
-        if self.levels is None or np.unique(values.ravel()[: 2 * _MOST_LEVELS]).size > _MOST_LEVELS:
+        if self.levels is None or np.unique(values.ravel()[: 2 * MOST_STEPS]).size > MOST_STEPS:
             self.levels = None
             return
         self.levels = np.unique(np.concatenate([self.levels, values.ravel()]))
-        if self.levels.size > _MOST_LEVELS:
+        if self.levels.size > MOST_STEPS:
             self.levels = None
 
 

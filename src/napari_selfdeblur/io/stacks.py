@@ -15,13 +15,16 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from napari_selfdeblur.errors import ConfigError, ImageError, OutOfMemoryError
 from napari_selfdeblur.io.arrays import as_array, as_source
 
-__all__ = ["Choice", "Position", "Stack", "guessed_axes", "result_array"]
+__all__ = ["KERNELS", "Choice", "Position", "Stack", "guessed_axes", "result_array"]
 
 Position = tuple[int, ...]
 """Where a plane lies among the chosen ones, along each axis but rows, columns and colour."""
 
 Choice = Mapping[str, Any]
 """For an axis, by its letter: one index, several, or a slice."""
+
+KERNELS = ("one", "channel", "plane")
+"""What a kernel may be for: all planes, each channel, each plane."""
 
 _GUESSES = {2: "YX", 3: "TYX", 4: "TCYX", 5: "TCZYX"}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_selfdeblur.io.images import cast_like
+from napari_selfdeblur.io.images import cast_like, little_endian
 from napari_selfdeblur.io.layout import Layout, Plane, plane_label
 
 __all__ = ["EXTRAS", "FrameRef", "Pixels", "Store", "digest", "read_json", "stored_as"]
@@ -125,10 +125,7 @@ class Store(ABC):
 
 def digest(array: Pixels | None) -> str | None:
     """Return the SHA-256 of an array's values, in the order of its axes; None of None."""
-    if array is None:
-        return None
-    little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-    return hashlib.sha256(little.tobytes()).hexdigest()
+    return None if array is None else hashlib.sha256(little_endian(array)).hexdigest()
 
 
 def stored_as(sharp: Pixels, dtype: str, source: str) -> Pixels:

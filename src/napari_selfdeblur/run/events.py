@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.numerics.solvers.base import Estimate
 from napari_selfdeblur.settings import Integer, Number
 
-__all__ = ["Clock", "Previews", "Progress"]
+__all__ = ["Clock", "Previews", "Progress", "check_progress", "drained"]
+
+R = TypeVar("R")
 
 _RECENT = 20  # steps that the present rate is taken from
 
@@ -127,3 +131,23 @@ class Previews:
         if due:
             self._shown = now
         return due
+
+
+def check_progress(on_progress: Any) -> None:
+    """Raise `ConfigError` unless `on_progress` is a function or None."""
+    if on_progress is not None and not callable(on_progress):
+        raise ConfigError(f"on_progress must be a function, got {on_progress!r:.100}")
+
+
+def drained(
+    events: Generator[Progress, None, R], on_progress: Callable[[Progress], object] | None = None
+) -> R:
+    """Return what `events` return, giving each one to `on_progress`."""
+    while True:
+        try:
+            progress = next(events)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        if on_progress is not None:
+            on_progress(progress)

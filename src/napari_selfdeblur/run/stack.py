@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.io.arrays import check_size
-from napari_selfdeblur.io.stacks import Position, Stack, result_array
+from napari_selfdeblur.io.stacks import KERNELS, Position, Stack, result_array
 from napari_selfdeblur.numerics.cost import expected_stages
 from napari_selfdeblur.numerics.regions import check_region
 from napari_selfdeblur.numerics.runtime import Runtime, device_label, memory_errors
@@ -27,9 +27,8 @@ from napari_selfdeblur.run.run import run
 from napari_selfdeblur.run.stack_planes import FATAL, Events, Pace, Planes
 from napari_selfdeblur.run.stack_record import StackRecord, StackResult, stacked_kernels
 
-__all__ = ["KERNELS", "StackRun", "restoration_of"]
+__all__ = ["StackRun", "restoration_of"]
 
-KERNELS = ("one", "channel", "plane")
 _POINT = 1 - 1e-6  # of a kernel: what an image that is not blurred gets
 
 Steps = Generator[Progress, None, StackResult]
