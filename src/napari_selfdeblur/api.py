@@ -105,6 +105,7 @@ def iter_deblur(
     device: str | None = None,
     seed: int | None = None,
     restoration: str | None = None,
+    diagnostics: bool | None = None,
     region: tuple[tuple[int, int], tuple[int, int]] | Literal["auto", "whole"] | None = None,
     rgb: bool | None = None,
     preview_seconds: float | None = None,
@@ -129,7 +130,7 @@ def iter_deblur(
         Name of a preset; ``fast`` where neither it nor `config` is given.
     config : SelfDeblurConfig, optional
         A whole configuration instead of a preset.
-    iterations, device, seed, restoration : optional
+    iterations, device, seed, restoration, diagnostics : optional
         Replace these fields of the configuration.
     region : ((int, int), (int, int)), "auto" or "whole", optional
         Rows and columns, ends excluded, where the kernel is estimated; by default the whole of a
@@ -184,6 +185,7 @@ def iter_deblur(
         device=device,
         seed=seed,
         restoration=restoration,
+        diagnostics=diagnostics,
         region=region,
     )
     checked_stop(stop)

@@ -24,7 +24,9 @@ from napari_selfdeblur.settings import (
 
 __all__ = ["OUTSIDE_PRESETS", "RestoreConfig", "SelfDeblurConfig"]
 
-OUTSIDE_PRESETS = frozenset({"kernel_size", "region", "device", "precision", "runtime", "seed"})
+OUTSIDE_PRESETS = frozenset(
+    {"kernel_size", "region", "device", "precision", "runtime", "seed", "colour", "diagnostics"}
+)
 """Fields that no preset sets: they belong to the image and the machine."""
 
 _MAX_SEED = 2**63 - 1
@@ -101,6 +103,12 @@ class SelfDeblurConfig(Settings):
         help="Share of the restoration in the final image; the rest is the image network's "
         "own. The two err differently, and a mixture can be nearer to the truth.",
     ).default(1.0)
+    diagnostics: bool = Flag(
+        label="Diagnostics",
+        group="result",
+        help="Keep two more images: the residual y - k * x, and the spread, how far restorations "
+        "with the plausible kernels lie apart, which takes up to six restorations more.",
+    ).default(False)
     loss: Literal["mse", "ssim", "mse_then_ssim"] = Choice(
         label="Data term",
         group="schedule",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_selfdeblur.run.events import Progress
     from napari_selfdeblur.run.result import DeblurResult
 
-__all__ = ["RESULTS", "perform"]
+__all__ = ["DIAGNOSTICS", "RESULTS", "perform"]
 
 RESULTS = {
     "deblurred": "deblurred.tif",
@@ -25,6 +25,8 @@ RESULTS = {
     "panel": "panel.png",
 }
 """What a run writes, and the ends of the files' names."""
+DIAGNOSTICS = {"residual": "residual.tif", "spread": "spread.tif"}
+"""What it writes too where diagnostics are asked for."""
 
 
 def perform(
@@ -110,6 +112,10 @@ def _save(outputs: Outputs, result: DeblurResult, points: list[TracePoint]) -> R
             record = replace(record, evaluation=evaluation)
             outputs.save_record(record)
     outputs.draw(record, result.sharp, result.kernel, subtitle=_caption(record), psnr=psnr)
+    for what, image in (("residual", result.residual), ("spread", result.spread)):
+        if image is not None:
+            with terminal.optional(f"the {what} was not written"):
+                outputs.save_more(what, image)
     return record
 
 

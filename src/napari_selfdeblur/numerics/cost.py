@@ -14,6 +14,7 @@ import torch
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.blur import sharp_size
+from napari_selfdeblur.numerics.diagnostics import COMPARED_BY, MOST_COMPARED
 from napari_selfdeblur.numerics.regions import region_shape, with_region
 from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
@@ -47,7 +48,8 @@ def stages_of(config: SelfDeblurConfig) -> tuple[str, ...]:
     # In a region the size comes first: the region is then made to suit it.
     own = config.solvers[0] == "edges" and isinstance(config.region, str)
     before = ("size",) if config.kernel_size == "auto" and not own else ()
-    after = () if config.restoration is None else ("fuse", "restore")
+    spread = ("spread",) if config.diagnostics else ()
+    after = () if config.restoration is None else ("fuse", *spread, "restore")
     return (*before, *config.solvers, *after)
 
 
@@ -72,9 +74,11 @@ def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[st
             steps += sizes if stage == "edges" and "size" not in expected else 0
             expected[stage] = (fixed + rate * pixels) * steps
         elif config.restoration is not None:
-            fixed, rate = _restoration_rate(config.restoration, str(Runtime.of(config).device))
+            method = COMPARED_BY if stage == "spread" else config.restoration
+            fixed, rate = _restoration_rate(method, str(Runtime.of(config).device))
             restored = pixels if stage == "fuse" else tiled_pixels(shape, sized.sides)
             expected[stage] = fixed + rate * restored
+            expected[stage] *= MOST_COMPARED if stage == "spread" else 1
     return expected
 
 

@@ -22,6 +22,7 @@ from napari_selfdeblur.numerics.runtime import (
 from napari_selfdeblur.numerics.solvers.base import Estimate, Stop
 from napari_selfdeblur.numerics.stop import Interrupted, interruptible
 from napari_selfdeblur.run.checkpoint import Checkpoint
+from napari_selfdeblur.run.diagnostics import residual_of, spread_stage
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.record import RunRecord, Status, now
@@ -133,7 +134,10 @@ def _stages(state: State) -> Generator[Progress, None, None]:
                 yield from estimate_stage(state, index)
         if config.restoration is not None and not state.stopped:
             yield from fuse_stage(state)
-            yield from restore_stage(state)
+            if config.diagnostics:
+                yield from spread_stage(state)
+            if not state.stopped:
+                yield from restore_stage(state)
     except Interrupted:
         state.stopped = True
     if state.stopped:
@@ -181,4 +185,5 @@ def _result(state: State, status: Status, created: str) -> DeblurResult:
         verdict=state.verdict.to_dict(),
         created=created,
     )
-    return DeblurResult(shown.sharp, shown.kernel, record)
+    left = residual_of(plan, state.result) if plan.config.diagnostics else None
+    return DeblurResult(shown.sharp, shown.kernel, record, left, state.spread)

@@ -19,6 +19,7 @@ from napari_selfdeblur.numerics.cost import expected_stages
 from napari_selfdeblur.numerics.regions import check_region
 from napari_selfdeblur.numerics.runtime import Runtime, device_label, memory_errors
 from napari_selfdeblur.numerics.stop import Interrupted, Stop, interruptible, stopped
+from napari_selfdeblur.run.diagnostics import refuse_diagnostics
 from napari_selfdeblur.run.events import Previews, Progress
 from napari_selfdeblur.run.plan import Plan, check_every_stage
 from napari_selfdeblur.run.record import RunRecord, Status, now
@@ -72,6 +73,7 @@ class StackRun:
         out: Any = None,
     ) -> None:
         _check_kernels(kernels, stack, kernel_from)
+        refuse_diagnostics(config, "the planes of a stack")
         self._named = None if kernel_from is None else stack.position(kernel_from)
         self._runtime = Runtime.of(config)
         size, rows_columns = config.kernel_size, stack.plane_shape[:2]

@@ -65,6 +65,8 @@ class State:
     parts : float or None
         How well kernels of parts of the image agree with that of several estimates; see
         `parts_agreement`.
+    spread : ndarray of float32, (H, W), or None
+        How far the restorations with plausible kernels lie apart, where it is asked for.
     result : Estimate or None
         What the run returns, once there is one.
     stopped : bool
@@ -86,6 +88,7 @@ class State:
     fused: Fused | None = None
     blurred: bool = True
     parts: float | None = None
+    spread: NDArray[np.float32] | None = None
     result: Estimate | None = None
     verdict: Assessment | None = None
     losses: list[float] = field(default_factory=list)
