@@ -141,13 +141,12 @@ def doubts(options: argparse.Namespace) -> None:
     panel.preset.value = "draft"
     panel.form.show({"diagnostics": True, "kernel_size": (17, 17)})
     panel.form.groups["result"].expand(animate=False)
-    wait(lambda: panel.run_button.enabled and "GiB" in panel.cost.value)
+    wait(lambda: panel.run_button.enabled and "about" in panel.cost.value)
     panel.run_button.native.click()
     wait(lambda: not panel.job.running)
     dismiss(viewer)
     for layer in viewer.layers:
         layer.visible = not layer.name.endswith("kernel")
-    viewer.layers.move(0, len(viewer.layers))
     viewer.layers.remove(next(each for each in viewer.layers if each.name.endswith("kernel")))
     viewer.canvas.grid.enabled = True
     viewer.canvas.grid.stride = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from napari_selfdeblur import registry
@@ -30,6 +30,13 @@ OUTSIDE_PRESETS = frozenset(
 """Fields that no preset sets: they belong to the image and the machine."""
 
 _MAX_SEED = 2**63 - 1
+
+COLOUR = Choice(
+    label="Colour",
+    choices=("luma", "channels"),
+    help="Of a colour image: luma restores the brightness and keeps the blurred colours; "
+    "channels restores red, green and blue, each with the one kernel, in three times the time.",
+)
 
 DEVICE = Device(
     label="Device",
@@ -103,6 +110,7 @@ class SelfDeblurConfig(Settings):
         help="Share of the restoration in the final image; the rest is the image network's "
         "own. The two err differently, and a mixture can be nearer to the truth.",
     ).default(1.0)
+    colour: Literal["luma", "channels"] = replace(COLOUR, group="result").default("luma")
     diagnostics: bool = Flag(
         label="Diagnostics",
         group="result",
@@ -229,6 +237,12 @@ class SelfDeblurConfig(Settings):
                 "for example sparse, or crop the image to that region",
                 field="region",
             )
+        if self.restoration is None and self.colour == "channels":
+            raise ConfigError(
+                "colour 'channels' needs a restoration, which restores each of them; choose one, "
+                "for example sparse, or colour 'luma'",
+                field="colour",
+            )
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -304,6 +318,7 @@ class RestoreConfig(Settings):
         words={"auto": None},
         help="Steps of the restoration; auto is its default.",
     ).default(None)
+    colour: Literal["luma", "channels"] = COLOUR.default("luma")
     device: str = DEVICE.default("auto")
 
     def __post_init__(self) -> None:
@@ -317,7 +332,7 @@ class RestoreConfig(Settings):
 
     def options(self) -> dict[str, Any]:
         """Return the settings that were set, as arguments of the restoration's function."""
-        own = [field for field in self.kinds() if field not in ("restoration", "device")]
+        own = [field for field in self.kinds() if field not in ("restoration", "colour", "device")]
         chosen = {field: getattr(self, field) for field in own}
         return {field: value for field, value in chosen.items() if value is not None}
 

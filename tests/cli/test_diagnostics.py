@@ -21,7 +21,10 @@ ENDS = ["deblurred.tif", "kernel.tif", "panel.png", "record.json"]
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     write_tiff(
-        tmp_path / "photo.tif", motion_blurred_photograph(size=64).blurred[:40, :40], (0.5, 0.25), "um"
+        tmp_path / "photo.tif",
+        motion_blurred_photograph(size=64).blurred[:40, :40],
+        (0.5, 0.25),
+        "um",
     )
     return tmp_path / "photo.tif"
 

@@ -78,7 +78,8 @@ def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[st
             fixed, rate = _restoration_rate(method, str(Runtime.of(config).device))
             restored = pixels if stage == "fuse" else tiled_pixels(shape, sized.sides)
             expected[stage] = fixed + rate * restored
-            expected[stage] *= MOST_COMPARED if stage == "spread" else 1
+            channels = 3 if config.colour == "channels" else 1
+            expected[stage] *= {"spread": MOST_COMPARED, "restore": channels}.get(stage, 1)
     return expected
 
 

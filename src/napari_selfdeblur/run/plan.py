@@ -92,16 +92,21 @@ class Plan:
             check_every_stage(config, shape, runtime)
 
         with memory_errors(None, shape, runtime.device):
-            frame = Frame.of(image, size, rgb=rgb, check=check, scale=scale)
+            channels = config.colour == "channels"
+            frame = Frame.of(image, size, rgb=rgb, check=check, scale=scale, channels=channels)
             survey, structure = Survey.of(frame), None
+            if channels and frame.colour:
+                survey = survey.with_most_structure()
             if config.region == "auto" and region_shape(config, frame.shape) != frame.shape:
-                measured = survey.sigma, survey.level
-                structure = Structure.of(frame.plane, frame.shape, *measured)
+                structure = survey.structure()
+            frame = survey.frame
             source = frame.description | {
                 "value_range": list(frame.value_range),
                 "noise_sigma": survey.sigma,
                 "clipped": survey.share_clipped,
             }
+            if channels and frame.colour:
+                source["kernel_plane"] = frame.plane_name
             used = config.replace(device=str(runtime.device), precision=runtime.precision)
             if config.tv_weight == "auto":
                 used = used.replace(tv_weight=_TV_PER_SIGMA * survey.sigma)
@@ -132,6 +137,11 @@ class Plan:
         return self.window == whole(self.frame.shape)
 
     @property
+    def in_channels(self) -> bool:
+        """Whether each channel of a colour image is restored."""
+        return self.frame.colour and self.config.colour == "channels"
+
+    @property
     def problem(self) -> Problem:
         """What the solvers are given."""
         return Problem(self.y, self.sigma, self.config, self.runtime, clipped=self.clipped)
@@ -146,7 +156,7 @@ class Plan:
             return []
         frame, structure = self.frame, self.structure
         if structure is None:  # the region was given
-            structure = Structure.of(frame.plane, frame.shape, self.sigma, self.survey.level)
+            structure = self.survey.structure()
         shape: Any = self.y.shape
         windows = structure.others(shape, [self.window], _OTHERS)
         return [torch.from_numpy(frame.plane(w)).to(self.runtime.device) for w in windows]

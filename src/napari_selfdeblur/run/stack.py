@@ -240,7 +240,8 @@ class StackRun:
 
 def restoration_of(config: SelfDeblurConfig) -> RestoreConfig:
     """Return how the planes that share a kernel are restored: ``sparse`` where it is not said."""
-    return RestoreConfig(restoration=config.restoration or "sparse", device=config.device)
+    method = config.restoration or "sparse"
+    return RestoreConfig(restoration=method, colour=config.colour, device=config.device)
 
 
 def _check_kernels(kernels: str, stack: Stack, kernel_from: Mapping[str, int] | None) -> None:

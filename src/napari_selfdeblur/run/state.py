@@ -15,6 +15,7 @@ from napari_selfdeblur.numerics.assess import Assessment, assess
 from napari_selfdeblur.numerics.fusion import Candidate, Fused
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Stop
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
+from napari_selfdeblur.run.channels import recoloured
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
@@ -65,6 +66,8 @@ class State:
     parts : float or None
         How well kernels of parts of the image agree with that of several estimates; see
         `parts_agreement`.
+    planes : ndarray of float32, (H, W, 3), or None
+        The channels of a colour image as far as they are restored, where that is asked for.
     spread : ndarray of float32, (H, W), or None
         How far the restorations with plausible kernels lie apart, where it is asked for.
     result : Estimate or None
@@ -88,6 +91,7 @@ class State:
     fused: Fused | None = None
     blurred: bool = True
     parts: float | None = None
+    planes: NDArray[np.float32] | None = None
     spread: NDArray[np.float32] | None = None
     result: Estimate | None = None
     verdict: Assessment | None = None
@@ -143,7 +147,10 @@ class State:
             return self.shown[1]
         frame, window = self.plan.frame, self.plan.window
         if estimate.sharp.shape == frame.shape:
-            sharp = frame.restore_range(estimate.sharp)
+            restored = self.planes if estimate.source == "fused" else None
+            sharp = frame.restore_range(
+                estimate.sharp if restored is None else recoloured(restored, frame, estimate.sharp)
+            )
         else:
             if self.blurred_frame is None:
                 self.blurred_frame = frame.restore_range(frame.y)
