@@ -61,6 +61,15 @@ def _synthetic(asked: Namespace) -> int:
     return _perform(asked, tasks(chosen, Setup(asked.preset, config), asked.seeds, size))
 
 
+def _verdict(asked: Namespace) -> int:
+    """Make good and deliberately bad results, and see what the verdict says; needs no data."""
+    from benchmarks.verdict import tasks
+
+    config = SelfDeblurConfig.preset(asked.preset).replace(device=asked.device)
+    setup = Setup(asked.preset, config.replace(**_settings(asked.set)))
+    return _perform(asked, tasks(asked.half, setup))
+
+
 def _known(asked: Namespace) -> int:
     """Restore test images with their true kernels."""
     tests = find(asked.dataset, asked.folder, asked.images, asked.kernels)
@@ -235,6 +244,7 @@ _COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
         _synthetic,
         f"{_PROCESSES} --half --selection --kernel-size --preset --seeds --set",
     ),
+    "verdict": (_verdict, f"{_PROCESSES} --half --preset --set"),
     "known": (_known, f"folder {_PROCESSES} {_SUBSET} --dataset --restorations --weight --store"),
     "speed": (_speed, f"{_PROCESSES} --sizes --sides --steps --measure --run-steps --set"),
     "batch": (_batch, "--output --count --side --kernel --workers --preset"),
