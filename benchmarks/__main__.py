@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks levin | synthetic | report ...``.
+"""The command line: ``python -m benchmarks levin | synthetic | verdict | report ...``.
 
 Run from a checkout; it needs the dependency group ``benchmarks``.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.images import DATASETS, find
-from benchmarks.results import Results, row_key
+from benchmarks.results import Results, read_json, row_key
 from benchmarks.runner import header, pending, run
 from benchmarks.task import Setup, Task
 from benchmarks.worker import FAILED
@@ -134,10 +134,14 @@ def _score(asked: Namespace) -> int:
 
 def _report(asked: Namespace) -> int:
     """Write a page (Markdown) on results files and records of single runs."""
+    from benchmarks import verdict_report
     from benchmarks.report import render
     from napari_selfdeblur.io.writing import write_text
 
     home = asked.output.parent
+    rows = [row for path in asked.results for row in read_json(path).get("rows", ())]
+    if any(row["kind"] == "verdict" for row in rows):
+        verdict_report.draw(home / verdict_report.FIGURE, rows)
     write_text(asked.output, render(asked.results, asked.figure, home, asked.line))
     return 0
 

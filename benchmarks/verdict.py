@@ -5,12 +5,13 @@ Scenes and the definition of a failure are those of the images made on the spot.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.cells import SCENES, SHARP, SIDE, Cell, Plane, Truth, central, kernel, make
 from benchmarks.deblur import run
@@ -27,7 +28,7 @@ from napari_selfdeblur.run.survey import Survey
 CUT = 192  # pixels: the side of what is deblurred, in the middle of the images made on the spot
 _BLURS = (("motion", 15), ("disk", 11), ("motion", 21), ("gaussian", 13))  # of scenes in turn
 _NOISE, _HEAVY = 0.2, 8.0  # percent of the range
-_RUNS = {
+_RUNS: dict[str, Callable[[int], int]] = {
     "right size": lambda size: size + 4,
     "size far too small": lambda size: size // 3 | 1,
     "size far too large": lambda size: 3 * size,
@@ -46,7 +47,8 @@ def tasks(half: str, setup: Setup) -> list[Task]:
     made = []
     for what in KINDS:
         for name in SCENES[half]:
-            size = _RUNS.get(what, lambda size: size)(_blur(half, name)[1])
+            size = _blur(half, name)[1]
+            size = _RUNS[what](size) if what in _RUNS else size
             test = TestImage(dataset="verdict", image=name, kernel=what, category=half)
             made.append(Task(kind="verdict", image=test, setups=(setup.changed(kernel_size=size),)))
     return made
@@ -86,7 +88,7 @@ def _blur(half: str, name: str) -> tuple[str, int]:
     return _BLURS[SCENES[half].index(name) % len(_BLURS)]
 
 
-def _made(half: str, name: str, what: str) -> tuple[Truth, Plane | None]:
+def _made(half: str, name: str, what: str) -> tuple[Truth, NDArray[Any] | None]:
     """Return the image with its truth; where one kernel does not explain it, its restoration."""
     kind, size = SHARP if what == "never blurred" else _blur(half, name)
     if what == "pure noise":
@@ -112,18 +114,10 @@ def _cut(truth: Truth) -> Truth:
     return replace(truth, blurred=blurred, sharp=central(truth.sharp, CUT))
 
 
-def _assessed(truth: Truth, sharp: Plane, k: Plane) -> dict[str, Any]:
+def _assessed(truth: Truth, sharp: NDArray[Any], k: Plane) -> dict[str, Any]:
     """Return the verdict on a restoration, as on an estimate of it."""
     survey = Survey.of(Frame.of(truth.blurred, (3, 3)))
     low, high = survey.frame.value_range
     y = survey.frame.y
     x = (sharp - low) / (high - low)
     return assess(x, k, y, survey.sigma, clipped=survey.clipped(y)).to_dict()
-
-
-def confusion(rows: Iterable[dict[str, Any]]) -> dict[tuple[bool, bool], int]:
-    """Return how many rows are (good, credible) of each combination."""
-    counts = {(good, credible): 0 for good in (True, False) for credible in (True, False)}
-    for row in rows:
-        counts[bool(row.get("good")), bool(row.get("credible"))] += 1
-    return counts
