@@ -114,6 +114,8 @@ def test_every_field_reaches_the_settings() -> None:
         solvers=("edges", "alternating"),
         restoration="saturated",
         restoration_share=0.123456,
+        colour="channels",
+        diagnostics=True,
         loss="ssim",
         loss_switch=0.5,
         tv_weight="auto",
