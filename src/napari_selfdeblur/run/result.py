@@ -28,12 +28,12 @@ class DeblurResult:
         How both were made.
     residual : ndarray of float32, (H, W), or None
         With the setting `diagnostics`: y - k * x, blurred image less the sharp one blurred again,
-        in the image's units; of a colour image that of the luma. 0 within half a kernel of the
-        border, where it is not defined.
+        in the image's units; of a colour image that of its luma, or of the channel that the
+        kernel is found in. 0 within half a kernel of the border, where it is not defined.
     spread : ndarray of float32, (H, W), or None
         With `diagnostics`: the standard deviation over restorations with the plausible kernels,
-        in the image's units; of a colour image that of the luma. None where the run was stopped,
-        or had fewer than two of them.
+        in the image's units; of a colour image that of the same plane. None where the run was
+        stopped, or had fewer than two of them.
 
     Raises
     ------
