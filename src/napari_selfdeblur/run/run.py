@@ -186,4 +186,5 @@ def _result(state: State, status: Status, created: str) -> DeblurResult:
         created=created,
     )
     left = residual_of(plan, state.result) if plan.config.diagnostics else None
-    return DeblurResult(shown.sharp, shown.kernel, record, left, state.spread)
+    more = {"residual": left, "spread": state.spread}
+    return DeblurResult(shown.sharp, shown.kernel, record, **more)
