@@ -110,8 +110,8 @@ def prepare_batch(
     before = store.manifest()
     if before is not None:
         _check_settings(before, manifest)
-        _check_sources(batch)
         manifest["images"] = list(dict.fromkeys([*before["images"], *batch.layouts]))
+    _check_sources(batch)
     store.begin(manifest)
     check_writable(store.summary_path())
     for name, layout in batch.layouts.items():

@@ -245,7 +245,7 @@ def restoration_of(config: SelfDeblurConfig) -> RestoreConfig:
 
 
 def _check_kernels(kernels: str, stack: Stack, kernel_from: Mapping[str, int] | None) -> None:
-    if kernels not in KERNELS:
+    if not isinstance(kernels, str) or kernels not in KERNELS:
         raise ConfigError(
             f"kernels must be one of {', '.join(KERNELS)}, got {kernels!r:.100}", field="kernels"
         )
