@@ -19,12 +19,15 @@ from napari_selfdeblur.settings import (
     Integer,
     KernelSize,
     Number,
+    Pair,
     Region,
 )
 
 __all__ = ["OUTSIDE_PRESETS", "RestoreConfig", "SelfDeblurConfig"]
 
-OUTSIDE_PRESETS = frozenset({"kernel_size", "region", "device", "precision", "runtime", "seed"})
+OUTSIDE_PRESETS = frozenset(
+    {"kernel_size", "region", "kernel_grid", "device", "precision", "runtime", "seed"}
+)
 """Fields that no preset sets: they belong to the image and the machine."""
 
 _MAX_SEED = 2**63 - 1
@@ -101,6 +104,14 @@ class SelfDeblurConfig(Settings):
         help="Share of the restoration in the final image; the rest is the image network's "
         "own. The two err differently, and a mixture can be nearer to the truth.",
     ).default(1.0)
+    kernel_grid: tuple[int, int] = Pair(
+        label="Kernel grid",
+        group="result",
+        unit="cells",
+        high=32,
+        help="Rows and columns of regions that each have a kernel, interpolated between them, for "
+        "a blur that varies slowly over the image; 1 is one kernel everywhere.",
+    ).default((1, 1))
     loss: Literal["mse", "ssim", "mse_then_ssim"] = Choice(
         label="Data term",
         group="schedule",
@@ -220,6 +231,12 @@ class SelfDeblurConfig(Settings):
                 "region needs a restoration, which restores the rest of the image; choose one, "
                 "for example sparse, or crop the image to that region",
                 field="region",
+            )
+        if self.restoration is None and self.kernel_grid != (1, 1):
+            raise ConfigError(
+                "kernel_grid needs a restoration, which restores the image with its kernels; "
+                "choose one, for example sparse",
+                field="kernel_grid",
             )
 
     @classmethod

@@ -26,6 +26,9 @@ class DeblurResult:
         the central pixel.
     record : RunRecord
         How both were made.
+    kernels : ndarray of float32, (rows, columns, kh, kw), or None
+        Of a run with a `kernel_grid` the kernel of each cell, row by row: >= 0, summing to 1,
+        registered to `kernel`, which is that of the whole image.
 
     Raises
     ------
@@ -36,9 +39,10 @@ class DeblurResult:
     sharp: NDArray[np.float32]
     kernel: NDArray[np.float32]
     record: RunRecord
+    kernels: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        _check_finite(self.sharp, self.kernel)
+        _check_finite(self.sharp, self.kernel, *([] if self.kernels is None else [self.kernels]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

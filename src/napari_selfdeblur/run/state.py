@@ -15,6 +15,7 @@ from napari_selfdeblur.numerics.assess import Assessment, assess
 from napari_selfdeblur.numerics.fusion import Candidate, Fused
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Stop
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
+from napari_selfdeblur.run.cells import Cells
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
@@ -65,6 +66,8 @@ class State:
     parts : float or None
         How well kernels of parts of the image agree with that of several estimates; see
         `parts_agreement`.
+    cells : Cells or None
+        The grid of kernels that the image is restored with, where there is one.
     result : Estimate or None
         What the run returns, once there is one.
     stopped : bool
@@ -86,6 +89,7 @@ class State:
     fused: Fused | None = None
     blurred: bool = True
     parts: float | None = None
+    cells: Cells | None = None
     result: Estimate | None = None
     verdict: Assessment | None = None
     losses: list[float] = field(default_factory=list)
