@@ -14,6 +14,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QThread, QTimer, Signal
 
+from napari_selfdeblur._napari.grid_layers import grid_layers
 from napari_selfdeblur._napari.layers import ResultLayers, Source
 from napari_selfdeblur._napari.report import part_of, report_of
 from napari_selfdeblur._napari.worker import RunWorker, kernels_of
@@ -273,6 +274,10 @@ class Job(QObject):
         if self.source.index:
             facts["image"] |= {"index": self.source.index}
         self._layers.finish(self.result.sharp, kernel, facts | reason)
+        if facts.get("cells"):
+            kernels: Any = getattr(self.result, "kernels", None)
+            notes = facts | reason
+            self._layers.add(grid_layers(self.source, kernels, facts["cells"], notes))
         # of a stack's kernels the last one, which was shown last
         self.previewed.emit(None if kernel is None else kernel[(-1,) * (kernel.ndim - 2)])
 

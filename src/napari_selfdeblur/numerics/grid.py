@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.fft import fftfreq, irfft2, rfft2, rfftfreq
 
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.numerics.registration import correlations, padded, shift_between
@@ -160,7 +161,9 @@ def registered(frame: Kernels, kernels: Sequence[Kernels]) -> list[Kernels]:
     for kernel in kernels:
         k = padded(kernel, fixed.shape[0])
         # Cubic: linear interpolation would blur the kernel.
-        k = ndimage.shift(k, shift_between(fixed, k), order=3).clip(0)
+        k = ndimage.shift(
+            k, shift_between(_in_photographs(fixed), _in_photographs(k)), order=3
+        ).clip(0)
         moved.append(k / k.sum())
     middle, (a, b) = fixed.shape[0] // 2, (n // 2 for n in frame.shape)
 
@@ -240,6 +243,18 @@ def _smoothed(kernels: Kernels) -> Kernels:
             count[to] += 1
     mean = total / np.maximum(count, 1)
     return np.where(count > 0, (1 - _FROM_NEIGHBOURS) * kernels + _FROM_NEIGHBOURS * mean, kernels)
+
+
+def _in_photographs(k: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a kernel with the amplitudes that it has in a photograph, 1 / frequency.
+
+    The shift between two such is the one at which photographs blurred by them differ least. The
+    kernels' own correlation is flat where one is much wider than the other.
+    """
+    rows, columns = fftfreq(k.shape[0])[:, None], rfftfreq(k.shape[1])
+    frequency = np.hypot(rows, columns)
+    frequency[0, 0] = np.inf  # the sum says nothing of the place
+    return np.asarray(irfft2(rfft2(k) / frequency, s=k.shape))
 
 
 def mosaic(kernels: Kernels, cell: tuple[int, int] | None = None) -> Kernels:

@@ -263,6 +263,18 @@ class RunRecord(_Record):
         size = self.used.kind("kernel_size").text(self.used.kernel_size)
         return f"Kernel size found: {size} px."
 
+    @property
+    def cells_found(self) -> str:
+        """How many cells have a kernel of their own, as a sentence; empty without a grid."""
+        if not self.cells:
+            return ""
+        own = sum(cell["kernel"] == "own" for cell in self.cells)
+        least = min(cell["correlation"] for cell in self.cells)
+        return (
+            f"{own} of {len(self.cells)} cells have a kernel of their own; correlation with that "
+            f"of the image: {least:.2f} and more."
+        )
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the record that `to_dict` of this version or of 0.1 described; errors as there."""
