@@ -157,13 +157,11 @@ def registered(frame: Kernels, kernels: Sequence[Kernels]) -> list[Kernels]:
         The frame's first; of odd sides, at least those of `frame`, each of sum 1.
     """
     fixed = padded(frame, 2 * max(max(k.shape) for k in [frame, *kernels]) + 1)
-    moved = [fixed]
+    target, moved = _in_photographs(fixed), [fixed]
     for kernel in kernels:
         k = padded(kernel, fixed.shape[0])
         # Cubic: linear interpolation would blur the kernel.
-        k = ndimage.shift(
-            k, shift_between(_in_photographs(fixed), _in_photographs(k)), order=3
-        ).clip(0)
+        k = ndimage.shift(k, shift_between(target, _in_photographs(k)), order=3).clip(0)
         moved.append(k / k.sum())
     middle, (a, b) = fixed.shape[0] // 2, (n // 2 for n in frame.shape)
 

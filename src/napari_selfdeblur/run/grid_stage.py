@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 
+import numpy as np
+
 from napari_selfdeblur.numerics.cell_kernel import cell_kernel
 from napari_selfdeblur.numerics.grid import longest_side, regions_of
 from napari_selfdeblur.numerics.runtime import memory_checked
@@ -29,12 +31,13 @@ def grid_stage(state: State) -> Generator[Progress, None, None]:
     ]
     shown = structure.shown([cell.region for cell in cells])
     for number, (cell, has_edges) in enumerate(zip(cells, shown, strict=True), start=1):
-        if has_edges:
+        problem = plan.part(cell.region)
+        if has_edges and np.ptp(problem.y) > 0:  # the squares of a flat region may reach over it
             with (
                 memory_checked(plan.config, shape, plan.runtime.device),
                 interruptible(state.stop),
             ):
-                cell.found = cell_kernel(plan.part(cell.region), fused.kernel)
+                cell.found = cell_kernel(problem, fused.kernel)
         if state.stopping:
             state.stopped = True
             return
