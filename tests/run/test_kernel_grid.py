@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.numerics.grid import KernelGrid
+from napari_selfdeblur.numerics.solvers import edges
 from napari_selfdeblur.run.record import RunRecord
 from napari_selfdeblur.run.restoration import restore_frame
 from napari_selfdeblur.run.survey import Survey
@@ -52,13 +54,21 @@ def quality(image: NDArray[Any]) -> float:
     return psnr_up_to_shift(np.clip(image / 60_000, 0, 1), SHARP)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_trials() -> Iterator[None]:
+    """Half as many edge-based kernels of the region and of each cell: the tests take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edges, "trials", lambda size, _: [edges.Trial(size, s) for s in (1, 0.5, 2)])
+        yield
+
+
 @pytest.fixture(scope="module")
-def varying() -> sd.DeblurResult:
+def varying(few_trials: None) -> sd.DeblurResult:
     return sd.deblur(VARYING, config=DRAFT, kernel_grid=(1, 2))
 
 
 @pytest.fixture(scope="module")
-def same() -> sd.DeblurResult:
+def same(few_trials: None) -> sd.DeblurResult:
     return sd.deblur(SAME[:, :140], config=DRAFT, kernel_grid=(1, 2))
 
 
