@@ -14,6 +14,7 @@ from napari_selfdeblur.numerics.grid import mosaic
 
 __all__ = ["grid_layers"]
 
+_OVER = {"blending": "translucent_no_depth", "opacity": 0.85}  # additive is white over bright parts
 _MAP = {"colormap": "magma", "opacity": 0.6, "interpolation2d": "linear"}
 
 
@@ -42,7 +43,7 @@ def grid_layers(
     laid = mosaic(kernels, _cell(kernels, source.sides))
     layers = []
     for name, data, look in (
-        ("kernels", laid, {**kernel_display(laid), "blending": "additive"}),
+        ("kernels", laid, {**kernel_display(laid), **_OVER}),
         ("blur map", differences, {**_MAP, "contrast_limits": _limits(differences)}),
     ):
         place = refined(source.look, source.sides, (data.shape[0], data.shape[1]))
