@@ -114,6 +114,7 @@ def test_every_field_reaches_the_settings() -> None:
         solvers=("edges", "alternating"),
         restoration="saturated",
         restoration_share=0.123456,
+        kernel_grid=(2, 3),
         loss="ssim",
         loss_switch=0.5,
         tv_weight="auto",
