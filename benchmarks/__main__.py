@@ -122,6 +122,14 @@ def _frame(asked: Namespace) -> int:
     return _perform(asked, plan(asked.frames, asked.preset, asked.device, _settings(asked.set)))
 
 
+def _varying(asked: Namespace) -> int:
+    """Compare one kernel with a grid on photographs whose blur varies slowly; needs no data."""
+    from benchmarks.varying import plan
+
+    grid = SelfDeblurConfig.parse("kernel_grid", asked.grid)
+    return _perform(asked, plan(asked.half, grid, asked.preset, asked.device))
+
+
 def _score(asked: Namespace) -> int:
     """Measure stored images again with every metric there is now; nothing is run."""
     from benchmarks.store import rescored
@@ -234,6 +242,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--kernel": {"type": int, "default": 17, "help": "side of the kernel"},
     "--workers": {"type": int, "default": 2, "help": "processes of the batch"},
     "--half": {"choices": ("tuning", "checking"), "default": "tuning", "help": "of the scenes"},
+    "--grid": {"default": "3", "metavar": "N|RxC", "help": "cells of the grid of kernels"},
     "--selection": {"choices": ("small", "full"), "default": "small", "help": "how many cells"},
     "--kernel-size": {"choices": ("true", "auto"), "default": "true", "help": "given to the run"},
     "--figure": {"action": "append", "default": [], "help": "picture at the end"},
@@ -253,6 +262,7 @@ _COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
     "speed": (_speed, f"{_PROCESSES} --sizes --sides --steps --measure --run-steps --set"),
     "batch": (_batch, "--output --count --side --kernel --workers --preset"),
     "frame": (_frame, f"{_PROCESSES} --frames --preset --set"),
+    "varying": (_varying, f"{_PROCESSES} --half --grid --preset"),
     "score": (_score, "folder results --output --dataset --store"),
     "report": (_report, "results --output --figure"),
     "trace": (_trace, f"results --output {_SUBSET} --seeds --store"),

@@ -137,12 +137,22 @@ def _profile(kind: str, r: Plane, size: int) -> Plane:
 
 
 def _motion(size: int, rng: np.random.Generator) -> Plane:
-    """Return the path of a low-passed random velocity, its centroid in the middle."""
+    """Return a `path` of which all lies on (size, size), drawn."""
+    shaken = path(rng)
+    shaken *= (size // 2 - 1.5) / np.abs(shaken).max()
+    return blurred_path(shaken, size)
+
+
+def path(rng: np.random.Generator) -> Plane:
+    """Return the path (2, 2000) of a low-passed random velocity, its centroid in the middle."""
     velocity = gaussian_filter1d(rng.normal(size=(2, 4000)), 260, axis=1, mode="wrap")
-    path = np.cumsum(velocity[:, :2000], axis=1)
-    path -= path.mean(axis=1, keepdims=True)
-    path *= (size // 2 - 1.5) / np.abs(path).max()
-    return np.asarray(gaussian_filter(drawn(path + size / 2, size), 0.45, mode="constant"))
+    points = np.cumsum(velocity[:, :2000], axis=1)
+    return np.asarray(points - points.mean(axis=1, keepdims=True))
+
+
+def blurred_path(points: Plane, size: int) -> Plane:
+    """Return points (2, N) around (0, 0) drawn on (size, size), by a pen of half a pixel."""
+    return np.asarray(gaussian_filter(drawn(points + size / 2, size), 0.45, mode="constant"))
 
 
 def make(cell: Cell) -> Truth:

@@ -18,18 +18,42 @@ The same frames, preset `draft`, kernel size given: by one process of one thread
 processes of one thread each on a Dask cluster on the same machine, with their start; busy is
 what else the machine did just before."""
 
+_VARYING = """\
+Photographs whose blur varies over the frame, kernels of 17 x 17 pixels, their size given, noise
+0.5 %: restored with the kernel estimated from the whole image, with those of a grid's cells, and
+with the true kernels in the places of these. In the last blur the kernel is the same everywhere.
+Cells: how many keep a kernel of their own."""
+
 Row = Mapping[str, Any]
 
 
 def sections(rows: Iterable[Row]) -> list[str]:
     """Return the paragraphs of the report on sizes, none where there are no rows of them."""
-    kinds: dict[str, list[Row]] = {"frames": [], "batch": []}
+    kinds: dict[str, list[Row]] = {"frames": [], "batch": [], "varying": []}
     for row in rows:
         if row["kind"] in kinds and row["status"] == "finished":
             kinds[row["kind"]].append(row)
     parts = ["## Large images", _FRAMES, markdown(map(_frame, kinds["frames"]))]
     many = ["## Many images", _BATCH, markdown(map(_batch, kinds["batch"]))]
-    return (parts if kinds["frames"] else []) + (many if kinds["batch"] else [])
+    varying = ["## Blur that varies", _VARYING, markdown(map(_one_varying, kinds["varying"]))]
+    shown = (("frames", parts), ("batch", many), ("varying", varying))
+    return [part for kind, paragraphs in shown if kinds[kind] for part in paragraphs]
+
+
+def _one_varying(row: Row) -> dict[str, Any]:
+    own = sum(cell["kernel"] == "own" for cell in row["cells"])
+    return {
+        "photograph": row["image"],
+        "half": row["category"],
+        "blur": row["kernel"],
+        "blurred, dB": number(row["psnr_blurred"], 2),
+        "one kernel": number(row["psnr_one"], 2),
+        "grid": number(row["psnr"], 2),
+        "true kernels": number(row["psnr_true"], 2),
+        "cells": f"{own} of {len(row['cells'])}",
+        "score": number(row["score"], 2),
+        "s": number(row["seconds"], 0),
+    }
 
 
 def _frame(row: Row) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Setup:
 class Task:
     """One measurement, made at once in one process."""
 
-    kind: str  # module whose `measure` makes it: deblur, known, speed or frames
+    kind: str  # module whose `measure` makes it: deblur, known, speed, frames or varying
     image: TestImage
     setups: tuple[Setup, ...] = ()  # of blind runs, a row each
     method: str | None = None  # restoration with the true kernel, or what of speed is measured

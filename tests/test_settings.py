@@ -24,6 +24,7 @@ from napari_selfdeblur.settings import (
     Integer,
     KernelSize,
     Number,
+    Pair,
     Region,
     Setting,
 )
@@ -174,6 +175,7 @@ def values_of(kind: Setting) -> st.SearchStrategy[Any]:
         Choice: lambda k: st.sampled_from(k.choices),
         Choices: lambda k: st.lists(st.sampled_from(k.choices), min_size=1).map(tuple),
         Flag: lambda k: st.booleans(),
+        Pair: lambda k: st.tuples(*[st.integers(k.low, k.high)] * 2),
         KernelSize: lambda k: st.tuples(*[st.integers(1, 499).map(lambda n: 2 * n + 1)] * 2),
         Region: lambda k: st.tuples(*[st.tuples(st.integers(0, 99), st.integers(100, 200))] * 2),
         Fractions: lambda k: st.lists(st.floats(0, 1)).map(tuple),

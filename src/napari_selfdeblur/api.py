@@ -108,6 +108,7 @@ def iter_deblur(
     colour: Literal["luma", "channels"] | None = None,
     diagnostics: bool | None = None,
     region: tuple[tuple[int, int], tuple[int, int]] | Literal["auto", "whole"] | None = None,
+    kernel_grid: int | tuple[int, int] | None = None,
     rgb: bool | None = None,
     preview_seconds: float | None = None,
     preview_steps: int | None = None,
@@ -138,6 +139,9 @@ def iter_deblur(
         Rows and columns, ends excluded, where the kernel is estimated; by default the whole of a
         small image, of a large one the part with the clearest edges. All of the image is
         restored.
+    kernel_grid : int or (int, int), optional
+        Rows and columns of cells that each have a kernel, for a blur that varies slowly over the
+        image: the result has them as `kernels`. By default one kernel everywhere.
     rgb : bool, optional
         Whether the last axis is colour; guessed from the shape where it is not given.
     preview_seconds, preview_steps : float, int, optional
@@ -190,6 +194,7 @@ def iter_deblur(
         colour=colour,
         diagnostics=diagnostics,
         region=region,
+        kernel_grid=kernel_grid,
     )
     checked_stop(stop)
     previews = Previews(preview_seconds, preview_steps)

@@ -19,13 +19,15 @@ from napari_selfdeblur.settings import (
     Integer,
     KernelSize,
     Number,
+    Pair,
     Region,
 )
 
 __all__ = ["OUTSIDE_PRESETS", "RestoreConfig", "SelfDeblurConfig"]
 
 OUTSIDE_PRESETS = frozenset(
-    {"kernel_size", "region", "device", "precision", "runtime", "seed", "colour", "diagnostics"}
+    {"kernel_size", "region", "kernel_grid", "device", "precision", "runtime", "seed"}
+    | {"colour", "diagnostics"}
 )
 """Fields that no preset sets: they belong to the image and the machine."""
 
@@ -117,6 +119,14 @@ class SelfDeblurConfig(Settings):
         help="Keep two more images: the residual y - k * x, and the spread, how far restorations "
         "with the plausible kernels lie apart, which takes up to six restorations more.",
     ).default(False)
+    kernel_grid: tuple[int, int] = Pair(
+        label="Kernel grid",
+        group="result",
+        unit="cells",
+        high=32,
+        help="Rows and columns of regions that each have a kernel, interpolated between them, for "
+        "a blur that varies slowly over the image; 1 is one kernel everywhere.",
+    ).default((1, 1))
     loss: Literal["mse", "ssim", "mse_then_ssim"] = Choice(
         label="Data term",
         group="schedule",
@@ -242,6 +252,17 @@ class SelfDeblurConfig(Settings):
                 "colour 'channels' needs a restoration, which restores each of them; choose one, "
                 "for example sparse, or colour 'luma'",
                 field="colour",
+            )
+        if self.restoration is None and self.kernel_grid != (1, 1):
+            raise ConfigError(
+                "kernel_grid needs a restoration, which restores the image with its kernels; "
+                "choose one, for example sparse",
+                field="kernel_grid",
+            )
+        if self.diagnostics and self.kernel_grid != (1, 1):
+            raise ConfigError(
+                "diagnostics are of one kernel; set diagnostics to false, or kernel_grid to 1",
+                field="diagnostics",
             )
 
     @classmethod

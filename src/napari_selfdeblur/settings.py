@@ -26,6 +26,7 @@ __all__ = [
     "Integer",
     "KernelSize",
     "Number",
+    "Pair",
     "Region",
     "Setting",
 ]
@@ -216,25 +217,23 @@ class Flag(Setting):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KernelSize(Setting):
-    """Rows and columns of the kernel, odd, from `low` to `high`; one number means a square."""
+class Pair(Setting):
+    """Two whole numbers, rows and columns, from `low` to `high`; one number means both."""
 
-    low: int = 3
-    high: int = 999
+    low: int = 1
+    high: int = 2**31 - 1
 
     def _own(self, value: Any) -> tuple[int, int]:
         sides = self._pair(value)
         if not self.low <= min(sides) <= max(sides) <= self.high:
             raise ValueError
-        if not all(side % 2 for side in sides):
-            raise ValueError("odd")
         return sides
 
     def _near(self, value: Any) -> tuple[int, int]:
         try:
-            rows, columns = (min(max(side | 1, self.low), self.high) for side in self._pair(value))
+            rows, columns = (min(max(side, self.low), self.high) for side in self._pair(value))
         except ValueError:
-            return (21, 21)
+            return (self.low, self.low)
         return rows, columns
 
     def _pair(self, value: Any) -> tuple[int, int]:
@@ -250,6 +249,30 @@ class KernelSize(Setting):
 
     def _write(self, value: Any) -> str:
         return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
+
+    def _rule(self) -> str:
+        return f"a whole number of {self.low} to {self.high}, or a pair of them"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelSize(Pair):
+    """Rows and columns of the kernel, odd, from `low` to `high`; one number means a square."""
+
+    low: int = 3
+    high: int = 999
+
+    def _own(self, value: Any) -> tuple[int, int]:
+        sides = Pair._own(self, value)
+        if not all(side % 2 for side in sides):
+            raise ValueError("odd")
+        return sides
+
+    def _near(self, value: Any) -> tuple[int, int]:
+        try:
+            rows, columns = (min(max(side | 1, self.low), self.high) for side in self._pair(value))
+        except ValueError:
+            return (21, 21)
+        return rows, columns
 
     def _rule(self) -> str:
         return f"an odd whole number of {self.low} to {self.high}, or a pair of them"

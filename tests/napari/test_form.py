@@ -134,10 +134,11 @@ def test_every_field_reaches_the_settings() -> None:
         runtime="reference",
     )
     same = [f.name for f in dataclasses.fields(other) if getattr(other, f.name) == f.default]
-    assert same == ["image_generator"]  # there is one only
+    assert same == ["kernel_grid", "image_generator"]  # there is one generator only
     form = SettingsForm(SelfDeblurConfig)
-    form.show(values(other))
-    assert form.read() == other
+    for config in (other, other.replace(diagnostics=False, kernel_grid=(2, 3))):
+        form.show(values(config))
+        assert form.read() == config
 
 
 def test_a_wrong_field_is_unfolded_marked_and_named() -> None:

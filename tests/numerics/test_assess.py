@@ -123,6 +123,7 @@ def test_parts_that_disagree_are_a_reason():
     assert found.reasons == (
         "parts of the image give another kernel, which is wrong or not the same everywhere",
     )
+    assert any("kernel grid" in sentence for sentence in found.advice)
     assert any("smaller region" in sentence for sentence in found.advice)
 
 

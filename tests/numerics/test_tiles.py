@@ -18,7 +18,7 @@ def test_the_shares_of_all_tiles_sum_to_one(
 ) -> None:
     """Every pixel of the frame comes from its tiles, and from them alone."""
     total, pixels = np.zeros(shape, np.float32), 0
-    for window, share in tiles(shape, kernel_size):
+    for window, share, _ in tiles(shape, kernel_size):
         assert 0 <= share.min() <= share.max() <= 1
         total[window] += share
         pixels += (share.shape[0] + kernel_size[0] - 1) * (share.shape[1] + kernel_size[1] - 1)
@@ -28,7 +28,7 @@ def test_the_shares_of_all_tiles_sum_to_one(
 
 def test_a_tile_counts_nothing_within_two_kernel_sides_of_its_border() -> None:
     """Its border lies inside the frame, where others know more; at the frame's own it counts."""
-    for window, share in tiles((2048, 2048), (25, 25)):
+    for window, share, _ in tiles((2048, 2048), (25, 25)):
         rows, columns = window
         for axis, (span, profile) in enumerate(
             ((rows, share.max(axis=1)), (columns, share.max(axis=0)))
@@ -47,7 +47,7 @@ def test_a_small_frame_is_one_tile() -> None:
 
 def test_sides_of_tiles_transform_fast() -> None:
     """Margins reach up to the next fast length of the part of x that a tile depends on."""
-    for (rows, columns), _ in tiles((5000, 5000), (31, 21)):
+    for (rows, columns), _, _ in tiles((5000, 5000), (31, 21)):
         for span, side in ((rows, 31), (columns, 21)):
             length = span.stop - span.start + side - 1
             assert length == next_fast_len(length, real=True)

@@ -143,8 +143,8 @@ def test_from_dict_refuses_wrong_fields() -> None:
         RunRecord.from_dict(values | {"losses": 3})
     with pytest.raises(DeblurError, match="finished, stopped, diverged, failed, got 'lost'"):
         RunRecord.from_dict(values | {"status": "lost"})
-    with pytest.raises(ConfigError, match="unknown setting 'colour'"):
-        RunRecord.from_dict(values | {"config": {"colour": 1}})
+    with pytest.raises(ConfigError, match="unknown setting 'flavour'"):
+        RunRecord.from_dict(values | {"config": {"flavour": 1}})
 
 
 def test_records_of_version_0_1_are_read() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["DIAGNOSTICS", "diagnostic_display", "kernel_display", "kernel_limits"]
+
 DIAGNOSTICS = ("residual", "spread")
 """What a run keeps beside image and kernel where it is asked for."""
 

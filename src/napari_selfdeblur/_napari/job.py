@@ -15,6 +15,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QThread, QTimer, Signal
 
 from napari_selfdeblur._napari.displays import DIAGNOSTICS
+from napari_selfdeblur._napari.grid_layers import grid_layers
 from napari_selfdeblur._napari.layers import ResultLayers, Source
 from napari_selfdeblur._napari.report import part_of, report_of
 from napari_selfdeblur._napari.worker import RunWorker, kernels_of
@@ -275,6 +276,10 @@ class Job(QObject):
             facts["image"] |= {"index": self.source.index}
         more = {part: getattr(self.result, part, None) for part in DIAGNOSTICS}
         self._layers.finish(self.result.sharp, kernel, facts | reason, more)
+        if facts.get("cells"):
+            kernels: Any = getattr(self.result, "kernels", None)
+            notes = facts | reason
+            self._layers.add(grid_layers(self.source, kernels, facts["cells"], notes))
         # of a stack's kernels the last one, which was shown last
         self.previewed.emit(None if kernel is None else kernel[(-1,) * (kernel.ndim - 2)])
 

@@ -230,6 +230,14 @@ class ResultLayers:
                 self._add_diagnostic(part, image)
         self.annotate(metadata)
 
+    def add(self, layers: list[Image]) -> None:
+        """Add further layers below the image of the result, leaving the selection as it is."""
+        chosen = list(self._viewer.layers.selection)
+        for layer in layers:
+            self._viewer.add_layer(layer)
+        if chosen:
+            self._viewer.layers.selection = set(chosen)
+
     def annotate(self, metadata: dict[str, Any]) -> None:
         """Store `metadata` under ``layer.metadata["selfdeblur"]`` of the layers there are.
 

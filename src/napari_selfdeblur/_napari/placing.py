@@ -29,6 +29,15 @@ def moved(look: dict[str, Any], corner: Sequence[float]) -> dict[str, Any]:
     return {**look, "translate": Affine(**{name: look[name] for name in _ALIGNED})(corner)}
 
 
+def refined(look: dict[str, Any], shape: tuple[int, int], other: tuple[int, int]) -> dict[str, Any]:
+    """Return the keywords of a layer of `other` rows and columns that covers one of `shape`."""
+    before = len(look["scale"]) - 2
+    larger = np.divide(shape, other)
+    # The corner is that of the first pixel, and a layer's place that of the pixel's centre.
+    place = moved(look, (*(0.0,) * before, *(larger / 2 - 0.5)))
+    return {**place, "scale": np.asarray(look["scale"]) * [*(1.0,) * before, *larger]}
+
+
 def last_axes(look: dict[str, Any], ndim: int) -> dict[str, Any]:
     """Return the keywords of a layer for its last `ndim` axes alone."""
     whole = len(look["scale"])

@@ -19,8 +19,9 @@ def report_of(job: Job) -> tuple[str, list[str]]:
     assert job.result is not None
     record = job.result.record
     done = "Finished" if record.status == "finished" else "Stopped and kept"
-    found = getattr(record, "size_found", "")  # a restoration has none, nor a verdict
-    headline = " ".join([f"{done} after {clock(job.seconds)}.", *([found] if found else [])])
+    # a restoration has none of these, nor a verdict
+    found = [getattr(record, name, "") for name in ("size_found", "cells_found")]
+    headline = " ".join([f"{done} after {clock(job.seconds)}.", *filter(None, found)])
     verdict = getattr(record, "verdict", None) or {"credible": True}
     left = summary(getattr(record, "planes", ()))  # of a stack
     credible = verdict["credible"]

@@ -29,6 +29,7 @@ _STAGES = {
     "alternating": "Networks, in turn",
     "fuse": "Comparing the estimates",
     "spread": "Spread of the estimates",
+    "grid": "Kernels of the cells",
     "restore": "Restoration",
 }
 

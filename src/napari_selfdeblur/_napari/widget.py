@@ -26,6 +26,7 @@ from napari_selfdeblur._napari.stack_rows import KERNELS_ROW, PLANES_ROW, sides_
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
+from napari_selfdeblur.numerics.grid import check_grid
 from napari_selfdeblur.numerics.regions import check_region
 from napari_selfdeblur.numerics.support import with_size
 from napari_selfdeblur.settings import Number
@@ -112,7 +113,9 @@ class DeblurWidget(Panel):
                 field="kernel_size",
             )
         size = config.kernel_size
-        check_region(config, shape, (3, 3) if isinstance(size, str) else size)
+        known = (3, 3) if isinstance(size, str) else size
+        check_region(config, shape, known)
+        check_grid(config.kernel_grid, shape, known)
         self._expect(config, shape, self.rows.amount(layer))
 
     def _take_view(self) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_selfdeblur.run.events import Progress
     from napari_selfdeblur.run.result import DeblurResult
 
-__all__ = ["DIAGNOSTICS", "RESULTS", "perform"]
+__all__ = ["RESULTS", "perform", "results_of"]
 
 RESULTS = {
     "deblurred": "deblurred.tif",
@@ -24,9 +24,15 @@ RESULTS = {
     "record": "record.json",
     "panel": "panel.png",
 }
-"""What a run writes, and the ends of the files' names."""
-DIAGNOSTICS = {"residual": "residual.tif", "spread": "spread.tif"}
-"""What it writes too where diagnostics are asked for."""
+"""What every run writes, and the ends of the files' names."""
+_DIAGNOSTICS = {"residual": "residual.tif", "spread": "spread.tif"}
+_KERNELS = {"kernels": "kernels.tif"}
+
+
+def results_of(config: SelfDeblurConfig) -> dict[str, str]:
+    """Return what a run writes, and the ends of the files' names."""
+    grid = config.kernel_grid != (1, 1)
+    return RESULTS | (_DIAGNOSTICS if config.diagnostics else {}) | (_KERNELS if grid else {})
 
 
 def perform(
@@ -101,7 +107,7 @@ def _point(progress: Progress, psnr: float) -> TracePoint:
 def _save(outputs: Outputs, result: DeblurResult, points: list[TracePoint]) -> RunRecord:
     """Write the files, what is optional last, and return the record as written."""
     inputs, terminal, psnr = outputs.inputs, outputs.terminal, None
-    record = outputs.save(result.record, result.sharp, result.kernel)
+    record = outputs.save(result.record, result.sharp, result.kernel, result.kernels)
     with terminal.optional("the result was not compared with the truth"):
         psnr = inputs.psnr_of(result.sharp)
         if psnr is not None:
@@ -111,7 +117,8 @@ def _save(outputs: Outputs, result: DeblurResult, points: list[TracePoint]) -> R
             )
             record = replace(record, evaluation=evaluation)
             outputs.save_record(record)
-    outputs.draw(record, result.sharp, result.kernel, subtitle=_caption(record), psnr=psnr)
+    kernel = result.kernel if result.kernels is None else result.kernels
+    outputs.draw(record, result.sharp, kernel, subtitle=_caption(record), psnr=psnr)
     for what, image in (("residual", result.residual), ("spread", result.spread)):
         if image is not None:
             with terminal.optional(f"the {what} was not written"):
@@ -139,7 +146,7 @@ def _report(outputs: Outputs, record: RunRecord) -> None:
         "verdict": verdict,
     }
     lines = [f"{record.status}: {steps} on {record.device}, loss {loss:.4g}"]
-    lines += [record.size_found] if record.size_found else []
+    lines += [line for line in (record.size_found, record.cells_found) if line]
     outputs.report(lines, values, psnr)
     if verdict and not verdict["credible"]:
         reasons = "; ".join([*verdict["reasons"], *verdict.get("advice", ())])

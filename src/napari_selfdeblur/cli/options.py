@@ -23,6 +23,7 @@ _FORMS: dict[type[Setting], str] = {
     kinds.Choices: "NAME,...",
     kinds.Flag: "true|false",
     kinds.KernelSize: "N|RxC",
+    kinds.Pair: "N|RxC",
     kinds.Region: "Y0:Y1,X0:X1",
     kinds.Fractions: "X,...",
     kinds.Device: "NAME",

@@ -57,15 +57,23 @@ def result_paths(
 class Outputs:
     """Where the results of one image are written and reported."""
 
-    paths: dict[str, Path]  # the sharp image first, kernel (of a blind run), record, panel
+    paths: dict[str, Path]  # the sharp image first, kernel (of a blind run), record, panel, kernels
     inputs: Inputs
     terminal: Terminal
     dtype: Dtype = Dtype.FLOAT32  # of the sharp image
     command: str | None = None
     written: dict[str, str] = field(default_factory=dict)
 
-    def save(self, record: R, sharp: NDArray[np.float32], kernel: NDArray[np.float32]) -> R:
+    def save(
+        self,
+        record: R,
+        sharp: NDArray[np.float32],
+        kernel: NDArray[np.float32],
+        kernels: NDArray[np.float32] | None = None,
+    ) -> R:
         """Write images and record, those of them that can be; return the record as written.
+
+        `kernels` (rows, columns, kh, kw) are those of a grid, written row by row.
 
         Raises
         ------
@@ -79,6 +87,8 @@ class Outputs:
             "kernel": lambda: self._image("kernel", kernel, Dtype.FLOAT32),
             "record": lambda: self.save_record(record),
         }
+        if kernels is not None:
+            writers["kernels"] = lambda: self._kernels(kernels)
         failed: FileError | None = None
         for what in [name for name in writers if name in self.paths]:
             try:
@@ -109,7 +119,10 @@ class Outputs:
         psnr: tuple[float, float] | None,
         blurred: NDArray[Any] | None = None,
     ) -> None:
-        """Draw the picture of before and after; where that fails, warn: the results are saved."""
+        """Draw the picture of before and after; where that fails, warn: the results are saved.
+
+        `kernel` may be that of each cell of a grid.
+        """
         source, path = self.inputs.source, self.paths["panel"]
         with self.terminal.optional(f"the picture {path.name} was not drawn"):
             from napari_selfdeblur.io.figures import save_panel
@@ -151,6 +164,11 @@ class Outputs:
                 kept += f"; the same command goes on from {checkpoint}"
             complain(f"interrupted: {kept}")
             raise
+
+    def _kernels(self, kernels: NDArray[np.float32]) -> None:
+        """Write the kernels of a grid as a stack, row by row."""
+        source, flat = self.inputs.source, kernels.reshape(-1, *kernels.shape[-2:])
+        write_tiff(self.paths["kernels"], flat, source.pixel_size, source.unit, axes="ZYX")
 
     def _image(self, what: str, array: NDArray[np.float32], dtype: Dtype) -> None:
         """Write an image of the source's axes, or a kernel, with the source's pixel size."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_selfdeblur.cli import arguments as a
-from napari_selfdeblur.cli.job import DIAGNOSTICS, RESULTS, perform
+from napari_selfdeblur.cli.job import RESULTS, perform, results_of
 from napari_selfdeblur.cli.options import from_settings
 from napari_selfdeblur.cli.outputs import Outputs, result_paths
 from napari_selfdeblur.cli.stack import (
@@ -90,9 +90,10 @@ def run(
     """Deblur IMAGE and estimate its kernel.
 
     Writes STEM_deblurred.tif, STEM_kernel.tif, STEM_record.json and STEM_panel.png into the
-    output folder, replacing earlier ones. Of a stack, a TIFF of several planes, all planes are
-    deblurred, into one TIFF of the same axes. With --diagnostics true an image also gets
-    STEM_residual.tif and STEM_spread.tif. Ctrl-C ends the run after the present step and saves
+    output folder, replacing earlier ones; with --kernel-grid also STEM_kernels.tif, the kernel of
+    each cell, row by row, and with --diagnostics true STEM_residual.tif and STEM_spread.tif. Of a
+    stack, a TIFF of several planes, all planes are
+    deblurred, into one TIFF of the same axes. Ctrl-C ends the run after the present step and saves
     the best estimate so far: its record has status "stopped", and the exit status is 0. So does
     SIGTERM. A second Ctrl-C quits at once and says what is kept.
     """
@@ -124,9 +125,8 @@ def run(
         inputs = a.read_inputs(
             image, roi, truth, lambda shape: check_every_stage(config, shape, runtime)
         )
-    ends = RESULTS | (DIAGNOSTICS if config.diagnostics else {})
     kept = [image, truth, record, checkpoint]
-    paths = result_paths(output, image.stem, ends, inputs.source, kept)
+    paths = result_paths(output, image.stem, results_of(config), inputs.source, kept)
     outputs = Outputs(paths, inputs, terminal, dtype, a.command_line(context))
     perform(outputs, config, trace=trace, checkpoint=checkpoint)
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.io.images import natural_range
 from napari_selfdeblur.io.writing import replacing
+from napari_selfdeblur.numerics.grid import mosaic
 
 __all__ = ["save_panel"]
 
@@ -45,8 +46,8 @@ def save_panel(
         Replaced as a whole, once everything is drawn.
     blurred, sharp : array_like, (H, W), (H, W, 3) or (H, W, 4)
         In the same values.
-    kernel : array_like, (kh, kw)
-        PSF.
+    kernel : array_like, (kh, kw) or (rows, columns, kh, kw)
+        PSF, or one for each cell of a grid.
     rgb : bool
         Whether the last axis is colour.
     title, subtitle : str
@@ -113,7 +114,10 @@ def _draw_image(axes: Axes, image: NDArray[Any], limits: tuple[float, float], rg
 
 
 def _draw_kernel(axes: Axes, kernel: NDArray[Any]) -> None:
-    rows, columns = kernel.shape
+    rows, columns = kernel.shape[-2:]
+    if kernel.ndim > 2:
+        _draw_kernels(axes, kernel)
+        return
     half_y, half_x = rows / 2, columns / 2
     extent = (-half_x, half_x, half_y, -half_y)
     axes.imshow(kernel, cmap="inferno", vmin=0, extent=extent, interpolation="nearest")
@@ -122,6 +126,22 @@ def _draw_kernel(axes: Axes, kernel: NDArray[Any]) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, integer=True))
     axes.tick_params(labelsize=8, colors=_GREY)
+
+
+def _draw_kernels(axes: Axes, kernels: NDArray[Any]) -> None:
+    """Draw the kernels of a grid, each in its cell; lines separate them."""
+    across, down, rows, columns = (kernels.shape[i] for i in (1, 0, 2, 3))
+    extent = (0, across, down, 0)
+    axes.imshow(mosaic(kernels), cmap="inferno", vmin=0, extent=extent, interpolation="nearest")
+    axes.set_aspect((rows + 2) / (columns + 2))
+    axes.set_anchor("NW")
+    cross = "\N{MULTIPLICATION SIGN}"
+    title = f"{down} {cross} {across} kernels of {rows} {cross} {columns} pixels"
+    axes.set_title(title, loc="left", size=9)
+    axes.set_xticks(range(1, across))
+    axes.set_yticks(range(1, down))
+    axes.tick_params(length=0, labelbottom=False, labelleft=False)
+    axes.grid(color=_GREY, linewidth=0.6)
 
 
 def _draw_losses(axes: Axes, losses: Sequence[float]) -> None:

@@ -67,7 +67,8 @@ _ADVICE = {
     _SHARP: "the image may be sharp already: compare the result with it",
     _PIECES: "try a smaller kernel size or another preset",
     _AGREE: "try another kernel size, or a part of the image with more edges",
-    _PARTS: "try a smaller region, over which the blur is the same, or another kernel size",
+    _PARTS: "if the blur varies over the image try a kernel grid, a finer one or a smaller region; "
+    "if not, another kernel size",
     _POOR: "try another kernel size or preset",
 }
 

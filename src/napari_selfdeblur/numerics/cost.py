@@ -15,6 +15,7 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.blur import sharp_size
 from napari_selfdeblur.numerics.diagnostics import COMPARED_BY, MOST_COMPARED
+from napari_selfdeblur.numerics.grid import cell_sides
 from napari_selfdeblur.numerics.regions import region_shape, with_region
 from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
@@ -49,7 +50,8 @@ def stages_of(config: SelfDeblurConfig) -> tuple[str, ...]:
     own = config.solvers[0] == "edges" and isinstance(config.region, str)
     before = ("size",) if config.kernel_size == "auto" and not own else ()
     spread = ("spread",) if config.diagnostics else ()
-    after = () if config.restoration is None else ("fuse", *spread, "restore")
+    grid = ("grid",) if config.kernel_grid != (1, 1) else ()
+    after = () if config.restoration is None else ("fuse", *spread, *grid, "restore")
     return (*before, *config.solvers, *after)
 
 
@@ -64,7 +66,13 @@ def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[st
     pixels = math.prod(sharp_size(region, sized.sides))
     sizes = 0 if sized is config else len(sizes_to_try(region))
     small = config.replace(
-        kernel_size=_KERNEL, region="auto", iterations=2, seed=0, tv_weight=0.0, lr_milestones=()
+        kernel_size=_KERNEL,
+        region="auto",
+        kernel_grid=1,
+        iterations=2,
+        seed=0,
+        tv_weight=0.0,
+        lr_milestones=(),
     )
     expected = {}
     for stage in stages_of(config):
@@ -73,10 +81,16 @@ def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[st
             steps = sizes if stage == "size" else (steps or config.iterations)
             steps += sizes if stage == "edges" and "size" not in expected else 0
             expected[stage] = (fixed + rate * pixels) * steps
+        elif stage == "grid":
+            fixed, rate, steps = _solver_rate(small, "edges")
+            cells = [math.prod(cell) for cell in cell_sides(sized.kernel_grid, shape, sized.sides)]
+            # One kernel more than by `edges` alone: the frame's, improved.
+            expected[stage] = sum(fixed + rate * cell for cell in cells) * ((steps or 0) + 1)
         elif config.restoration is not None:
             method = COMPARED_BY if stage == "spread" else config.restoration
             fixed, rate = _restoration_rate(method, str(Runtime.of(config).device))
-            restored = pixels if stage == "fuse" else tiled_pixels(shape, sized.sides)
+            tiled = tiled_pixels(shape, sized.sides, sized.kernel_grid)
+            restored = pixels if stage == "fuse" else tiled
             expected[stage] = fixed + rate * restored
             channels = 3 if config.colour == "channels" else 1
             expected[stage] *= {"spread": MOST_COMPARED, "restore": channels}.get(stage, 1)

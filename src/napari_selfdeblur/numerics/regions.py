@@ -8,7 +8,7 @@ Where the frame is clipped it is not blurred by the kernel alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -36,6 +36,7 @@ _CLIPPED_POWER = 20
 _TINY = 1e-12
 _STEP = 0.25  # of a region's side, between the regions compared
 _COMPARABLE = 0.1  # of the best region's score that another must have to be asked too
+_SOME = 0.01  # of the best region's score, below which a cell of a grid shows no kernel
 
 
 def region_shape(config: SelfDeblurConfig, shape: tuple[int, int]) -> tuple[int, int]:
@@ -134,6 +135,18 @@ class Structure:
         """Return the best region of these sides, of all that lie a quarter of a side apart."""
         return self.others(sides, [], 1)[0]
 
+    def within(self, cell: Window, sides: tuple[int, int]) -> Window:
+        """Return the best region of these sides inside a window, which may be smaller."""
+        starts = []
+        for span, side in zip(cell, sides, strict=True):
+            last = max(span.stop - side, span.start)
+            starts.append([*range(span.start, last, max(round(side * _STEP), 1)), last])
+        windows = []
+        for top, left in product(*starts):
+            rows = slice(top, min(top + sides[0], cell[0].stop))
+            windows.append((rows, slice(left, min(left + sides[1], cell[1].stop))))
+        return max(windows, key=self.score)
+
     def others(self, sides: tuple[int, int], taken: list[Window], count: int) -> list[Window]:
         """Return the best regions apart from those `taken`, at most `count`, the best first.
 
@@ -151,6 +164,11 @@ class Structure:
             if apart and scores[index] >= _COMPARABLE * scores.max() and len(found) < count:
                 found.append(windows[index])
         return found
+
+    def shown(self, windows: Sequence[Window]) -> list[bool]:
+        """Return which of some windows have enough structure, beside the best, for a kernel."""
+        scores = [self.score(window) for window in windows]
+        return [score >= _SOME * max(scores) and score > _TINY for score in scores]
 
     def score(self, window: Window) -> float:
         """Return how good a region is: E C^2 by the squares in it.

@@ -29,7 +29,7 @@ class Progress:
     Attributes
     ----------
     stage : str
-        Name of a solver, or ``fuse`` or ``restore``; of a stack ``read`` too.
+        Name of a solver, or ``size``, ``fuse``, ``grid`` or ``restore``; of a stack ``read`` too.
     iteration, total : int
         Step of the stage, from 1, and its number of steps.
     loss : float

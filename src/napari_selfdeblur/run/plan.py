@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.io.images import Scale
+from napari_selfdeblur.numerics.grid import check_grid
 from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL
 from napari_selfdeblur.numerics.regions import Structure, check_region, region_shape
 from napari_selfdeblur.numerics.runtime import Runtime, check_memory, memory_errors
@@ -75,7 +76,7 @@ class Plan:
         Raises
         ------
         ConfigError
-            If the region is not one of the image.
+            If the region is not one of the image, or the grid of kernels is too fine for it.
         ImageError
             If the image cannot be processed as it is.
         DeviceError
@@ -89,6 +90,7 @@ class Plan:
 
         def check(shape: tuple[int, int]) -> None:
             check_region(config, shape, size)
+            check_grid(config.kernel_grid, shape, size)
             check_every_stage(config, shape, runtime)
 
         with memory_errors(None, shape, runtime.device):
@@ -150,25 +152,40 @@ class Plan:
         """Return the region's part of an image of the whole frame; one of the region as it is."""
         return x if x.shape == self.y.shape else x[self.window]
 
+    @property
+    def measured(self) -> Structure:
+        """The frame's structure, measured now if it was not needed before."""
+        frame = self.frame
+        return self.structure or Structure.of(
+            frame.plane, frame.shape, self.sigma, self.survey.level
+        )
+
+    def part(self, window: Window) -> Problem:
+        """Return what a solver is given to estimate a kernel in another window."""
+        y = self.frame.plane(window)
+        clipped = self.survey.clipped(y)
+        some = clipped is not None and clipped.any()
+        return replace(self.problem, y=y, clipped=clipped if some else None)
+
     def others(self) -> list[torch.Tensor]:
         """Return the blurred image in up to three further regions with edges, apart from it."""
         if self.is_whole:
             return []
-        frame, structure = self.frame, self.structure
-        if structure is None:  # the region was given
-            structure = self.survey.structure()
         shape: Any = self.y.shape
-        windows = structure.others(shape, [self.window], _OTHERS)
-        return [torch.from_numpy(frame.plane(w)).to(self.runtime.device) for w in windows]
+        windows = self.measured.others(shape, [self.window], _OTHERS)
+        return [torch.from_numpy(self.frame.plane(w)).to(self.runtime.device) for w in windows]
 
     def sized(self, size: tuple[int, int]) -> Plan:
         """Return this plan with the kernel's size as found; its region may grow.
 
         Raises
         ------
+        ConfigError
+            If the grid of kernels is too fine for a kernel of that size.
         OutOfMemoryError
             If the run cannot fit into memory with a kernel of that size.
         """
+        check_grid(self.config.kernel_grid, self.frame.shape, size)
         config = self.config.replace(kernel_size=size)
         check_every_stage(self.asked.replace(kernel_size=size), self.frame.shape, self.runtime)
         return replace(self, config=config)._placed()

@@ -214,6 +214,11 @@ class RunRecord(_Record):
         None where there is no estimate.
     evaluation : Evaluation or None
         Comparison with the truth, where one was given.
+    cells : tuple of dict
+        Of a run with a `kernel_grid` each cell, row by row: row, column; window, ((y0, y1),
+        (x0, x1)); kernel, whether that is its ``own``, the ``frame``'s or the ``neighbours``';
+        its correlation with the frame's, in [0, 1]; neighbours, the correlation of its own kernel
+        with what the other cells say in its place, or None; score, that of its assessment, or None.
     """
 
     config: SelfDeblurConfig
@@ -223,24 +228,27 @@ class RunRecord(_Record):
     estimates: tuple[dict[str, Any], ...] = ()
     verdict: dict[str, Any] | None = None
     evaluation: Evaluation | None = None
+    cells: tuple[dict[str, Any], ...] = ()
 
     _what: ClassVar[str] = "run record"
 
     def __post_init__(self) -> None:
-        for name in ("losses", "estimates"):
+        for name in ("losses", "estimates", "cells"):
             if isinstance(value := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(value))
         _Record.__post_init__(self)
         rounded = tuple(float(f"{loss:.7g}") for loss in self.losses)  # float32 has no more
         object.__setattr__(self, "losses", rounded)
-        object.__setattr__(self, "estimates", tuple(json_ready(e) for e in self.estimates))
+        for name in ("estimates", "cells"):
+            object.__setattr__(self, name, tuple(json_ready(e) for e in getattr(self, name)))
 
     @classmethod
     def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
         for name in ("config", "used"):
             values[name] = SelfDeblurConfig.from_dict(values[name])
         values["losses"] = tuple(math.nan if loss is None else loss for loss in values["losses"])
-        values["estimates"] = tuple(values.get("estimates", ()))
+        for name in ("estimates", "cells"):
+            values[name] = tuple(values.get(name, ()))
         if values.get("evaluation") is not None:
             evaluation = _measured(values["evaluation"])
             trace = tuple(TracePoint(**_measured(p)) for p in evaluation.pop("trace", ()))
@@ -254,6 +262,18 @@ class RunRecord(_Record):
             return ""
         size = self.used.kind("kernel_size").text(self.used.kernel_size)
         return f"Kernel size found: {size} px."
+
+    @property
+    def cells_found(self) -> str:
+        """How many cells have a kernel of their own, as a sentence; empty without a grid."""
+        if not self.cells:
+            return ""
+        own = sum(cell["kernel"] == "own" for cell in self.cells)
+        least = min(cell["correlation"] for cell in self.cells)
+        return (
+            f"{own} of {len(self.cells)} cells have a kernel of their own; correlation with that "
+            f"of the image: {least:.2f} and more."
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

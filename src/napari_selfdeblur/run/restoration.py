@@ -18,6 +18,7 @@ from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.io.images import Scale, describe
 from napari_selfdeblur.io.kernels import prepare_kernel
+from napari_selfdeblur.numerics.grid import KernelGrid
 from napari_selfdeblur.numerics.runtime import (
     device_label,
     in_own_torch_state,
@@ -48,6 +49,7 @@ def restore_frame(
     *,
     first: tuple[float, float] | None = None,
     stop: Stop | None = None,
+    grid: KernelGrid | None = None,
     **options: Any,
 ) -> Generator[Step, None, None]:
     """Restore a frame with a known kernel, tile by tile.
@@ -69,6 +71,8 @@ def restore_frame(
         Row and column near which the first tiles are.
     stop : Stop, optional
         Ends the restoration early; what is not yet restored stays blurred.
+    grid : KernelGrid, optional
+        Kernels that vary over the frame; each tile is restored with that of its place, not `k`.
     **options
         Settings of the restoration.
 
@@ -85,15 +89,19 @@ def restore_frame(
     DeblurError
         If the result is not finite.
     """
-    parts = list(tiles(survey.frame.shape, (k.shape[0], k.shape[1])))
+    size, cells = (k.shape[0], k.shape[1]), (1, 1)
+    if grid is not None:
+        size, cells = grid.kernel_size, grid.shape
+    parts = list(tiles(survey.frame.shape, size, cells))
     if first is not None:
         parts.sort(key=lambda tile: _distance(tile.window, first))
-    for number, (window, share) in enumerate(parts):
+    for number, (window, share, centre) in enumerate(parts):
         if number and stopped(stop):
             return
         y = survey.frame.plane(window)
         options |= {"sigma": survey.sigma, "clipped": survey.clipped(y), "stop": stop}
-        steps, reported = restore_steps(y, k, restoration, device, **options), False
+        kernel = k if grid is None else grid.at(centre)
+        steps, reported = restore_steps(y, kernel, restoration, device, **options), False
         while True:
             try:
                 step, total, loss = next(steps)

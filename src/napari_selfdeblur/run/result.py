@@ -34,6 +34,9 @@ class DeblurResult:
         With `diagnostics`: the standard deviation over restorations with the plausible kernels,
         in the image's units; of a colour image that of the same plane. None where the run was
         stopped, or had fewer than two of them.
+    kernels : ndarray of float32, (rows, columns, kh, kw), or None
+        Of a run with a `kernel_grid` the kernel of each cell, row by row: >= 0, summing to 1,
+        registered to `kernel`, which is that of the whole image.
 
     Raises
     ------
@@ -46,9 +49,10 @@ class DeblurResult:
     record: RunRecord
     residual: NDArray[np.float32] | None = None
     spread: NDArray[np.float32] | None = None
+    kernels: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        _check_finite(self.sharp, self.kernel)
+        _check_finite(self.sharp, self.kernel, *([] if self.kernels is None else [self.kernels]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,6 +24,7 @@ from napari_selfdeblur.numerics.stop import Interrupted, interruptible
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.diagnostics import residual_of, spread_stage
 from napari_selfdeblur.run.events import Clock, Previews, Progress
+from napari_selfdeblur.run.grid_stage import grid_stage
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.record import RunRecord, Status, now
 from napari_selfdeblur.run.result import DeblurResult
@@ -136,6 +137,8 @@ def _stages(state: State) -> Generator[Progress, None, None]:
             yield from fuse_stage(state)
             if config.diagnostics:
                 yield from spread_stage(state)
+            if config.kernel_grid != (1, 1) and state.blurred and not state.stopped:
+                yield from grid_stage(state)
             if not state.stopped:
                 yield from restore_stage(state)
     except Interrupted:
@@ -172,6 +175,8 @@ def _result(state: State, status: Status, created: str) -> DeblurResult:
     assert state.result is not None
     assert state.verdict is not None
     plan, shown = state.plan, state.in_range(state.result)
+    # An estimate before the restoration has one kernel.
+    cells = state.cells if state.result.source == "fused" else None
     record = RunRecord(
         config=plan.asked,
         used=plan.config,
@@ -184,7 +189,9 @@ def _result(state: State, status: Status, created: str) -> DeblurResult:
         image=plan.source,
         verdict=state.verdict.to_dict(),
         created=created,
+        cells=() if cells is None else cells.entries(),
     )
     left = residual_of(plan, state.result) if plan.config.diagnostics else None
     more = {"residual": left, "spread": state.spread}
+    more["kernels"] = None if cells is None else cells.grid.kernels
     return DeblurResult(shown.sharp, shown.kernel, record, **more)

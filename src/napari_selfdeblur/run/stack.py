@@ -16,6 +16,7 @@ from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.io.arrays import check_size
 from napari_selfdeblur.io.stacks import KERNELS, Position, Stack, result_array
 from napari_selfdeblur.numerics.cost import expected_stages
+from napari_selfdeblur.numerics.grid import check_grid
 from napari_selfdeblur.numerics.regions import check_region
 from napari_selfdeblur.numerics.runtime import Runtime, device_label, memory_errors
 from napari_selfdeblur.numerics.stop import Interrupted, Stop, interruptible, stopped
@@ -80,6 +81,7 @@ class StackRun:
         self._shape = (rows_columns[0], rows_columns[1])
         check_size(self._shape, (3, 3) if isinstance(size, str) else size)
         check_region(config, self._shape, (3, 3) if isinstance(size, str) else size)
+        _check_cells(config, kernels, self._shape)
         check_every_stage(config, self._shape, self._runtime)
         self._planes = Planes(stack, result_array(stack, out), stop)
         self._config, self._mode, self._previews = config, kernels, previews or Previews()
@@ -259,6 +261,18 @@ def _check_kernels(kernels: str, stack: Stack, kernel_from: Mapping[str, int] | 
         raise ConfigError(
             f"kernel_from names the plane of the one kernel; leave it out for kernels={kernels!r}",
             field="kernel_from",
+        )
+
+
+def _check_cells(config: SelfDeblurConfig, kernels: str, shape: tuple[int, int]) -> None:
+    """Raise `ConfigError` for a grid of kernels that planes would have to share."""
+    size = config.kernel_size
+    check_grid(config.kernel_grid, shape, (3, 3) if isinstance(size, str) else size)
+    if config.kernel_grid != (1, 1) and kernels != "plane":
+        raise ConfigError(
+            f"kernel_grid is of one plane, and kernels={kernels!r} shares a kernel among planes; "
+            "choose kernels='plane', or leave kernel_grid at 1",
+            field="kernel_grid",
         )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.errors import DivergedError
-from napari_selfdeblur.numerics.assess import assess, is_blurred
+from napari_selfdeblur.numerics.assess import Assessment, assess, is_blurred
 from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared, fuse, mixed
 from napari_selfdeblur.numerics.parts import parts_agreement
 from napari_selfdeblur.numerics.runtime import memory_checked
@@ -128,20 +128,30 @@ def restore_stage(state: State) -> Events:
         return
     sharp, agreement = x, None
     if state.blurred:
-        if plan.is_whole:
+        if plan.is_whole and state.cells is None:  # networks' images have one kernel
             sharp = mixed(x, fused, state.candidates, 1 - plan.config.restoration_share)
         agreement = fused.agreement
     state.result = Estimate(sharp, fused.kernel, "fused")
-    state.verdict = assess(
+    state.verdict = _verdict(state, x, fused.kernel, agreement)
+    yield state.event("restore", *last, state.result)
+
+
+def _verdict(
+    state: State, x: NDArray[np.float32], k: NDArray[np.float32], agreement: float | None
+) -> Assessment:
+    """Return the assessment of the restored frame, by the region of its kernel or by cells."""
+    plan = state.plan
+    if state.cells is not None:
+        return state.cells.assess(x, plan.part)
+    return assess(
         plan.inside(x),
-        fused.kernel,
+        k,
         plan.y,
         plan.sigma,
         agreement=agreement,
         parts=state.parts,
         clipped=plan.clipped,
     )
-    yield state.event("restore", *last, state.result)
 
 
 def _restored(
@@ -161,6 +171,7 @@ def _restored(
         plan.runtime.device,
         first=((rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2),
         stop=state.stop,
+        grid=None if state.cells is None else state.cells.grid,
     )
     for last in steps:
         step, total, _ = last

@@ -15,6 +15,7 @@ from napari_selfdeblur.numerics.assess import Assessment, assess
 from napari_selfdeblur.numerics.fusion import Candidate, Fused
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Stop
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
+from napari_selfdeblur.run.cells import Cells
 from napari_selfdeblur.run.channels import recoloured
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
@@ -70,6 +71,8 @@ class State:
         The channels of a colour image as far as they are restored, where that is asked for.
     spread : ndarray of float32, (H, W), or None
         How far the restorations with plausible kernels lie apart, where it is asked for.
+    cells : Cells or None
+        The grid of kernels that the image is restored with, where there is one.
     result : Estimate or None
         What the run returns, once there is one.
     stopped : bool
@@ -93,6 +96,7 @@ class State:
     parts: float | None = None
     planes: NDArray[np.float32] | None = None
     spread: NDArray[np.float32] | None = None
+    cells: Cells | None = None
     result: Estimate | None = None
     verdict: Assessment | None = None
     losses: list[float] = field(default_factory=list)
