@@ -83,13 +83,11 @@ def test_edges_of_equal_luma_stay_blurred_by_luma():
 
 
 def test_a_kernel_is_found_where_only_the_colour_changes():
-    """A blind run takes the channel that shows the blur; by the luma alone it gains nothing."""
+    """A blind run takes the channel that shows the blur."""
     image, truth = equiluminant()
     result = sd.deblur(image, config=DRAFT, colour="channels")
     assert result.record.image["kernel_plane"] == "red"
     assert psnr(result.sharp, truth) > psnr(image, truth) + 3
-    blind = sd.deblur(image, config=DRAFT)
-    assert psnr(blind.sharp, truth) < psnr(image, truth) + 0.5
 
 
 def test_the_kernel_of_a_photograph_is_that_of_its_luma():
@@ -103,8 +101,7 @@ def test_the_kernel_of_a_photograph_is_that_of_its_luma():
 
 def test_a_run_restores_all_channels_with_its_kernel():
     """Its kernel is that of the luma; the image is what a restoration with it gives."""
-    image, _ = photograph()
-    events = []
+    image, events = photograph()[0][:64, :64], []
     result = sd.deblur(image, config=DRAFT, colour="channels", on_progress=events.append)
     plain = sd.deblur(image, config=DRAFT)
     np.testing.assert_array_equal(result.kernel, plain.kernel)
@@ -122,7 +119,7 @@ def test_a_networks_own_share_is_added_to_the_channels():
     """What its image adds to the luma is added to R, G and B alike."""
     image = photograph()[0][:64, :64]
     config = DRAFT.replace(
-        solvers=("edges", "joint"), iterations=2, channels=8, skip_channels=4, colour="channels"
+        solvers=("joint",), iterations=2, channels=8, skip_channels=4, colour="channels"
     )
     alone = sd.deblur(image, config=config).sharp
     mixed = sd.deblur(image, config=config.replace(restoration_share=0.5)).sharp

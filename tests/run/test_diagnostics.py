@@ -20,7 +20,8 @@ from napari_selfdeblur.run.batch_frame import Work
 RNG = np.random.default_rng(0)
 LUMA = (0.299, 0.587, 0.114)
 SAMPLE = motion_blurred_photograph(size=64)
-DRAFT = sd.SelfDeblurConfig.preset("draft").replace(kernel_size=17, device="cpu")
+BLURRED = SAMPLE.blurred[:48, :48]
+DRAFT = sd.SelfDeblurConfig.preset("draft").replace(kernel_size=9, device="cpu")
 MEASURES = {"spectrum": 0.0, "residual": 1.0, "sparsity": 0.5, "width": 2.0, "sigma": 0.01}
 
 
@@ -31,7 +32,7 @@ def candidate(kernel, **changes):
 @pytest.fixture(scope="module")
 def both():
     """The same run without and with diagnostics, of an image with an offset, and its events."""
-    image, events = 300 + 3 * SAMPLE.blurred.astype(np.uint16), []
+    image, events = 300 + 3 * BLURRED.astype(np.uint16), []
     plain = sd.deblur(image, config=DRAFT)
     asked = sd.deblur(image, config=DRAFT, diagnostics=True, on_progress=events.append)
     return image, plain, asked, events
@@ -115,7 +116,7 @@ def test_blocks_of_rows_make_no_difference(both, monkeypatch):
     image, *_ = both
     frame = frames.Frame.of(image, (3, 3))
     monkeypatch.setattr(frames, "_BLOCK", 5 * image.shape[1])
-    assert len(frame.blocks) > 10
+    assert len(frame.blocks) == 10
     again = sd.deblur(image, config=DRAFT.replace(restoration=None), diagnostics=True)
     a, b = (n // 2 for n in again.kernel.shape)
     expected = image[a:-a, b:-b] - fftconvolve(again.sharp, again.kernel, mode="valid")
@@ -125,7 +126,7 @@ def test_blocks_of_rows_make_no_difference(both, monkeypatch):
 
 def test_of_a_colour_image_they_are_of_the_luma():
     """Both have rows and columns alone, and the residual is that of the luma."""
-    plane = SAMPLE.blurred // 3
+    plane = BLURRED // 3
     image = np.stack([plane + 70, plane + 90, 160 - plane], axis=-1)  # far from black and white
     result = sd.deblur(image, config=DRAFT, diagnostics=True)
     assert result.residual.shape == result.spread.shape == image.shape[:2]
@@ -143,9 +144,7 @@ def test_a_stop_leaves_the_spread_out():
         if event.stage == "spread":
             stop.set()
 
-    result = sd.deblur(
-        SAMPLE.blurred, config=DRAFT, diagnostics=True, stop=stop, on_progress=on_progress
-    )
+    result = sd.deblur(BLURRED, config=DRAFT, diagnostics=True, stop=stop, on_progress=on_progress)
     assert result.record.status == "stopped"
     assert result.spread is None
     assert np.isfinite(result.residual).all()
@@ -163,7 +162,7 @@ def test_one_estimate_has_no_spread():
         diagnostics=True,
     )
     with pytest.warns(DeblurWarning, match="no spread"):
-        result = sd.deblur(SAMPLE.blurred, config=config)
+        result = sd.deblur(BLURRED, config=config)
     assert result.spread is None
     assert result.residual is not None
 
@@ -172,7 +171,7 @@ def test_stacks_and_batches_refuse(tmp_path):
     """They would compute what they do not keep."""
     config = DRAFT.replace(diagnostics=True)
     with pytest.raises(ConfigError, match="planes of a stack"):
-        sd.deblur_stack(np.stack([SAMPLE.blurred] * 2), "ZYX", config=config)
+        sd.deblur_stack(np.stack([BLURRED] * 2), "ZYX", config=config)
     with pytest.raises(ConfigError, match="frames of a batch"):
         prepare_batch([tmp_path / "a.tif"], store_at(tmp_path / "out"), Work(config))
 
