@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks levin | synthetic | report ...``.
+"""The command line: ``python -m benchmarks levin | synthetic | verdict | report ...``.
 
 Run from a checkout; it needs the dependency group ``benchmarks``.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.images import DATASETS, find
-from benchmarks.results import Results, row_key
+from benchmarks.results import Results, read_json, row_key
 from benchmarks.runner import header, pending, run
 from benchmarks.task import Setup, Task
 from benchmarks.worker import FAILED
@@ -59,6 +59,15 @@ def _synthetic(asked: Namespace) -> int:
     size = None if "kernel_size" in changed else asked.kernel_size
     chosen = cells(asked.half, asked.selection)
     return _perform(asked, tasks(chosen, Setup(asked.preset, config), asked.seeds, size))
+
+
+def _verdict(asked: Namespace) -> int:
+    """Make good and deliberately bad results, and see what the verdict says; needs no data."""
+    from benchmarks.verdict import tasks
+
+    config = SelfDeblurConfig.preset(asked.preset).replace(device=asked.device)
+    setup = Setup(asked.preset, config.replace(**_settings(asked.set)))
+    return _perform(asked, tasks(asked.half, setup))
 
 
 def _known(asked: Namespace) -> int:
@@ -133,10 +142,14 @@ def _score(asked: Namespace) -> int:
 
 def _report(asked: Namespace) -> int:
     """Write a page (Markdown) on results files and records of single runs."""
+    from benchmarks import verdict_report
     from benchmarks.report import render
     from napari_selfdeblur.io.writing import write_text
 
     home = asked.output.parent
+    rows = [row for path in asked.results for row in read_json(path).get("rows", ())]
+    if any(row["kind"] == "verdict" for row in rows):
+        verdict_report.draw(home / verdict_report.FIGURE, rows)
     write_text(asked.output, render(asked.results, asked.figure, home, asked.line))
     return 0
 
@@ -244,6 +257,7 @@ _COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
         _synthetic,
         f"{_PROCESSES} --half --selection --kernel-size --preset --seeds --set",
     ),
+    "verdict": (_verdict, f"{_PROCESSES} --half --preset --set"),
     "known": (_known, f"folder {_PROCESSES} {_SUBSET} --dataset --restorations --weight --store"),
     "speed": (_speed, f"{_PROCESSES} --sizes --sides --steps --measure --run-steps --set"),
     "batch": (_batch, "--output --count --side --kernel --workers --preset"),

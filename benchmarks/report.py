@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import sizes_report, speed_report, synthetic_report
+from benchmarks import sizes_report, speed_report, synthetic_report, verdict_report
 from benchmarks.frame import (
     CONFIGURATION,
     FAILURES,
@@ -70,7 +70,8 @@ def render(
         parts += [f"## {_TITLES.get(dataset, dataset)}", *_dataset(dataset, own)]
     parts += [_NOTES] if len(table) else []
     parts += ["## Single runs", markdown(map(_record, records))] if records else []
-    parts += [*synthetic_report.sections(rows), *sizes_report.sections(rows)]
+    parts += [*synthetic_report.sections(rows), *verdict_report.sections(rows)]
+    parts += sizes_report.sections(rows)
     parts += speed_report.sections(rows)
     parts += ["## How these were made", _provenance(files)]
     parts += ["## While it runs"] if figure else []

@@ -48,6 +48,12 @@ with `python -m pytest tests/faults`.
   they fail there is a warning. The checkpoint is deleted last.
 - **Files that are read** (settings, records, checkpoints, results) are checked field by field.
   Nothing in them is run.
+- **A batch** that is killed at any moment is completed by the same command: every frame is whole, and
+  none that was marked done is made again. Its own notes have hashes: one that was changed or cut
+  does not count, and results of other settings are never taken for its own. Bad inputs, workers
+  that end and results that cannot be written are named, and the rest is done.
+- **Of a stack** a plane that is flat, damaged or not finite stays as it is and is named; the others
+  are done. Axes, planes and kernels that do not fit are refused at the call.
 - **In one viewer** fifty runs follow one another, thirty of them disturbed at a random moment:
   stopped, result layers or all layers deleted, the source's data replaced, layers hidden and
   renamed, the panel closed. All end with a result, memory stays within 5 %, threads, widgets and

@@ -27,7 +27,7 @@ DEBLUR, RESTORE, BATCH = "SelfDeblur", "Restore with a known kernel", "Batch"
 
 
 def main() -> None:
-    """Take pictures during a blind run, of its result, of a restoration, a stack and a batch."""
+    """Take pictures of a blind run, its diagnostics, a restoration, a stack and a batch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "images")
     parser.add_argument("--preset", default="fast")
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--theme", default="dark", choices=["dark", "light"])
     parser.add_argument("--size", type=int, nargs=2, default=(1300, 800))
     pictures = {"deblur": blind, "restore": known, "stack": series, "batch": many}
+    pictures["diagnostics"] = doubts
     parser.add_argument("--only", choices=pictures)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -131,6 +132,28 @@ def many(options: argparse.Namespace) -> None:
         wait(lambda: not panel.job.running)
         take(viewer, options.folder / "batch.png")
     print(panel.message.text())
+    viewer.close()
+
+
+def doubts(options: argparse.Namespace) -> None:
+    """Deblur the sample and show residual and spread beside the result: diagnostics.png."""
+    viewer, panel = opened(options, DEBLUR)
+    panel.preset.value = "draft"
+    panel.form.show({"diagnostics": True, "kernel_size": (17, 17)})
+    panel.form.groups["result"].expand(animate=False)
+    wait(lambda: panel.run_button.enabled and "about" in panel.cost.value)
+    panel.run_button.native.click()
+    wait(lambda: not panel.job.running)
+    dismiss(viewer)
+    for layer in viewer.layers:
+        layer.visible = not layer.name.endswith("kernel")
+    viewer.layers.remove(next(each for each in viewer.layers if each.name.endswith("kernel")))
+    viewer.canvas.grid.enabled = True
+    viewer.canvas.grid.stride = 1
+    viewer.canvas.grid.shape = (2, 2)
+    viewer.reset_view()
+    take(viewer, options.folder / "diagnostics.png")
+    print(panel.status.message.text())
     viewer.close()
 
 

@@ -105,6 +105,8 @@ def iter_deblur(
     device: str | None = None,
     seed: int | None = None,
     restoration: str | None = None,
+    colour: Literal["luma", "channels"] | None = None,
+    diagnostics: bool | None = None,
     region: tuple[tuple[int, int], tuple[int, int]] | Literal["auto", "whole"] | None = None,
     kernel_grid: int | tuple[int, int] | None = None,
     rgb: bool | None = None,
@@ -122,15 +124,16 @@ def iter_deblur(
     ----------
     image : array, (H, W) or (H, W, 3 or 4)
         Blurred image, grey or RGB(A), of an integer or floating dtype, finite. Of a colour
-        image the luma is deblurred and the blurred chroma put back. A memory-mapped, dask or
-        zarr array of any size is read in parts; nothing may write to it meanwhile.
+        image the luma is deblurred and the blurred chroma put back, or with
+        ``colour="channels"`` each channel restored. A memory-mapped, dask or zarr array of any
+        size is read in parts; nothing may write to it meanwhile.
     kernel_size : int, (int, int) or "auto", optional
         Odd support of the kernel in pixels; the configuration's by default.
     preset : str, optional
         Name of a preset; ``fast`` where neither it nor `config` is given.
     config : SelfDeblurConfig, optional
         A whole configuration instead of a preset.
-    iterations, device, seed, restoration : optional
+    iterations, device, seed, restoration, colour, diagnostics : optional
         Replace these fields of the configuration.
     region : ((int, int), (int, int)), "auto" or "whole", optional
         Rows and columns, ends excluded, where the kernel is estimated; by default the whole of a
@@ -188,6 +191,8 @@ def iter_deblur(
         device=device,
         seed=seed,
         restoration=restoration,
+        colour=colour,
+        diagnostics=diagnostics,
         region=region,
         kernel_grid=kernel_grid,
     )
@@ -205,6 +210,7 @@ def restore(
     *,
     weight: float | None = None,
     iterations: int | None = None,
+    colour: Literal["luma", "channels"] = "luma",
     device: str = "auto",
     rgb: bool | None = None,
     stop: Stop | None = None,
@@ -214,8 +220,7 @@ def restore(
     Parameters
     ----------
     image : array, (H, W) or (H, W, 3 or 4)
-        Blurred image, as for `deblur`. Of a colour image the luma is restored and the blurred
-        chroma put back.
+        Blurred image, as for `deblur`.
     kernel : array, (kh, kw)
         Point spread function of odd size; scaled to sum to 1.
     method : str, optional
@@ -225,6 +230,9 @@ def restore(
         Weight of the prior; follows the measured noise by default.
     iterations : int, optional
         Steps of a restoration that has them; the restoration's default otherwise.
+    colour : {"luma", "channels"}, optional
+        Of a colour image: restore the luma and put the blurred chroma back, or restore each
+        channel.
     device : str, optional
         As for `deblur`.
     rgb : bool, optional
@@ -247,7 +255,9 @@ def restore(
         If the device is missing or too small.
     """
     checked_stop(stop)
-    config = RestoreConfig(restoration=method, weight=weight, iterations=iterations, device=device)
+    config = RestoreConfig(
+        restoration=method, weight=weight, iterations=iterations, colour=colour, device=device
+    )
     return run_restoration(image, kernel, config, rgb=rgb, stop=stop).sharp
 
 

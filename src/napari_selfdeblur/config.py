@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from napari_selfdeblur import registry
@@ -26,11 +26,28 @@ from napari_selfdeblur.settings import (
 __all__ = ["OUTSIDE_PRESETS", "RestoreConfig", "SelfDeblurConfig"]
 
 OUTSIDE_PRESETS = frozenset(
-    {"kernel_size", "region", "kernel_grid", "device", "precision", "runtime", "seed"}
+    {
+        "kernel_size",
+        "region",
+        "kernel_grid",
+        "device",
+        "precision",
+        "runtime",
+        "seed",
+        "colour",
+        "diagnostics",
+    }
 )
 """Fields that no preset sets: they belong to the image and the machine."""
 
 _MAX_SEED = 2**63 - 1
+
+COLOUR = Choice(
+    label="Colour",
+    choices=("luma", "channels"),
+    help="Of a colour image: luma restores the brightness and keeps the blurred colours; "
+    "channels restores red, green and blue, each with the one kernel, in three times the time.",
+)
 
 DEVICE = Device(
     label="Device",
@@ -112,6 +129,13 @@ class SelfDeblurConfig(Settings):
         help="Rows and columns of regions that each have a kernel, interpolated between them, for "
         "a blur that varies slowly over the image; 1 is one kernel everywhere.",
     ).default((1, 1))
+    colour: Literal["luma", "channels"] = replace(COLOUR, group="result").default("luma")
+    diagnostics: bool = Flag(
+        label="Diagnostics",
+        group="result",
+        help="Keep two more images: the residual y - k * x, and the spread, how far restorations "
+        "with the plausible kernels lie apart, which takes up to six restorations more.",
+    ).default(False)
     loss: Literal["mse", "ssim", "mse_then_ssim"] = Choice(
         label="Data term",
         group="schedule",
@@ -238,6 +262,12 @@ class SelfDeblurConfig(Settings):
                 "choose one, for example sparse",
                 field="kernel_grid",
             )
+        if self.restoration is None and self.colour == "channels":
+            raise ConfigError(
+                "colour 'channels' needs a restoration, which restores each of them; choose one, "
+                "for example sparse, or colour 'luma'",
+                field="colour",
+            )
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -313,6 +343,7 @@ class RestoreConfig(Settings):
         words={"auto": None},
         help="Steps of the restoration; auto is its default.",
     ).default(None)
+    colour: Literal["luma", "channels"] = COLOUR.default("luma")
     device: str = DEVICE.default("auto")
 
     def __post_init__(self) -> None:
@@ -326,7 +357,7 @@ class RestoreConfig(Settings):
 
     def options(self) -> dict[str, Any]:
         """Return the settings that were set, as arguments of the restoration's function."""
-        own = [field for field in self.kinds() if field not in ("restoration", "device")]
+        own = [field for field in self.kinds() if field not in ("restoration", "colour", "device")]
         chosen = {field: getattr(self, field) for field in own}
         return {field: value for field, value in chosen.items() if value is not None}
 

@@ -169,6 +169,7 @@ def restore_stack(
     *,
     weight: float | None = None,
     iterations: int | None = None,
+    colour: Literal["luma", "channels"] = "luma",
     device: str = "auto",
     on_progress: Callable[[Progress], object] | None = None,
     stop: Stop | None = None,
@@ -183,7 +184,7 @@ def restore_stack(
     kernels : array
         (kh, kw) for all planes, (C, kh, kw) for each channel, or one for each plane,
         (..., kh, kw): what `StackResult.kernels` holds.
-    method, weight, iterations, device : optional
+    method, weight, iterations, colour, device : optional
         As for `restore`.
     on_progress : callable, optional
         Called with each `Progress`.
@@ -199,7 +200,9 @@ def restore_stack(
         As `restore`, and `iter_deblur_stack`.
     """
     check_progress(on_progress)
-    config = RestoreConfig(restoration=method, weight=weight, iterations=iterations, device=device)
+    config = RestoreConfig(
+        restoration=method, weight=weight, iterations=iterations, colour=colour, device=device
+    )
     steps = iter_restore_stack(stack, kernels, config, axes, planes, stop=stop, out=out)
     return drained(steps, on_progress)
 

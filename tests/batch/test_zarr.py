@@ -150,4 +150,4 @@ def test_a_store_of_something_else_is_left_alone(run: Run, images: Path, tmp_pat
     for more in ([], ["--restart"]):
         status, _, error = run(images, "-o", tmp_path / "other.zarr", *more)
         assert status == 2
-        assert "of no batch; choose another output" in error
+        assert "not as a batch wrote it; choose another output" in error

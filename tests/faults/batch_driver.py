@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 import tifffile
 import zarr.storage
-from driver import forked, killed_at, left
+from driver import calls_in, forked, killed_at, left
 from scipy import ndimage
 
 from napari_selfdeblur.cli import main
@@ -82,13 +82,11 @@ def killed(folder: Path) -> list[dict[str, Any]]:
     words, rng, found = inputs(folder), random.Random(4), []
     for kind in ("", ".ome.zarr"):
         reference = folder / f"whole{kind}"
-        begun = time.perf_counter()
-        forked(lambda out=reference: main([*words, "-o", str(out)]))
-        frame = (time.perf_counter() - begun) / FRAMES
+        frame = calls_in(lambda out=reference: main([*words, "-o", str(out)])) // FRAMES
         for number in range(5):
             out, last = folder / f"{number}{kind}", rng.randrange(1, FRAMES)
             command = [*words, "-o", str(out)]
-            status = killed_at(last, rng.uniform(0, frame), lambda words=command: main(words))
+            status = killed_at(last, rng.randrange(frame), lambda words=command: main(words))
             whole = len(hashes(out))
             files = left_whole(out)
             again, errors = forked(lambda words=command: main(words))

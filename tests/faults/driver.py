@@ -12,7 +12,6 @@ import random
 import resource
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -41,22 +40,26 @@ SCENE = np.random.default_rng(1).integers(0, 200, (40, 48)).astype(np.uint8)
 
 
 class Deadline(io.TextIOWrapper):
-    """Standard error of a process that kills itself `delay` seconds after its line `last`.
+    """Standard error of a process that kills itself `calls` calls after its line `last`.
 
-    Its own clock does it: on a busy machine another process might be woken too late.
+    Calls, of Python and of C functions, are counted and not seconds: a machine may be busy.
     """
 
-    def __init__(self, last: int, delay: float) -> None:
+    def __init__(self, last: int, calls: int) -> None:
         super().__init__(os.fdopen(os.dup(2), "wb", buffering=0), write_through=True)
-        self._left, self._delay = last, delay
+        self._lines, self._calls = last, calls
 
     def write(self, text: str) -> int:
-        """Write, and set the clock at the last line."""
-        before, self._left = self._left, self._left - text.count("\n")
-        if before > 0 >= self._left:
-            kill = threading.Timer(self._delay, os.kill, (os.getpid(), signal.SIGKILL))
-            kill.start()
+        """Write, and begin to count calls at the last line."""
+        before, self._lines = self._lines, self._lines - text.count("\n")
+        if before > 0 >= self._lines:
+            sys.setprofile(self._count)
         return super().write(text)
+
+    def _count(self, *_: object) -> None:
+        self._calls -= 1
+        if self._calls <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def forked(work: Callable[[], int], begun: Callable[[int], object] | None = None) -> Any:
@@ -88,17 +91,33 @@ def forked(work: Callable[[], int], begun: Callable[[int], object] | None = None
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), "".join(lines)
 
 
-def killed_at(last: int, delay: float, work: Callable[[], object]) -> int:
-    """Return the status of a fork killed `delay` seconds after its line `last`, doing `work`."""
+def killed_at(last: int, calls: int, work: Callable[[], object]) -> int:
+    """Return the status of a fork killed `calls` calls after its line `last`, doing `work`."""
 
     def until() -> int:
-        sys.stderr = Deadline(last, delay)
+        sys.stderr = Deadline(last, calls)
         work()
-        time.sleep(60)  # done before it was killed, on a busy machine
         return 0
 
     status: int = forked(until)[0]
     return status
+
+
+def calls_in(work: Callable[[], object]) -> int:
+    """Return how many calls a fork makes, and returns from, doing `work`."""
+    counted = [0]
+
+    def count(*_: object) -> None:
+        counted[0] += 1
+
+    def until() -> int:
+        sys.setprofile(count)
+        work()
+        sys.setprofile(None)
+        sys.stderr.write(f"{counted[0]}\n")
+        return 0
+
+    return int(forked(until)[1].split()[-1])
 
 
 def killed(folder: Path) -> list[dict[str, Any]]:
@@ -108,17 +127,16 @@ def killed(folder: Path) -> list[dict[str, Any]]:
         **SETTINGS, solvers=("joint", "alternating"), restoration="hyper_laplacian"
     )
     small = SCENE[:24, :24]
-    begun = time.perf_counter()
     whole = sd.deblur(small, config=config)
-    step = (time.perf_counter() - begun) / (2 * config.iterations)
+    two_steps = calls_in(lambda: sd.deblur(small, config=config)) // config.iterations
     rng, found = random.Random(9), []
     for number in range(10):
-        path, last = folder / f"{number}.pt", rng.randrange(4, 2 * config.iterations - 4)
+        path, last = folder / f"{number}.pt", rng.randrange(1, 2 * config.iterations - 4)
 
         def work(path: Path = path) -> None:
             sd.deblur(small, config=config, checkpoint=path, on_progress=lambda _: print_line())
 
-        status = killed_at(last, rng.uniform(0, 2 * step), work)
+        status = killed_at(last, rng.randrange(two_steps), work)
         had = path.exists()
         again = sd.deblur(small, config=config, checkpoint=path)
         same = [

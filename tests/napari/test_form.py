@@ -115,6 +115,8 @@ def test_every_field_reaches_the_settings() -> None:
         restoration="saturated",
         restoration_share=0.123456,
         kernel_grid=(2, 3),
+        colour="channels",
+        diagnostics=True,
         loss="ssim",
         loss_switch=0.5,
         tv_weight="auto",

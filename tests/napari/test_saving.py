@@ -270,3 +270,53 @@ def test_notes_of_others_are_ignored(viewer_model, pair, tmp_path) -> None:
         (opened,) = ViewerModel().open(str(tmp_path / "cells_kernel.tif"), plugin=PLUGIN)
         np.testing.assert_array_equal(opened.data, pair[1].data)
         assert [str(unit) for unit in opened.units] == ["pixel", "pixel"]
+
+
+def test_diagnostics_are_saved_with_the_result(viewer_model, source, tmp_path) -> None:
+    """Residual and spread lie on the source, hidden; all four layers return by the record."""
+    config = sd.SelfDeblurConfig.preset("draft").replace(kernel_size=5, diagnostics=True)
+    job = deblur_job(viewer_model, source, config.replace(device="cpu"), notify=False)
+    job.run()
+    layers = tuple(layer for layer in viewer_model.layers if layer is not source)
+    parts = [layer.metadata["selfdeblur_part"] for layer in layers]
+    assert sorted(parts) == ["deblurred", "kernel", "residual", "spread"]
+    shown = dict(zip(parts, layers, strict=True))
+    for part in ("residual", "spread"):
+        layer = shown[part]
+        assert layer.name == f"{source.name} {part}"
+        assert not layer.visible
+        np.testing.assert_allclose(layer.extent.world, source.extent.world)
+        assert layer.units == source.units
+        np.testing.assert_array_equal(layer.data, getattr(job.result, part))
+    low, high = shown["residual"].contrast_limits
+    assert low == -high
+    assert shown["spread"].contrast_limits[0] == 0
+
+    saved = save(viewer_model, layers, tmp_path / "cells.tif")
+    assert {Path(path).name for path in saved} == {f"cells_{part}.tif" for part in parts}
+    opened = ViewerModel().open(str(tmp_path / "cells_record.json"), plugin=PLUGIN)
+    assert len(opened) == 4
+    for layer in opened:
+        part = layer.metadata["selfdeblur_part"]
+        assert_same(layer, shown[part])
+        assert layer.visible == shown[part].visible
+
+    record = tmp_path / "cells_record.json"
+    facts = json.loads(record.read_text(encoding="utf-8"))
+    facts["config"]["diagnostics"] = False  # what then lies there is of an earlier run
+    record.write_text(json.dumps(facts), encoding="utf-8")
+    assert get_reader(str(tmp_path / "cells_spread.tif")) is None
+    assert len(ViewerModel().open(str(record), plugin=PLUGIN)) == 2
+
+
+def test_a_plane_of_a_stack_has_its_diagnostics_in_its_place(viewer_model, blurred) -> None:
+    """They have the axes of the stack, and lie where the plane does."""
+    stack = np.stack([blurred, blurred[::-1]])
+    layer = viewer_model.add_image(stack, name="stack", scale=(2, 0.5, 0.5))
+    viewer_model.dims.set_point(0, 2)
+    config = sd.SelfDeblurConfig.preset("draft").replace(kernel_size=5, diagnostics=True)
+    job = deblur_job(viewer_model, layer, config.replace(device="cpu"), notify=False)
+    job.run()
+    sharp, residual = (viewer_model.layers[f"stack {part}"] for part in ("deblurred", "residual"))
+    assert residual.data.shape == sharp.data.shape == (1, 24, 32)
+    np.testing.assert_allclose(residual.extent.world, sharp.extent.world)

@@ -8,7 +8,8 @@ import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
 
-from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY, Source, kernel_display
+from napari_selfdeblur._napari.displays import kernel_display
+from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY, Source
 from napari_selfdeblur._napari.placing import SHARED, last_axes, refined
 from napari_selfdeblur.numerics.grid import mosaic
 

@@ -14,6 +14,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QThread, QTimer, Signal
 
+from napari_selfdeblur._napari.displays import DIAGNOSTICS
 from napari_selfdeblur._napari.grid_layers import grid_layers
 from napari_selfdeblur._napari.layers import ResultLayers, Source
 from napari_selfdeblur._napari.report import part_of, report_of
@@ -273,7 +274,8 @@ class Job(QObject):
         facts["image"] |= {"name": self.source.name}
         if self.source.index:
             facts["image"] |= {"index": self.source.index}
-        self._layers.finish(self.result.sharp, kernel, facts | reason)
+        more = {part: getattr(self.result, part, None) for part in DIAGNOSTICS}
+        self._layers.finish(self.result.sharp, kernel, facts | reason, more)
         if facts.get("cells"):
             kernels: Any = getattr(self.result, "kernels", None)
             notes = facts | reason

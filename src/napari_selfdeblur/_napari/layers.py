@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,13 +12,14 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from numpy.typing import NDArray
 
+from napari_selfdeblur._napari.displays import diagnostic_display, kernel_display, kernel_limits
 from napari_selfdeblur._napari.placing import SHARED, kernel_corner, last_axes, look_of, moved
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.images import cast_like
 
 METADATA_KEY = "selfdeblur"
 PART_KEY = "selfdeblur_part"
-_KERNEL_COLORMAP = "inferno"
+_NONE: Mapping[str, NDArray[np.float32] | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +62,10 @@ class Source:
         look = moved(self.look, (*(0,) * before, *kernel_corner(*self.sides)))
         return last_axes({name: look[name] for name in SHARED}, ndim)
 
+    def diagnostic_look(self, ndim: int = 2) -> dict[str, Any]:
+        """Return keywords of `Image` for a grey layer of `ndim` axes that lies on the image."""
+        return last_axes({name: self.look[name] for name in SHARED}, ndim)
+
     def as_shown(self, sharp: NDArray[np.float32]) -> NDArray[Any]:
         """Return a result as its layer holds it: colour in the source's dtype, grey as float32.
 
@@ -77,15 +84,6 @@ class Source:
     def kernels_shown(self, kernels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the kernels of a result as their layer holds them."""
         return kernels
-
-
-def kernel_display(kernel: NDArray[np.float32]) -> dict[str, Any]:
-    """Return keywords of `Image` by which a kernel is displayed, from 0 to its largest value."""
-    return {
-        "colormap": _KERNEL_COLORMAP,
-        "contrast_limits": _kernel_limits(kernel),
-        "interpolation2d": "nearest",
-    }
 
 
 def refuse_others(layer: Image) -> None:
@@ -172,6 +170,7 @@ class ResultLayers:
         self._camera = _camera(viewer)
         self.sharp: Image | None = None
         self.kernel: Image | None = None
+        self.diagnostics: dict[str, Image] = {}
 
     def show(
         self,
@@ -199,7 +198,7 @@ class ResultLayers:
                 self._add_kernel(kernel)
             elif self.kernel in self._viewer.layers:
                 self.kernel.data = kernel
-                self.kernel.contrast_limits = _kernel_limits(kernel)
+                self.kernel.contrast_limits = kernel_limits(kernel)
         shown, rgb = self._source.as_shown(sharp), self._source.rgb
         if self.sharp is None:
             self.sharp = Image(shown, name=self._name, rgb=rgb, **self._source.look)
@@ -214,13 +213,21 @@ class ResultLayers:
         sharp: Any,
         kernel: NDArray[np.float32] | None,
         metadata: dict[str, Any],
+        diagnostics: Mapping[str, NDArray[np.float32] | None] = _NONE,
     ) -> None:
-        """Show the result with its record; put a layer that was deleted back."""
+        """Show the result with its record; put a layer that was deleted back.
+
+        `diagnostics`, a ``residual`` or a ``spread`` (H, W), get layers that are not visible at
+        first: they lie on the image.
+        """
         if self.sharp not in self._viewer.layers:
             self.sharp = None
         if self.kernel not in self._viewer.layers:
             self.kernel = None
         self._show(sharp, None if kernel is None else self._source.kernels_shown(kernel))
+        for part, image in diagnostics.items():
+            if image is not None:
+                self._add_diagnostic(part, image)
         self.annotate(metadata)
 
     def add(self, layers: list[Image]) -> None:
@@ -234,13 +241,28 @@ class ResultLayers:
     def annotate(self, metadata: dict[str, Any]) -> None:
         """Store `metadata` under ``layer.metadata["selfdeblur"]`` of the layers there are.
 
-        Under ``"selfdeblur_part"`` stands what the layer is: ``deblurred``, ``restored`` or
-        ``kernel``.
+        Under ``"selfdeblur_part"`` stands what the layer is: ``deblurred``, ``restored``,
+        ``kernel``, ``residual`` or ``spread``.
         """
         image = "restored" if self.kernel is None else "deblurred"
-        for layer, part in ((self.sharp, image), (self.kernel, "kernel")):
+        layers = {image: self.sharp, "kernel": self.kernel, **self.diagnostics}
+        for part, layer in layers.items():
             if layer is not None:
                 layer.metadata.update({METADATA_KEY: metadata, PART_KEY: part})
+
+    def _add_diagnostic(self, part: str, image: NDArray[np.float32]) -> None:
+        chosen = list(self._viewer.layers.selection)
+        whole = image[(None,) * (len(self._source.look["scale"]) - 2)]
+        self.diagnostics[part] = Image(
+            whole,
+            name=f"{self._source.name} {part}",
+            rgb=False,
+            visible=False,
+            **diagnostic_display(part, image),
+            **self._source.diagnostic_look(whole.ndim),
+        )
+        self._viewer.add_layer(self.diagnostics[part])
+        self._viewer.layers.selection = set(chosen)
 
     def _add_kernel(self, kernel: NDArray[np.float32]) -> None:
         self.kernel = Image(
@@ -254,10 +276,6 @@ class ResultLayers:
         # A view that the user has moved during the run is the user's.
         if _camera(self._viewer) == self._camera and not _in_view(self._viewer, self.kernel):
             self._viewer.fit_to_view()
-
-
-def _kernel_limits(kernel: NDArray[np.float32]) -> tuple[float, float]:
-    return 0.0, max(float(kernel.max()), float(np.finfo(np.float32).tiny))
 
 
 def _camera(viewer: ViewerModel) -> tuple[float, ...]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY, kernel_display
+from napari_selfdeblur._napari.displays import DIAGNOSTICS, diagnostic_display, kernel_display
+from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY
 from napari_selfdeblur._napari.placing import kernel_corner
 from napari_selfdeblur._napari.stack_source import along_planes
 from napari_selfdeblur._napari.writer import KEPT, RECORD_END, LayerData
@@ -23,7 +24,8 @@ from napari_selfdeblur.run.stack_record import StackRecord, read_record
 Record = RunRecord | RestoreRecord | StackRecord
 
 _PAIR = ("deblurred", "kernel")
-_PARTS = (*_PAIR, "restored")
+_OF_RUN = (*_PAIR, *DIAGNOSTICS)
+_PARTS = (*_OF_RUN, "restored")
 _SUFFIXES = (".tif", ".tiff")
 _UNITS = ("nm", "um", "mm", "cm", "m", "inch", "s", "ms")  # napari refuses what it does not know
 
@@ -34,7 +36,8 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
         return None if len(path) != 1 else get_reader(path[0])
     file = Path(path)
     if file.suffix.lower() == ".json":
-        return read if _record(file) is not None and _images(file) else None
+        record = _record(file)
+        return read if record is not None and _images(file, record) else None
     return read if _record_beside(file) is not None else None
 
 
@@ -51,7 +54,10 @@ def read(path: str | list[str]) -> list[LayerData]:
     record = _record(file if of_record else _record_beside(file) or file)
     if record is None:
         raise DeblurError(f"{file}: no record of a run belongs to it; open it as an image")
-    return [_layer(each, record) for each in (_images(file) if of_record else [file])]
+    layers = [_layer(each, record) for each in (_images(file, record) if of_record else [file])]
+    for _, attributes, _ in layers if of_record else []:  # as after the run
+        attributes["visible"] = attributes["metadata"][PART_KEY] not in DIAGNOSTICS
+    return layers
 
 
 def _record(path: Path) -> Record | None:
@@ -62,11 +68,13 @@ def _record(path: Path) -> Record | None:
         return None
 
 
-def _images(record: Path) -> list[Path]:
-    """Return the images that the record's name says are its own: a pair, or one."""
-    stem = record.stem.removesuffix(RECORD_END)
-    for names in ([f"{stem}_{part}" for part in _PAIR], [stem]):
-        paths = [record.with_name(name + suffix) for name in names for suffix in _SUFFIXES]
+def _images(path: Path, record: Record) -> list[Path]:
+    """Return the images that the record's name says are its own: those of a run, or one."""
+    stem = path.stem.removesuffix(RECORD_END)
+    # Those of an earlier run may still be there.
+    parts = _OF_RUN if getattr(record.config, "diagnostics", False) else _PAIR
+    for names in ([f"{stem}_{part}" for part in parts], [stem]):
+        paths = [path.with_name(name + suffix) for name in names for suffix in _SUFFIXES]
         if found := [path for path in paths if path.exists()]:
             return found
     return []
@@ -76,10 +84,11 @@ def _record_beside(image: Path) -> Path | None:
     """Return the record that `image` belongs to, None without one."""
     stem = image.stem
     stems = [f"{stem}{RECORD_END}", stem]
-    stems += [f"{stem.removesuffix(f'_{part}')}{RECORD_END}" for part in _PAIR]
+    stems += [f"{stem.removesuffix(f'_{part}')}{RECORD_END}" for part in _OF_RUN]
     for each in stems:
         beside = image.with_name(f"{each}.json")
-        if beside.is_file() and image in _images(beside) and _record(beside) is not None:
+        record = _record(beside) if beside.is_file() else None
+        if record is not None and image in _images(beside, record):
             return beside
     return None
 
@@ -98,6 +107,8 @@ def _layer(path: Path, record: Record) -> LayerData:
         if part == "kernel":
             pixels, look = _kernels(pixels, attributes, record)
             attributes |= look
+        elif part in DIAGNOSTICS:
+            attributes |= diagnostic_display(part, pixels)
     attributes |= {"rgb": rgb, "metadata": {METADATA_KEY: record.to_dict(), PART_KEY: part}}
     return pixels, attributes, "image"
 

@@ -91,7 +91,7 @@ def deblur_layer(
         raise ConfigError(f"viewer must be a napari.Viewer or a ViewerModel, got a {kind}")
 
     for name, value, choices in (("planes", planes, PLANES), ("kernels", kernels, KERNELS)):
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             known = ", ".join(choices)
             raise ConfigError(f"{name} must be one of {known}, got {value!r:.100}", field=name)
 

@@ -28,6 +28,7 @@ _STAGES = {
     "joint": "Networks",
     "alternating": "Networks, in turn",
     "fuse": "Comparing the estimates",
+    "spread": "Spread of the estimates",
     "grid": "Kernels of the cells",
     "restore": "Restoration",
 }

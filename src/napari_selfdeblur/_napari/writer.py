@@ -13,6 +13,7 @@ from napari.utils.colormaps import AVAILABLE_COLORMAPS
 from napari.utils.io import imsave
 from napari.utils.notifications import show_warning
 
+from napari_selfdeblur._napari.displays import DIAGNOSTICS
 from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY
 from napari_selfdeblur._napari.stack_source import letters_of
 from napari_selfdeblur.errors import DeblurError
@@ -24,9 +25,9 @@ from napari_selfdeblur.run.values import json_ready
 LayerData = tuple[Any, dict[str, Any], str]
 
 RECORD_END = "_record"
-_PAIR = ("deblurred", "kernel")
+_OF_RUN = ("deblurred", "kernel", *DIAGNOSTICS)
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in names of files
-_ENDS = re.compile(r"_(deblurred|kernel|record)$")
+_ENDS = re.compile(r"_(deblurred|kernel|residual|spread|record)$")
 _SIZES = (1e-6, 1e6)  # what TIFF's fractions hold with some digits to spare
 KEPT = (
     *("name", "scale", "translate", "rotate", "shear", "affine", "units", "axis_labels"),
@@ -59,10 +60,10 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     return [str(target)]
 
 
-def write_pair(path: str, layers: list[LayerData]) -> list[str]:
-    """Write image and kernel of one run: NAME_deblurred.tif, NAME_kernel.tif, NAME_record.json.
+def write_run(path: str, layers: list[LayerData]) -> list[str]:
+    """Write layers of one run: NAME_deblurred.tif, NAME_kernel.tif ..., NAME_record.json.
 
-    These are the names that the command line gives. Two layers that are no such pair are written
+    These are the names that the command line gives. Layers that are not of one run are written
     each as `write_image` does, into files that have the layers' names behind NAME.
 
     Parameters
@@ -70,7 +71,7 @@ def write_pair(path: str, layers: list[LayerData]) -> list[str]:
     path : str
         NAME.tif.
     layers : list of (data, attributes, kind)
-        The two layers, in whatever order.
+        Two to four layers, in whatever order.
 
     Returns
     -------
@@ -84,24 +85,27 @@ def write_pair(path: str, layers: list[LayerData]) -> list[str]:
     """
     target = _tiff_path(path)
     stem = target.with_name(_ENDS.sub("", target.stem))
-    if not _is_pair(layers):
+    if not _of_one_run(layers):
         names = {_UNSAFE.sub("_", meta["name"]): (data, meta) for data, meta, _ in layers}
         files = {f"{stem}_{name}{target.suffix}": each for name, each in names.items()}
         return [saved for file, each in files.items() for saved in write_image(file, *each)]
     parts = {meta["metadata"][PART_KEY]: (data, meta) for data, meta, _ in layers}
-    paths = {part: f"{stem}_{part}{target.suffix}" for part in _PAIR}
+    paths = {part: f"{stem}_{part}{target.suffix}" for part in _OF_RUN if part in parts}
     for part, file in paths.items():
         _write_tiff(Path(file), *parts[part])
     _write_record(stem, layers[0][1])
     return list(paths.values())
 
 
-def _is_pair(layers: list[LayerData]) -> bool:
+def _of_one_run(layers: list[LayerData]) -> bool:
+    """Whether these are different parts of one run, image and kernel among them."""
     notes = [meta["metadata"] for _, meta, _ in layers]
+    parts = {each.get(PART_KEY) for each in notes}
     return (
         all(_is_result(data, meta) for data, meta, _ in layers)
-        and {each.get(PART_KEY) for each in notes} == set(_PAIR)
-        and notes[0][METADATA_KEY] == notes[1][METADATA_KEY]
+        and len(parts) == len(layers)
+        and set(_OF_RUN[:2]) <= parts <= set(_OF_RUN)
+        and all(each[METADATA_KEY] == notes[0][METADATA_KEY] for each in notes)
     )
 
 

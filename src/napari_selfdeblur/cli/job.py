@@ -25,12 +25,15 @@ RESULTS = {
     "panel": "panel.png",
 }
 """What a run writes, and the ends of the files' names."""
+DIAGNOSTICS = {"residual": "residual.tif", "spread": "spread.tif"}
+"""What it writes too where diagnostics are asked for."""
 _KERNELS = {"kernels": "kernels.tif"}
 
 
 def results_of(config: SelfDeblurConfig) -> dict[str, str]:
-    """Return `RESULTS` and, of a run with a grid of kernels, these."""
-    return RESULTS if config.kernel_grid == (1, 1) else RESULTS | _KERNELS
+    """Return what a run with these settings writes."""
+    grid = {} if config.kernel_grid == (1, 1) else _KERNELS
+    return RESULTS | grid | (DIAGNOSTICS if config.diagnostics else {})
 
 
 def perform(
@@ -117,6 +120,10 @@ def _save(outputs: Outputs, result: DeblurResult, points: list[TracePoint]) -> R
             outputs.save_record(record)
     kernel = result.kernel if result.kernels is None else result.kernels
     outputs.draw(record, result.sharp, kernel, subtitle=_caption(record), psnr=psnr)
+    for what, image in (("residual", result.residual), ("spread", result.spread)):
+        if image is not None:
+            with terminal.optional(f"the {what} was not written"):
+                outputs.save_more(what, image)
     return record
 
 

@@ -100,6 +100,11 @@ class Outputs:
             raise failed
         return record
 
+    def save_more(self, what: str, image: NDArray[np.float32]) -> None:
+        """Write a further image of the rows and columns of the source, as float32."""
+        self._image(what, image, Dtype.FLOAT32)
+        self.written[what] = str(self.paths[what])
+
     def save_record(self, record: Record) -> None:
         """Write the record; one already there is replaced."""
         write_text(self.paths["record"], record.to_json())

@@ -91,8 +91,9 @@ def run(
 
     Writes STEM_deblurred.tif, STEM_kernel.tif, STEM_record.json and STEM_panel.png into the
     output folder, replacing earlier ones; with --kernel-grid also STEM_kernels.tif, the kernel of
-    each cell, row by row. Of a stack, a TIFF of several planes, all planes are
-    deblurred, into one TIFF of the same axes. Ctrl-C ends the run after the present step and saves
+    each cell, row by row. Of a stack, a TIFF of several planes, all planes are deblurred, into one
+    TIFF of the same axes. With --diagnostics true an image also gets STEM_residual.tif and
+    STEM_spread.tif. Ctrl-C ends the run after the present step and saves
     the best estimate so far: its record has status "stopped", and the exit status is 0. So does
     SIGTERM. A second Ctrl-C quits at once and says what is kept.
     """
@@ -124,9 +125,8 @@ def run(
         inputs = a.read_inputs(
             image, roi, truth, lambda shape: check_every_stage(config, shape, runtime)
         )
-    paths = result_paths(
-        output, image.stem, results_of(config), inputs.source, [image, truth, record, checkpoint]
-    )
+    kept = [image, truth, record, checkpoint]
+    paths = result_paths(output, image.stem, results_of(config), inputs.source, kept)
     outputs = Outputs(paths, inputs, terminal, dtype, a.command_line(context))
     perform(outputs, config, trace=trace, checkpoint=checkpoint)
 

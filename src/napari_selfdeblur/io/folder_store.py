@@ -12,12 +12,21 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from napari_selfdeblur.errors import FileError
+from napari_selfdeblur.errors import ConfigError, FileError
 from napari_selfdeblur.io.files import write_tiff
 from napari_selfdeblur.io.inputs import unique_names
 from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.sources import open_parts
-from napari_selfdeblur.io.stores import EXTRAS, FrameRef, Pixels, Store, digest, read_json
+from napari_selfdeblur.io.stores import (
+    EXTRAS,
+    FrameRef,
+    Pixels,
+    Store,
+    digest,
+    read_json,
+    sealed,
+    unsealed,
+)
 from napari_selfdeblur.io.tiff_stacks import write_stack
 from napari_selfdeblur.io.writing import check_writable, naming, replacing, write_text
 
@@ -38,13 +47,21 @@ class FolderStore(Store):
 
     def manifest(self) -> dict[str, Any] | None:
         """Return what `begin` wrote; None where nothing was begun."""
-        return read_json(self._manifest)
+        if not self._manifest.exists():
+            return None
+        found = unsealed(read_json(self._manifest))
+        if found is None:
+            raise ConfigError(
+                f"{self._manifest} is not as a batch wrote it; choose another output, or delete "
+                f"{self._frames} to make everything again"
+            )
+        return found
 
     def begin(self, manifest: Mapping[str, Any]) -> None:
         """Make the folder, and keep what its results are made with."""
         with naming(self.path):
             self._frames.mkdir(parents=True, exist_ok=True)
-        write_text(self._manifest, json.dumps(manifest, indent=2) + "\n")
+        write_text(self._manifest, json.dumps(sealed(manifest), indent=2) + "\n")
 
     def clear(self) -> None:
         """Delete what a former batch left here."""
@@ -84,11 +101,11 @@ class FolderStore(Store):
         if not frame.axes:
             record = json.dumps(marker["record"], ensure_ascii=False, indent=2)
             write_text(self._out(frame.name, "record.json"), record + "\n")
-        write_text(self._frame(frame, ".json"), json.dumps(marker, ensure_ascii=False))
+        write_text(self._frame(frame, ".json"), json.dumps(sealed(marker), ensure_ascii=False))
 
     def marker(self, frame: FrameRef) -> dict[str, Any] | None:
         """Return what a frame was marked with; None where it is not done."""
-        return read_json(self._frame(frame, ".json"))
+        return unsealed(read_json(self._frame(frame, ".json")))
 
     def finish(self, name: str, layout: Layout | None, frames: Sequence[FrameRef]) -> None:
         """Put the planes of an image together; planes that failed are NaN, or 0 in integers."""

@@ -1,11 +1,11 @@
-"""An image of any size, read window by window: its range to [0, 1] and back, colour by luma."""
+"""An image of any size, read window by window: its range to [0, 1] and back, and its colours."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from napari_selfdeblur.io.arrays import (
 from napari_selfdeblur.io.images import LUMA, Range, Scale
 from napari_selfdeblur.numerics.tiles import Window, whole
 
-__all__ = ["Frame"]
+__all__ = ["Frame", "blocks"]
 
 _BLOCK = 2**20  # pixels read at a time
 _SAMPLE = 3 * 2**20  # values of a larger image that its median is taken of
@@ -49,6 +49,8 @@ class Frame:
         What the values scaled to [0, 1] are multiples of, where they were a camera's counts.
     description : dict
         As `images.describe` has it.
+    weights : tuple of float
+        Share of R, G and B of a colour image in its `plane`; they sum to 1.
     """
 
     source: Any
@@ -57,6 +59,7 @@ class Frame:
     limits: Range
     grid: Grid | None
     description: dict[str, Any]
+    weights: tuple[float, ...] = tuple(LUMA.tolist())
 
     @classmethod
     def of(
@@ -67,6 +70,7 @@ class Frame:
         rgb: bool | None = None,
         check: Callable[[tuple[int, int]], object] | None = None,
         scale: Scale | None = None,
+        channels: bool = False,
     ) -> Frame:
         """Check an image, reading all of it once, block by block.
 
@@ -83,6 +87,8 @@ class Frame:
             Called with rows and columns before any pixel is read.
         scale : Scale, optional
             The `images.ranges` of a stack that the image is a plane of; by default its own.
+        channels : bool
+            Whether each channel of a colour image is used; otherwise its luma alone.
 
         Raises
         ------
@@ -105,7 +111,8 @@ class Frame:
         check_finite(found.nans, found.infinities, math.prod(shape))
         own = scale or images.ranges(source.dtype, found.planes, found.median)
         value_range, limits, natural = own
-        images.check_contrast(found.luma, value_range)
+        used = [found.luma, *(found.channels if channels and colour else ())]
+        images.check_contrast(max(used, key=lambda pair: pair[1] - pair[0]), value_range)
         low, high = value_range
         levels = None if natural else found.levels
         grid = None if levels is None else Grid.of(np.unique((levels - low) / (high - low)))
@@ -128,6 +135,18 @@ class Frame:
         return y
 
     @property
+    def channels(self) -> tuple[Frame, Frame, Frame]:
+        """R, G and B of a colour image, each as the plane of a frame."""
+        red, green, blue = (replace(self, weights=tuple(row)) for row in np.eye(3).tolist())
+        return red, green, blue
+
+    @property
+    def plane_name(self) -> str:
+        """What `plane` is of a colour image."""
+        shares = zip(("red", "green", "blue"), self.weights, strict=True)
+        return next((name for name, share in shares if share == 1), "luma")
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """`limits` in the units of `y`."""
         low, high = self.value_range
@@ -139,7 +158,7 @@ class Frame:
         return list(blocks(self.shape))
 
     def plane(self, window: Window) -> NDArray[np.float32]:
-        """Return a window of the grey image, or of the luma of a colour one.
+        """Return a window of the grey image, or of a colour one by its `weights`: the luma.
 
         In [0, 1], C-contiguous, its own memory.
         """
@@ -148,7 +167,7 @@ class Frame:
         scaled = (_planes(pixels, self.colour).astype(np.float64) - low) / (high - low)
         if self.grid is not None:
             scaled = self.grid.exact(scaled)
-        y = scaled @ LUMA if self.colour else scaled
+        y = scaled @ np.array(self.weights) if self.colour else scaled
         return np.clip(y, 0, 1).astype(np.float32, order="C")
 
     def restore_range(self, x: ArrayLike, window: Window | None = None) -> NDArray[np.float32]:
@@ -156,44 +175,46 @@ class Frame:
 
         Parameters
         ----------
-        x : array_like of float, (H, W)
-            Grey or luma image in the units of `y`.
+        x : array_like of float, (H, W) or (H, W, 3)
+            Grey or luma image in the units of `y`, or R, G and B.
         window : Window, optional
             Where `x` lies; all of the image by default.
 
         Returns
         -------
         ndarray of float32, (H, W), (H, W, 3) or (H, W, 4)
-            Clipped to `limits`. A colour image gets the blurred chroma and its own alpha back:
-            with Cb and Cr kept, YCbCr adds the change of luma to each of R, G and B.
+            Clipped to `limits`. A colour image gets its own alpha back, and of a luma the blurred
+            chroma: with Cb and Cr kept, YCbCr adds the change of luma to each of R, G and B.
 
         Raises
         ------
         ImageError
             If `x` has not the shape of `y`.
         """
-        luma, (rows, columns) = np.asarray(x), window or whole(self.shape)
+        planes, (rows, columns) = np.asarray(x), window or whole(self.shape)
         shape = rows.stop - rows.start, columns.stop - columns.start
-        if luma.shape != shape:
+        if planes.shape != shape and not (self.colour and planes.shape == (*shape, 3)):
             raise ImageError(
-                f"the image to put back has shape {luma.shape}, its source {shape}; crop it "
+                f"the image to put back has shape {planes.shape}, its source {shape}; crop it "
                 "to the source's size"
             )
         restored = np.empty((*shape, *self.description["shape"][2:]), np.float32)
         for part, _ in blocks(shape):
             place = slice(rows.start + part.start, rows.start + part.stop), columns
-            restored[part] = self._put_back(luma[part], place)
+            restored[part] = self._put_back(planes[part], place)
         return restored
 
-    def _put_back(self, luma: NDArray[Any], window: Window) -> NDArray[np.float32]:
+    def _put_back(self, planes: NDArray[Any], window: Window) -> NDArray[np.float32]:
         low, high = self.value_range
-        values = low + luma.astype(np.float64) * (high - low)
+        values = low + planes.astype(np.float64) * (high - low)
         if not self.colour:
             return np.clip(values, *self.limits).astype(np.float32)
         pixels = _read(self.source, window)
-        planes = _planes(pixels, colour=True).astype(np.float64)
-        chroma = (planes - (planes @ LUMA)[..., None]).astype(np.float32)
-        coloured = np.clip(values[..., None] + chroma, *self.limits).astype(np.float32)
+        if values.ndim == 2:
+            blurred = _planes(pixels, colour=True).astype(np.float64)
+            chroma = (blurred - (blurred @ np.array(self.weights))[..., None]).astype(np.float32)
+            values = values[..., None] + chroma
+        coloured = np.clip(values, *self.limits).astype(np.float32)
         return np.concatenate([coloured, pixels[..., 3:].astype(np.float32)], axis=-1)
 
 
@@ -230,6 +251,7 @@ class _Statistics:
     extremes: tuple[Any, Any] = (math.inf, -math.inf)
     planes: Range = (math.inf, -math.inf)  # extremes without alpha
     luma: Range = (math.inf, -math.inf)
+    channels: list[Range] = field(default_factory=lambda: [(math.inf, -math.inf)] * 3)
     nans: int = 0
     infinities: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
@@ -248,6 +270,8 @@ class _Statistics:
         luma = values @ LUMA if colour else values
         self.extremes = _wider(self.extremes, pixels)
         self.planes, self.luma = _wider(self.planes, values), _wider(self.luma, luma)
+        if colour:
+            self.channels = [_wider(c, values[..., i]) for i, c in enumerate(self.channels)]
         self.sample.append(values.ravel()[:: self.every])
         if sum(each.size for each in self.sample) > _SAMPLE:
             self.sample = [each[::2].copy() for each in self.sample]

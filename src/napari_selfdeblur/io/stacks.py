@@ -75,7 +75,7 @@ class Stack:
             raise ImageError(f"the stack of shape {shape} is empty; choose one that has pixels")
         letters = guessed_axes(shape) if axes is None else _checked_axes(axes, shape)
         outer = letters[: letters.index("Y")]
-        return cls(data, letters, _chosen(outer, shape, planes or {}))
+        return cls(data, letters, _chosen(outer, shape, {} if planes is None else planes))
 
     @property
     def outer(self) -> str:
@@ -162,7 +162,7 @@ class Stack:
                     field="kernel_from",
                 )
             at = place.get(axis, indices[0])
-            if at not in indices:
+            if not isinstance(at, int | np.integer) or at not in indices:
                 raise ConfigError(
                     f"kernel_from must name a chosen plane; along {axis} these are "
                     f"{_listed(indices)}, got {at!r}",
@@ -247,17 +247,16 @@ def _checked_axes(axes: str, shape: tuple[int, ...]) -> str:
 
 
 def _chosen(outer: str, shape: tuple[int, ...], planes: Choice) -> tuple[tuple[int, ...], ...]:
-    if not isinstance(planes, Mapping):
-        raise ConfigError(
-            f"planes must be indices by axis, such as {{'T': 0}}, got {planes!r:.100}",
-            field="planes",
-        )
     _known_axes(planes, outer, "planes")
     lengths = zip(outer, shape, strict=False)
     return tuple(_indices(axis, n, planes.get(axis, slice(None))) for axis, n in lengths)
 
 
 def _known_axes(places: Mapping[str, Any], outer: str, field: str) -> None:
+    if not isinstance(places, Mapping):
+        raise ConfigError(
+            f"{field} must be indices by axis, such as {{'T': 0}}, got {places!r:.100}", field=field
+        )
     for axis in places:
         if axis not in tuple(outer):
             known = ", ".join(outer) or "no axes beside rows and columns"

@@ -16,11 +16,24 @@ from numpy.typing import NDArray
 from napari_selfdeblur.io.images import cast_like, little_endian
 from napari_selfdeblur.io.layout import Layout, Plane, plane_label
 
-__all__ = ["EXTRAS", "FrameRef", "Pixels", "Store", "digest", "read_json", "stored_as"]
+__all__ = [
+    "EXTRAS",
+    "FrameRef",
+    "Pixels",
+    "Store",
+    "attributes_of",
+    "digest",
+    "read_json",
+    "sealed",
+    "stored_as",
+    "unsealed",
+]
 
 EXTRAS = 2**20
 """Bytes that kernel and record of a frame may take."""
 
+
+_SEAL = "sha256"
 
 Pixels = NDArray[Any]
 
@@ -76,7 +89,13 @@ class Store(ABC):
 
     @abstractmethod
     def manifest(self) -> dict[str, Any] | None:
-        """Return what `begin` wrote; None where nothing was begun."""
+        """Return what `begin` wrote; None where nothing was begun.
+
+        Raises
+        ------
+        ConfigError
+            If it is not as it was written.
+        """
 
     @abstractmethod
     def begin(self, manifest: Mapping[str, Any]) -> None:
@@ -108,7 +127,7 @@ class Store(ABC):
 
     @abstractmethod
     def marker(self, frame: FrameRef) -> dict[str, Any] | None:
-        """Return what a frame was marked with; None where it is not done."""
+        """Return what a frame was marked with; None where it is not done, or that was changed."""
 
     @abstractmethod
     def finish(self, name: str, layout: Layout | None, frames: Sequence[FrameRef]) -> None:
@@ -139,3 +158,26 @@ def read_json(path: Path) -> dict[str, Any] | None:
         values = json.loads(path.read_text(encoding="utf-8"))
         return values if isinstance(values, dict) else None
     return None
+
+
+def attributes_of(path: Path) -> dict[str, Any]:
+    """Return the attributes of a Zarr group; none where there is no group."""
+    found = (read_json(path / "zarr.json") or {}).get("attributes")
+    return found if isinstance(found, dict) else {}
+
+
+def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values for a JSON file with the SHA-256 of them all."""
+    return {**values, _SEAL: _sum(values)}
+
+
+def unsealed(values: object) -> dict[str, Any] | None:
+    """Return what was sealed; None of anything else, and of what was changed since."""
+    if not isinstance(values, dict):
+        return None
+    rest = {key: value for key, value in values.items() if key != _SEAL}
+    return rest if values.get(_SEAL) == _sum(rest) else None
+
+
+def _sum(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -16,7 +16,15 @@ from napari_selfdeblur.io.extra import needs_batch
 from napari_selfdeblur.io.inputs import unique_names
 from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.ome_zarr import Pyramid
-from napari_selfdeblur.io.stores import EXTRAS, FrameRef, Pixels, Store, read_json
+from napari_selfdeblur.io.stores import (
+    EXTRAS,
+    FrameRef,
+    Pixels,
+    Store,
+    attributes_of,
+    sealed,
+    unsealed,
+)
 from napari_selfdeblur.io.writing import check_writable, naming, write_text
 
 __all__ = ["ZarrStore"]
@@ -45,10 +53,11 @@ class ZarrStore(Store):
 
     def manifest(self) -> dict[str, Any] | None:
         """Return what `begin` wrote; None where nothing was begun."""
-        root = read_json(self.path / "zarr.json") or {}
-        found: dict[str, Any] | None = root.get("attributes", {}).get(_OWN)
+        found = unsealed(attributes_of(self.path).get(_OWN))
         if found is None and self.path.exists() and any(self.path.iterdir()):
-            raise ConfigError(f"{self.path} is there and of no batch; choose another output")
+            raise ConfigError(
+                f"{self.path} is not as a batch wrote it; choose another output, or delete it"
+            )
         return found
 
     def begin(self, manifest: Mapping[str, Any]) -> None:
@@ -57,10 +66,10 @@ class ZarrStore(Store):
             self.path.mkdir(parents=True, exist_ok=True)
             for unfinished in self.path.rglob("*.partial"):  # of a process that was killed
                 unfinished.unlink(missing_ok=True)
-        ome = (read_json(self.path / "zarr.json") or {}).get("attributes", {}).get("ome")
+        ome = attributes_of(self.path).get("ome")
         if manifest["images"] != [""]:
             ome = {"version": "0.5", "bioformats2raw.layout": 3}
-        _write_group(self.path, ({"ome": ome} if ome else {}) | {_OWN: manifest})
+        _write_group(self.path, ({"ome": ome} if ome else {}) | {_OWN: sealed(manifest)})
         self.close()
 
     def clear(self) -> None:
@@ -74,16 +83,14 @@ class ZarrStore(Store):
         stored = layout if self.dtype == "input" else layout.with_dtype("float32")
         with naming(self.path / name):
             pyramid = Pyramid(self.path / name, stored)
-            group = read_json(self.path / name / "zarr.json") or dict(_GROUP)
-            if "ome" in group.get("attributes", {}):
+            attributes = attributes_of(self.path / name)
+            if "ome" in attributes:
                 pyramid.check()
                 return
             pyramid.create()
             _write_group(self.path / name / "frames", {})
         # Last: an image that has them has all its arrays.
-        _write_group(
-            self.path / name, group.get("attributes", {}) | {"ome": pyramid.metadata(name)}
-        )
+        _write_group(self.path / name, attributes | {"ome": pyramid.metadata(name)})
 
     def check_room(self, frame: FrameRef, size: int) -> None:
         """Raise `FileError` if `size` more bytes cannot be written."""
@@ -119,13 +126,11 @@ class ZarrStore(Store):
 
     def mark(self, frame: FrameRef, marker: Mapping[str, Any]) -> None:
         """Mark a frame as done."""
-        _write_group(self._place(frame), {_OWN: marker})
+        _write_group(self._place(frame), {_OWN: sealed(marker)})
 
     def marker(self, frame: FrameRef) -> dict[str, Any] | None:
         """Return what a frame was marked with; None where it is not done."""
-        group = read_json(self._place(frame) / "zarr.json") or {}
-        found: dict[str, Any] | None = group.get("attributes", {}).get(_OWN)
-        return found
+        return unsealed(attributes_of(self._place(frame)).get(_OWN))
 
     def finish(self, name: str, layout: Layout | None, frames: Sequence[FrameRef]) -> None:
         """Do nothing: planes are in their place from the beginning."""

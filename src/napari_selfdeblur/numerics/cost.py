@@ -14,6 +14,7 @@ import torch
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.blur import sharp_size
+from napari_selfdeblur.numerics.diagnostics import COMPARED_BY, MOST_COMPARED
 from napari_selfdeblur.numerics.grid import cell_sides
 from napari_selfdeblur.numerics.regions import region_shape, with_region
 from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
@@ -48,8 +49,9 @@ def stages_of(config: SelfDeblurConfig) -> tuple[str, ...]:
     # In a region the size comes first: the region is then made to suit it.
     own = config.solvers[0] == "edges" and isinstance(config.region, str)
     before = ("size",) if config.kernel_size == "auto" and not own else ()
-    after = ("grid", "restore") if config.kernel_grid != (1, 1) else ("restore",)
-    after = () if config.restoration is None else ("fuse", *after)
+    spread = ("spread",) if config.diagnostics else ()
+    grid = ("grid",) if config.kernel_grid != (1, 1) else ()
+    after = () if config.restoration is None else ("fuse", *spread, *grid, "restore")
     return (*before, *config.solvers, *after)
 
 
@@ -85,10 +87,13 @@ def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[st
             # One kernel more than by `edges` alone: the frame's, improved.
             expected[stage] = sum(fixed + rate * cell for cell in cells) * ((steps or 0) + 1)
         elif config.restoration is not None:
-            fixed, rate = _restoration_rate(config.restoration, str(Runtime.of(config).device))
+            method = COMPARED_BY if stage == "spread" else config.restoration
+            fixed, rate = _restoration_rate(method, str(Runtime.of(config).device))
             tiled = tiled_pixels(shape, sized.sides, sized.kernel_grid)
             restored = pixels if stage == "fuse" else tiled
             expected[stage] = fixed + rate * restored
+            channels = 3 if config.colour == "channels" else 1
+            expected[stage] *= {"spread": MOST_COMPARED, "restore": channels}.get(stage, 1)
     return expected
 
 

@@ -29,9 +29,10 @@ from napari_selfdeblur.numerics.registration import (
     cropped,
     padded,
     shift_between,
+    trimmed,
 )
 
-__all__ = ["Candidate", "Fused", "best_of", "compared", "fuse", "mixed"]
+__all__ = ["Candidate", "Fused", "best_of", "compared", "fuse", "mixed", "plausible"]
 
 Plane = NDArray[np.float32]
 
@@ -41,6 +42,7 @@ _SPARSITY = (0.4, 0.1)  # the same of the sparsity, in an image without noise
 _FAINT = 0.002  # noise at which the sparsity has half of that weight: noise is not sparse
 _WIDER = 0.01  # cost of a kernel e times as wide: of two that explain as much, the narrower
 _TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
+_LEAST_WEIGHT = 0.05  # of a plausible estimate, over that of the best
 _COMPARED = 40  # iterations of a restoration that is only to be compared
 
 
@@ -205,6 +207,39 @@ def best_of(candidates: Sequence[Candidate]) -> int:
     p = np.exp(-costs([c.measures for c in candidates]) / _TEMPERATURE)
     alike = agreement_of(correlations([c.kernel for c in candidates]))
     return int(np.argmax(p * (alike @ p) / alike.sum(axis=1)))
+
+
+def plausible(
+    candidates: Sequence[Candidate], fixed: Plane, most: int
+) -> list[tuple[Plane, float]]:
+    """Return the kernels that little speaks against, the best first, and the weight of each.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        At least one.
+    fixed : ndarray of float32, (kh, kw)
+        A kernel with the centroid in its middle, onto which the others are shifted: the images
+        restored with them then lie at one place.
+    most : int
+        How many are returned at most.
+
+    Returns
+    -------
+    list of (ndarray of float32, float)
+        Sums are 1. The weights are exp(-(cost - the best's) / 0.05), at most 1; kernels of less
+        than 0.05 are left out. However much two kernels differ, both may be plausible.
+    """
+    cost = costs([c.measures for c in candidates])
+    weights = np.exp(np.minimum(cost[best_of(candidates)] - cost, 0) / _TEMPERATURE)
+    chosen = [i for i in np.argsort(-weights, kind="stable") if weights[i] >= _LEAST_WEIGHT]
+    side = 2 * max(max(fixed.shape), *(max(c.kernel.shape) for c in candidates)) + 1
+    place, kernels = padded(fixed, side), []
+    for i in chosen[:most]:
+        k = padded(candidates[i].kernel, side)
+        k = ndimage.shift(k, shift_between(place, k), order=3).clip(0)
+        kernels.append((trimmed(k / k.sum()), float(weights[i])))
+    return kernels
 
 
 def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:

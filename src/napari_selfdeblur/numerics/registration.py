@@ -17,6 +17,7 @@ __all__ = [
     "cropped",
     "padded",
     "shift_between",
+    "trimmed",
 ]
 
 _UNLIKE, _ALIKE = 0.6, 0.9  # correlations of kernels that disagree, and that agree
@@ -57,7 +58,14 @@ def padded(kernel: NDArray[np.floating], side: int) -> NDArray[np.float64]:
 
 def cropped(kernel: NDArray[np.floating], least: tuple[int, int]) -> NDArray[np.float32]:
     """Return a kernel centred on the smallest odd support of at least `least` that keeps 99.9 %."""
-    k = padded(kernel, 2 * max(*kernel.shape, *least) + 1)
+    return trimmed(padded(kernel, 2 * max(*kernel.shape, *least) + 1), least)
+
+
+def trimmed(k: NDArray[np.float64], least: tuple[int, int] = (1, 1)) -> NDArray[np.float32]:
+    """Return a kernel (side, side) of sum 1, scaled to it again, without its empty frame.
+
+    The central pixel stays; sides are odd, at least `least`, and hold 99.9 %.
+    """
     middle, (a, b) = k.shape[0] // 2, (n // 2 for n in least)
     while k[middle - a : middle + a + 1, middle - b : middle + b + 1].sum() < _KEPT_MASS:
         a, b = min(a + 1, middle), min(b + 1, middle)

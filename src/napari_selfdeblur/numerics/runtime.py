@@ -138,6 +138,8 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
     if config.restoration is not None:
         tile = math.prod(sharp_size(tile_shape(shape, sides), sides))
         held += max(tile - pixels, 0) * _BYTES_OF_TILE
+    held += math.prod(shape) * _BYTES_OF_DIAGNOSTICS * config.diagnostics
+    held += math.prod(shape) * _BYTES_OF_CHANNELS * (config.colour == "channels")
     if not set(config.solvers) & {"joint", "alternating"}:
         return int(held + pixels * _BYTES_WITHOUT + _BASELINE_WITHOUT)
     device, reference = resolve_device(config.device), config.runtime == "reference"
@@ -155,6 +157,8 @@ _BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
 _BYTES_WITHOUT = 400
 _BASELINE_WITHOUT = 40 * 2**20
 _BYTES_OF_TILE = 200  # of each pixel of a tile, where it is larger than the region
+_BYTES_OF_DIAGNOSTICS = 24  # of each pixel: residual, spread, and what it is taken from
+_BYTES_OF_CHANNELS = 24  # of each pixel: three channels, blurred and restored
 _BYTES_OF_FRAME = 16  # of each pixel outside the region: the result, and previews of it
 
 

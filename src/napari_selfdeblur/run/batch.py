@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError, ImageError
 from napari_selfdeblur.io.folder_store import FolderStore
 from napari_selfdeblur.io.inputs import stem_of
@@ -18,6 +19,7 @@ from napari_selfdeblur.io.writing import check_writable
 from napari_selfdeblur.io.zarr_store import ZarrStore
 from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.run.batch_frame import FrameReport, Work, file_state, frame_steps, reason_of
+from napari_selfdeblur.run.diagnostics import refuse_diagnostics
 from napari_selfdeblur.run.events import Progress
 
 __all__ = ["Batch", "Event", "Execute", "in_process", "iter_batch", "prepare_batch", "store_at"]
@@ -91,6 +93,8 @@ def prepare_batch(
     FileError
         If the store cannot be written.
     """
+    if isinstance(work.config, SelfDeblurConfig):
+        refuse_diagnostics(work.config, "the frames of a batch")
     if not paths:
         raise ConfigError("a batch needs an input; name files, folders or patterns")
     for path in paths:
@@ -106,8 +110,8 @@ def prepare_batch(
     before = store.manifest()
     if before is not None:
         _check_settings(before, manifest)
-        _check_sources(batch)
         manifest["images"] = list(dict.fromkeys([*before["images"], *batch.layouts]))
+    _check_sources(batch)
     store.begin(manifest)
     check_writable(store.summary_path())
     for name, layout in batch.layouts.items():

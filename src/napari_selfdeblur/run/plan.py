@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.io.images import Scale
 from napari_selfdeblur.numerics.grid import check_grid
@@ -91,19 +92,29 @@ class Plan:
         def check(shape: tuple[int, int]) -> None:
             check_region(config, shape, size)
             check_grid(config.kernel_grid, shape, size)
+            if config.diagnostics and config.kernel_grid != (1, 1):
+                raise ConfigError(
+                    "diagnostics are of one kernel; leave them out, or kernel_grid at 1",
+                    field="diagnostics",
+                )
             check_every_stage(config, shape, runtime)
 
         with memory_errors(None, shape, runtime.device):
-            frame = Frame.of(image, size, rgb=rgb, check=check, scale=scale)
+            channels = config.colour == "channels"
+            frame = Frame.of(image, size, rgb=rgb, check=check, scale=scale, channels=channels)
             survey, structure = Survey.of(frame), None
+            if channels and frame.colour:
+                survey = survey.with_most_structure()
             if config.region == "auto" and region_shape(config, frame.shape) != frame.shape:
-                measured = survey.sigma, survey.level
-                structure = Structure.of(frame.plane, frame.shape, *measured)
+                structure = survey.structure()
+            frame = survey.frame
             source = frame.description | {
                 "value_range": list(frame.value_range),
                 "noise_sigma": survey.sigma,
                 "clipped": survey.share_clipped,
             }
+            if channels and frame.colour:
+                source["kernel_plane"] = frame.plane_name
             used = config.replace(device=str(runtime.device), precision=runtime.precision)
             if config.tv_weight == "auto":
                 used = used.replace(tv_weight=_TV_PER_SIGMA * survey.sigma)
@@ -134,6 +145,11 @@ class Plan:
         return self.window == whole(self.frame.shape)
 
     @property
+    def in_channels(self) -> bool:
+        """Whether each channel of a colour image is restored."""
+        return self.frame.colour and self.config.colour == "channels"
+
+    @property
     def problem(self) -> Problem:
         """What the solvers are given."""
         return Problem(self.y, self.sigma, self.config, self.runtime, clipped=self.clipped)
@@ -145,10 +161,7 @@ class Plan:
     @property
     def measured(self) -> Structure:
         """The frame's structure, measured now if it was not needed before."""
-        frame = self.frame
-        return self.structure or Structure.of(
-            frame.plane, frame.shape, self.sigma, self.survey.level
-        )
+        return self.structure or self.survey.structure()
 
     def part(self, window: Window) -> Problem:
         """Return what a solver is given to estimate a kernel in another window."""

@@ -28,12 +28,13 @@ from napari_selfdeblur.numerics.runtime import (
 )
 from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.numerics.tiles import Window, tiles
+from napari_selfdeblur.run.channels import blurred_channels
 from napari_selfdeblur.run.plan import check_restoration
 from napari_selfdeblur.run.record import RestoreRecord, now
 from napari_selfdeblur.run.result import RestoreResult
 from napari_selfdeblur.run.survey import Survey
 
-__all__ = ["restore_frame", "restore_steps", "run_restoration"]
+__all__ = ["restore_channels", "restore_frame", "restore_steps", "run_restoration"]
 
 Step = tuple[int, int, float]
 Steps = Generator[Step, None, NDArray[np.float32]]
@@ -113,6 +114,31 @@ def restore_frame(
         x[window] = restored if len(parts) == 1 else x[window] + share * (restored - y)
         if not reported:
             yield number + 1, len(parts), math.nan
+
+
+def restore_channels(
+    survey: Survey,
+    planes: NDArray[np.float32],
+    k: NDArray[np.float32],
+    restoration: str,
+    device: torch.device,
+    *,
+    stop: Stop | None = None,
+    **options: Any,
+) -> Generator[Step, None, None]:
+    """Restore R, G and B one after another, each by its own noise and clipped level.
+
+    `planes` (H, W, 3) hold the blurred channels, and the restored ones take their place; all else
+    is as in `restore_frame`. The steps are those of all three.
+    """
+    for number, channel in enumerate(survey.channels):
+        if number and stopped(stop):
+            return
+        x = planes[..., number]
+        for step, total, loss in restore_frame(
+            channel, x, k, restoration, device, stop=stop, **options
+        ):
+            yield number * total + step, 3 * total, loss
 
 
 def _distance(window: Window, place: tuple[float, float]) -> float:
@@ -239,9 +265,11 @@ def run_restoration(
             rgb=rgb,
             check=lambda shape: check_restoration(config.restoration, shape, sides, device),
             scale=scale,
+            channels=config.colour == "channels",
         )
-        x = frame.y
-        steps = restore_frame(
+        in_channels = frame.colour and config.colour == "channels"
+        x = blurred_channels(frame) if in_channels else frame.y
+        steps = (restore_channels if in_channels else restore_frame)(
             Survey.of(frame), x, k, config.restoration, device, stop=stop, **config.options()
         )
         for step in in_own_torch_state(steps, device):

@@ -26,6 +26,14 @@ class DeblurResult:
         the central pixel.
     record : RunRecord
         How both were made.
+    residual : ndarray of float32, (H, W), or None
+        With the setting `diagnostics`: y - k * x, blurred image less the sharp one blurred again,
+        in the image's units; of a colour image that of its luma, or of the channel that the
+        kernel is found in. 0 within half a kernel of the border, where it is not defined.
+    spread : ndarray of float32, (H, W), or None
+        With `diagnostics`: the standard deviation over restorations with the plausible kernels,
+        in the image's units; of a colour image that of the same plane. None where the run was
+        stopped, or had fewer than two of them.
     kernels : ndarray of float32, (rows, columns, kh, kw), or None
         Of a run with a `kernel_grid` the kernel of each cell, row by row: >= 0, summing to 1,
         registered to `kernel`, which is that of the whole image.
@@ -39,6 +47,8 @@ class DeblurResult:
     sharp: NDArray[np.float32]
     kernel: NDArray[np.float32]
     record: RunRecord
+    residual: NDArray[np.float32] | None = None
+    spread: NDArray[np.float32] | None = None
     kernels: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:

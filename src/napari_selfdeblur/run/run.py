@@ -22,6 +22,7 @@ from napari_selfdeblur.numerics.runtime import (
 from napari_selfdeblur.numerics.solvers.base import Estimate, Stop
 from napari_selfdeblur.numerics.stop import Interrupted, interruptible
 from napari_selfdeblur.run.checkpoint import Checkpoint
+from napari_selfdeblur.run.diagnostics import residual_of, spread_stage
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.grid_stage import grid_stage
 from napari_selfdeblur.run.plan import Plan
@@ -134,7 +135,9 @@ def _stages(state: State) -> Generator[Progress, None, None]:
                 yield from estimate_stage(state, index)
         if config.restoration is not None and not state.stopped:
             yield from fuse_stage(state)
-            if config.kernel_grid != (1, 1) and state.blurred:
+            if config.diagnostics:
+                yield from spread_stage(state)
+            if config.kernel_grid != (1, 1) and state.blurred and not state.stopped:
                 yield from grid_stage(state)
             if not state.stopped:
                 yield from restore_stage(state)
@@ -188,5 +191,7 @@ def _result(state: State, status: Status, created: str) -> DeblurResult:
         created=created,
         cells=() if cells is None else cells.entries(),
     )
-    kernels = None if cells is None else cells.grid.kernels
-    return DeblurResult(shown.sharp, shown.kernel, record, kernels)
+    left = residual_of(plan, state.result) if plan.config.diagnostics else None
+    more = {"residual": left, "spread": state.spread}
+    more["kernels"] = None if cells is None else cells.grid.kernels
+    return DeblurResult(shown.sharp, shown.kernel, record, **more)

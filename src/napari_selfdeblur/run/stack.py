@@ -20,6 +20,7 @@ from napari_selfdeblur.numerics.grid import check_grid
 from napari_selfdeblur.numerics.regions import check_region
 from napari_selfdeblur.numerics.runtime import Runtime, device_label, memory_errors
 from napari_selfdeblur.numerics.stop import Interrupted, Stop, interruptible, stopped
+from napari_selfdeblur.run.diagnostics import refuse_diagnostics
 from napari_selfdeblur.run.events import Previews, Progress
 from napari_selfdeblur.run.plan import Plan, check_every_stage
 from napari_selfdeblur.run.record import RunRecord, Status, now
@@ -73,6 +74,7 @@ class StackRun:
         out: Any = None,
     ) -> None:
         _check_kernels(kernels, stack, kernel_from)
+        refuse_diagnostics(config, "the planes of a stack")
         self._named = None if kernel_from is None else stack.position(kernel_from)
         self._runtime = Runtime.of(config)
         size, rows_columns = config.kernel_size, stack.plane_shape[:2]
@@ -240,11 +242,12 @@ class StackRun:
 
 def restoration_of(config: SelfDeblurConfig) -> RestoreConfig:
     """Return how the planes that share a kernel are restored: ``sparse`` where it is not said."""
-    return RestoreConfig(restoration=config.restoration or "sparse", device=config.device)
+    method = config.restoration or "sparse"
+    return RestoreConfig(restoration=method, colour=config.colour, device=config.device)
 
 
 def _check_kernels(kernels: str, stack: Stack, kernel_from: Mapping[str, int] | None) -> None:
-    if kernels not in KERNELS:
+    if not isinstance(kernels, str) or kernels not in KERNELS:
         raise ConfigError(
             f"kernels must be one of {', '.join(KERNELS)}, got {kernels!r:.100}", field="kernels"
         )

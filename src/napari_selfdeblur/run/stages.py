@@ -20,8 +20,9 @@ from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Step, esti
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
 from napari_selfdeblur.numerics.stop import Interrupted, interruptible
 from napari_selfdeblur.numerics.support import next_size
+from napari_selfdeblur.run.channels import blurred_channels, plane_of
 from napari_selfdeblur.run.events import Progress
-from napari_selfdeblur.run.restoration import restore_frame
+from napari_selfdeblur.run.restoration import restore_channels, restore_frame
 from napari_selfdeblur.run.state import Made, State
 
 __all__ = ["estimate_stage", "fuse_stage", "restore_stage", "size_stage"]
@@ -160,9 +161,11 @@ def _restored(
     plan, last = state.plan, (1, 1, math.nan)
     assert plan.config.restoration is not None
     rows, columns = plan.window
-    steps = restore_frame(
+    if plan.in_channels:
+        state.planes = blurred_channels(plan.frame)
+    steps = (restore_frame if state.planes is None else restore_channels)(
         plan.survey,
-        x,
+        x if state.planes is None else state.planes,
         fused.kernel,
         plan.config.restoration,
         plan.runtime.device,
@@ -174,8 +177,15 @@ def _restored(
         step, total, _ = last
         if step < total:  # the event that carries the result follows
             due = state.previews.due(step)
-            yield state.event("restore", *last, Estimate(x, fused.kernel, "fused") if due else None)
+            shown = Estimate(_plane(state, x), fused.kernel, "fused") if due else None
+            yield state.event("restore", *last, shown)
+    x[:] = _plane(state, x)
     return last
+
+
+def _plane(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the plane as far as it is restored: x, or that of the channels."""
+    return x if state.planes is None else plane_of(state.planes, state.plan.frame)
 
 
 def _candidates(state: State, solver: Solver, estimate: Estimate) -> list[Candidate]:

@@ -16,6 +16,7 @@ from napari_selfdeblur.numerics.fusion import Candidate, Fused
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Stop
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
 from napari_selfdeblur.run.cells import Cells
+from napari_selfdeblur.run.channels import recoloured
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
@@ -66,6 +67,10 @@ class State:
     parts : float or None
         How well kernels of parts of the image agree with that of several estimates; see
         `parts_agreement`.
+    planes : ndarray of float32, (H, W, 3), or None
+        The channels of a colour image as far as they are restored, where that is asked for.
+    spread : ndarray of float32, (H, W), or None
+        How far the restorations with plausible kernels lie apart, where it is asked for.
     cells : Cells or None
         The grid of kernels that the image is restored with, where there is one.
     result : Estimate or None
@@ -89,6 +94,8 @@ class State:
     fused: Fused | None = None
     blurred: bool = True
     parts: float | None = None
+    planes: NDArray[np.float32] | None = None
+    spread: NDArray[np.float32] | None = None
     cells: Cells | None = None
     result: Estimate | None = None
     verdict: Assessment | None = None
@@ -144,7 +151,10 @@ class State:
             return self.shown[1]
         frame, window = self.plan.frame, self.plan.window
         if estimate.sharp.shape == frame.shape:
-            sharp = frame.restore_range(estimate.sharp)
+            restored = self.planes if estimate.source == "fused" else None
+            sharp = frame.restore_range(
+                estimate.sharp if restored is None else recoloured(restored, frame, estimate.sharp)
+            )
         else:
             if self.blurred_frame is None:
                 self.blurred_frame = frame.restore_range(frame.y)

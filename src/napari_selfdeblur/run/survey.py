@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.numerics.clipping import clip_level
 from napari_selfdeblur.numerics.noise import sampled_sigma
+from napari_selfdeblur.numerics.regions import Structure
+from napari_selfdeblur.numerics.tiles import whole
 
 __all__ = ["Survey"]
 
+_FAR_MORE = 4  # times the luma's structure: in photographs a channel has up to twice as much
 _SMALLEST_MEASURED = 8  # pixels: the side of a DCT block
 
 
@@ -41,6 +44,26 @@ class Survey:
         measurable = min(frame.shape) >= _SMALLEST_MEASURED
         sigma = sampled_sigma(frame.plane, frame.shape, level) if measurable else 0.0
         return cls(frame, sigma, level)
+
+    @property
+    def channels(self) -> list[Survey]:
+        """R, G and B of a colour frame, each measured."""
+        return [Survey.of(channel) for channel in self.frame.channels]
+
+    def structure(self) -> Structure:
+        """Return what there is to see in the frame."""
+        return Structure.of(self.frame.plane, self.frame.shape, self.sigma, self.level)
+
+    def with_most_structure(self) -> Survey:
+        """Return the luma of a colour frame, or the channel that shows far more of the blur.
+
+        The luma has less noise than a channel and gives kernels as good. It shows nothing of an
+        image whose channels change against each other.
+        """
+        surveys = [self, *self.channels]
+        scores = [each.structure().score(whole(self.frame.shape)) for each in surveys]
+        best = int(np.argmax(scores))
+        return surveys[best] if scores[best] > _FAR_MORE * scores[0] else self
 
     def clipped(self, y: NDArray[np.float32]) -> NDArray[np.bool_] | None:
         """Return where a part `y` of the frame is clipped; None where the frame is not."""

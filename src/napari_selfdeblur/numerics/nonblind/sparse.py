@@ -7,7 +7,7 @@ coded aperture", SIGGRAPH 2007, with the numbers used in Levin, Weiss, Durand an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from napari_selfdeblur.numerics.blur import Blur
 from napari_selfdeblur.numerics.nonblind.operators import checked_weight, noise_scale
 from napari_selfdeblur.numerics.stop import Stop, stopped
 
-__all__ = ["derivatives", "derivatives_adjoint", "sparse"]
+__all__ = ["add_derivatives_adjoint", "derivatives", "sparse"]
 
 _ORDER_WEIGHTS = (1.0, 1.0, 0.25, 0.25, 0.25)
 _EXPONENT = 0.8
@@ -31,7 +31,7 @@ def sparse(
     weight: float | None = None,
     sigma: float | None = None,
     rounds: int | None = None,
-    cg_iterations: int = 70,
+    cg_iterations: int = 40,
     clipped: Tensor | None = None,
     stop: Stop | None = None,
 ) -> Tensor:
@@ -41,6 +41,8 @@ def sparse(
     0.1 max(|D_d x|, 0.01)^(0.8 - 2) of the solution before. D_d are the first derivatives
     (weight 1) and the second ones, mixed included (weight 1/4). `weight` is we > 0 (Levin's:
     0.0068), by default 3.75 `noise_scale`; `cg_iterations` those of each solution.
+    They are preconditioned by the same problem with M = 1 and each w_d its mean, which is
+    diagonal in the Fourier domain; without that it takes 70 to come as near.
     Where `clipped`, M is 0 in the first solution, and in each after it where k * x of the one
     before is larger than y; `rounds` is then 5 by default, not 2.
     """
@@ -51,71 +53,122 @@ def sparse(
     if rounds is None:
         rounds = _ROUNDS if clipped is None else _ROUNDS_CLIPPED
     rows, columns = A.needed
-
-    def solve(x: Tensor, w: list[Tensor], M: Tensor | float) -> Tensor:
-        def normal(p: Tensor) -> Tensor:
-            penalty = [wd * g for wd, g in zip(w, derivatives(p), strict=True)]
-            data = A.adjoint(M * A.forward(p))[:rows, :columns]
-            return data + derivatives_adjoint(penalty)
-
-        right = A.adjoint(M * y)[:rows, :columns]
-        return _conjugate_gradient(normal, right, x, cg_iterations, stop)
-
-    x = A.start(y)[:rows, :columns]
-    M = 1.0 if clipped is None else (~clipped).to(y)
-    x = solve(x, [we * order * torch.ones_like(g) for order, g in _by_order(x)], M)
-    for _ in range(rounds):
-        w = [
-            we * order * 0.1 * g.abs().clamp_min(_SMALL) ** (_EXPONENT - 2)
-            for order, g in _by_order(x)
-        ]
-        if clipped is not None:
-            M = (~clipped | (A.forward(x) < y)).to(y)
-        x = solve(x, w, M)
+    x = A.start(y)[:rows, :columns].contiguous()
+    w = [torch.full_like(g, we * order) for order, g in _by_order(x)]
+    M = torch.ones_like(y) if clipped is None else (~clipped).to(y)
+    normal = _Normal(A, w, M)
+    for done in range(rounds + 1):
+        if done:
+            for wd, (order, g) in zip(w, _by_order(x), strict=True):
+                g.abs_().clamp_min_(_SMALL).pow_(_EXPONENT - 2)
+                torch.mul(g, we * order * 0.1, out=wd)
+            if clipped is not None:
+                M.copy_(~clipped | (A.forward(x) < y))
+        _conjugate_gradient(normal, A.adjoint(M * y)[:rows, :columns], x, cg_iterations, stop)
     return A.centre(x)
 
 
-def derivatives(x: Tensor) -> list[Tensor]:
-    """Return D_d x for dx, dy, dxx, dyy, dxy: differences inside x only, none across its edge."""
-    gx, gy = torch.diff(x, dim=1), torch.diff(x, dim=0)
-    return [gx, gy, torch.diff(gx, dim=1), torch.diff(gy, dim=0), torch.diff(gx, dim=0)]
+class _Normal:
+    """The operator A^T M A + sum_d D_d^T w_d D_d, and an inverse of one like it.
+
+    It works in memory of its own: in large images fresh memory for each step would take as long
+    as the arithmetic. So what a method returns holds until the next one is called.
+    """
+
+    def __init__(self, A: Blur, w: list[Tensor], M: Tensor) -> None:
+        self._A, self._w, self._M = A, w, M
+        self._z, self._Z = M.new_empty(A.padded), torch.empty_like(A.K)
+        self._K_conj = A.K.conj().resolve_conj()
+        self._g = [torch.empty_like(wd) for wd in w]
+        self._inverse = torch.empty_like(A.K.real)
+
+    def apply(self, p: Tensor) -> Tensor:
+        """Return the operator times `p`."""
+        A, z = self._A, self._z
+        rows, columns = A.needed
+        z.zero_()[:rows, :columns] = p
+        self._filter(A.K)
+        observed = z[A.observed] * self._M
+        z.zero_()[A.observed] = observed
+        self._filter(self._K_conj)
+        for g, wd in zip(derivatives(p, self._g), self._w, strict=True):
+            g.mul_(wd)
+        return add_derivatives_adjoint(z[:rows, :columns], self._g)
+
+    def weigh(self) -> None:
+        """Take the means of the present w_d for `precondition`."""
+        frequencies = (torch.fft.fftfreq(self._A.padded[0]), torch.fft.rfftfreq(self._A.padded[1]))
+        ly, lx = (2 - 2 * torch.cos(2 * math.pi * each.to(self._M)) for each in frequencies)
+        ly = ly[:, None]
+        energy = self._A.K.abs().square_()
+        for wd, squared in zip(self._w, (lx, ly, lx * lx, ly * ly, lx * ly), strict=True):
+            energy += wd.mean() * squared
+        torch.reciprocal(energy, out=self._inverse)
+
+    def precondition(self, r: Tensor) -> Tensor:
+        """Return `r` divided by the operator with M = 1 and each w_d its mean."""
+        rows, columns = self._A.needed
+        self._z.zero_()[:rows, :columns] = r
+        self._filter(self._inverse)
+        return self._z[:rows, :columns]
+
+    def _filter(self, H: Tensor) -> None:
+        torch.fft.rfft2(self._z, out=self._Z)
+        torch.fft.irfft2(self._Z.mul_(H), s=self._A.padded, out=self._z)
 
 
-def derivatives_adjoint(g: list[Tensor]) -> Tensor:
-    """Return sum_d D_d^T g_d."""
+def derivatives(x: Tensor, out: list[Tensor] | None = None) -> list[Tensor]:
+    """Return D_d x for dx, dy, dxx, dyy, dxy: differences inside x only, none across its edge.
+
+    `out`, if it is given, is what they are written to.
+    """
+    if out is None:
+        h, w = x.shape
+        sizes = ((h, w - 1), (h - 1, w), (h, w - 2), (h - 2, w), (h - 1, w - 1))
+        out = [x.new_empty((max(rows, 0), max(columns, 0))) for rows, columns in sizes]
+    gx, gy, gxx, gyy, gxy = out
+    for each, dim, g in ((x, 1, gx), (x, 0, gy), (gx, 1, gxx), (gy, 0, gyy), (gx, 0, gxy)):
+        length = g.shape[dim]
+        torch.sub(each.narrow(dim, 1, length), each.narrow(dim, 0, length), out=g)
+    return out
+
+
+def add_derivatives_adjoint(x: Tensor, g: list[Tensor]) -> Tensor:
+    """Add sum_d D_d^T g_d to `x` in place, and return it; `g` is overwritten."""
     gx, gy, gxx, gyy, gxy = g
-    # In place: in the largest images this step would otherwise cost more than the transforms.
-    gx = _add_adjoint(_add_adjoint(gx.clone(), gxx, 1), gxy, 0)
-    gy = _add_adjoint(gy.clone(), gyy, 0)
-    x = gx.new_zeros((gx.shape[0], gy.shape[1]))
-    return _add_adjoint(_add_adjoint(x, gx, 1), gy, 0)
+    for each, dim, to in ((gxx, 1, gx), (gxy, 0, gx), (gyy, 0, gy), (gx, 1, x), (gy, 0, x)):
+        length = each.shape[dim]
+        to.narrow(dim, 1, length).add_(each)
+        to.narrow(dim, 0, length).sub_(each)
+    return x
 
 
 def _by_order(x: Tensor) -> list[tuple[float, Tensor]]:
     return list(zip(_ORDER_WEIGHTS, derivatives(x), strict=True))
 
 
-def _add_adjoint(x: Tensor, g: Tensor, dim: int) -> Tensor:
-    """Add D^T g of the differences D along `dim` to x, in place, and return it."""
-    length = g.shape[dim]
-    x.narrow(dim, 1, length).add_(g)
-    x.narrow(dim, 0, length).sub_(g)
-    return x
-
-
 def _conjugate_gradient(
-    normal: Callable[[Tensor], Tensor], b: Tensor, x: Tensor, iterations: int, stop: Stop | None
-) -> Tensor:
-    """Solve normal(x) = b for a symmetric positive semidefinite `normal`, from `x`."""
-    r = b - normal(x)
-    p, rr = r, (r * r).sum()
+    normal: _Normal, b: Tensor, x: Tensor, iterations: int, stop: Stop | None
+) -> None:
+    """Solve `normal` times x = b in place, from `x`."""
+    normal.weigh()
+    p = normal.precondition(b).clone()
+    least = torch.finfo(b.dtype).eps ** 2 * _dot(b, p)
+    r = b - normal.apply(x)
+    p.copy_(normal.precondition(r))
+    rz = _dot(r, p)
     for _ in range(iterations):
-        if stopped(stop) or rr <= torch.finfo(b.dtype).eps ** 2 * (b * b).sum():
+        if stopped(stop) or rz <= least:
             break
-        Ap = normal(p)
-        step = rr / (p * Ap).sum()
-        x = x + step * p
-        r = r - step * Ap
-        rr, previous = (r * r).sum(), rr
-        p = r + (rr / previous) * p
-    return x
+        Ap = normal.apply(p)
+        step = rz / _dot(p, Ap)
+        x.addcmul_(p, step)
+        r.addcmul_(Ap, -step)
+        z = normal.precondition(r)
+        rz, previous = _dot(r, z), rz
+        p.mul_(rz / previous).add_(z)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    total: Tensor = torch.linalg.vecdot(a, b).sum()
+    return total
