@@ -199,6 +199,13 @@ def test_a_frame_too_small_for_its_grid_is_refused() -> None:
     assert late.value.result.kernels is None
 
 
+def test_diagnostics_are_of_one_kernel() -> None:
+    """The residual and the spread of a grid are not made; that is said before the first step."""
+    with pytest.raises(ConfigError, match="diagnostics are of one kernel") as error:
+        sd.iter_deblur(SAME, config=DRAFT.replace(diagnostics=True), kernel_grid=2)
+    assert error.value.field == "diagnostics"
+
+
 def test_planes_share_no_grid() -> None:
     """Of a stack each plane may have one, where each has a kernel."""
     stack = np.stack([SAME, SAME])

@@ -155,10 +155,7 @@ class Plan:
     @property
     def measured(self) -> Structure:
         """The frame's structure, measured now if it was not needed before."""
-        frame = self.frame
-        return self.structure or Structure.of(
-            frame.plane, frame.shape, self.sigma, self.survey.level
-        )
+        return self.structure or self.survey.structure()
 
     def part(self, window: Window) -> Problem:
         """Return what a solver is given to estimate a kernel in another window."""
