@@ -97,8 +97,13 @@ class _Normal:
 
     def weigh(self) -> None:
         """Take the means of the present w_d for `precondition`."""
-        frequencies = (torch.fft.fftfreq(self._A.padded[0]), torch.fft.rfftfreq(self._A.padded[1]))
-        ly, lx = (2 - 2 * torch.cos(2 * math.pi * each.to(self._M)) for each in frequencies)
+        kind = {
+            "dtype": self._M.dtype,
+            "device": self._M.device,
+        }  # not what the caller's defaults are
+        rows, columns = self._A.padded
+        frequencies = torch.fft.fftfreq(rows, **kind), torch.fft.rfftfreq(columns, **kind)
+        ly, lx = (2 - 2 * torch.cos(2 * math.pi * each) for each in frequencies)
         ly = ly[:, None]
         energy = self._A.K.abs().square_()
         for wd, squared in zip(self._w, (lx, ly, lx * lx, ly * ly, lx * ly), strict=True):
