@@ -229,3 +229,13 @@ def test_the_command_line_writes_the_kernels(tmp_path: Path) -> None:
     np.testing.assert_allclose(kernels.sum(axis=(1, 2)), 1, atol=1e-5)
     assert record["config"]["kernel_grid"] == [1, 2]
     assert (tmp_path / "a_panel.png").exists()
+
+
+def test_a_record_of_other_cells_says_nothing_of_them() -> None:
+    """What a file calls cells need not have a correlation."""
+    values = RunRecord(
+        config=DRAFT, used=DRAFT, device="CPU", seconds=1.0, iterations=1, status="finished",
+        losses=(), image={},
+    ).to_dict()  # fmt: skip
+    for cells in ([], [{}], [{"correlation": "high"}]):
+        assert RunRecord.from_dict(values | {"cells": cells}).cells_found == ""

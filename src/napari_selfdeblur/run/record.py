@@ -266,10 +266,11 @@ class RunRecord(_Record):
     @property
     def cells_found(self) -> str:
         """How many cells have a kernel of their own, as a sentence; empty without a grid."""
-        if not self.cells:
+        each = (cell.get("correlation") for cell in self.cells)
+        alike = [float(value) for value in each if isinstance(value, int | float)]
+        if not alike:
             return ""
-        own = sum(cell["kernel"] == "own" for cell in self.cells)
-        least = min(cell["correlation"] for cell in self.cells)
+        own, least = sum(cell.get("kernel") == "own" for cell in self.cells), min(alike)
         return (
             f"{own} of {len(self.cells)} cells have a kernel of their own; correlation with that "
             f"of the image: {least:.2f} and more."
