@@ -58,6 +58,8 @@ class StackRecord(_Record):
             if isinstance(value, list | tuple):
                 object.__setattr__(self, name, tuple(json_ready(list(value))))
         _Record.__post_init__(self)
+        for estimate in self.estimates:
+            RunRecord.from_dict(estimate)  # raises what stands against it
 
     @classmethod
     def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
