@@ -16,7 +16,12 @@ from napari_selfdeblur.errors import DeblurError, OutOfMemoryError
 
 FAILED = "failed"
 """Status of a row whose measurement ended in an error; the next run measures it again."""
-THREADS = ("OMP_NUMTHREADS", "MKL_NUMTHREADS", "OPENBLAS_NUMTHREADS", "VECLIB_MAXIMUMTHREADS")
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 def begin(threads: int | None) -> None:

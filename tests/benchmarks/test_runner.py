@@ -25,8 +25,9 @@ def labels(done):
     return [f"{row['image']}_{row['kernel']}" for _, rows in done for row in rows]
 
 
-def test_what_is_missing_is_measured_side_by_side_and_kept(levin_folder, tmp_path):
+def test_what_is_missing_is_measured_side_by_side_and_kept(levin_folder, tmp_path, monkeypatch):
     """Rows of two processes are written as they come; a second run measures the missing alone."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # what was asked for counts, not this
     tasks, path = known(levin_folder), tmp_path / "r.json"
     done = run(tasks, Results(path), jobs=2, threads=1, command="c")
     first = labels([next(done)])

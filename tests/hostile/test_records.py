@@ -14,6 +14,7 @@ from napari_selfdeblur.cli import main
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
+from tests.hostile.json_values import JSON
 
 CONFIG = SelfDeblurConfig.preset("fast").replace(kernel_size=5)
 RUN = RunRecord(
@@ -32,12 +33,6 @@ EVALUATION = {
     "trace": [{"iteration": 1, "seconds": 0.1, "loss": 0.5, "psnr": 20.0}],
 }
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
-JSON = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=6,
-)
 quickly = settings(database=None, deadline=None, derandomize=True, max_examples=100)
 
 

@@ -14,14 +14,10 @@ from napari_selfdeblur.cli import main
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.described import Settings
 from napari_selfdeblur.errors import ConfigError
+from tests.hostile.json_values import JSON
 
 CLASSES = [SelfDeblurConfig, RestoreConfig]
 FIELDS = [(kind, field) for kind in CLASSES for field in kind.kinds()]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=6,
-)
 # Values that are nearly allowed find more than arbitrary ones.
 NEARLY = st.one_of(
     st.sampled_from(["auto", "none", "cpu", "cuda:0", "edges", "joint", "mse", "True", "1", "nan"]),

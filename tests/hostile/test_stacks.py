@@ -17,6 +17,7 @@ import napari_selfdeblur as sd
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError, DeblurWarning
 from napari_selfdeblur.io.stacks import Stack
+from tests.hostile.json_values import JSON
 
 ANY = st.one_of(
     st.none(), st.booleans(), st.integers(-9, 9), st.floats(), st.text(max_size=4),
@@ -33,11 +34,6 @@ RECORD = sd.StackRecord(
     planes=({"index": {"T": 0}, "state": "restored", "estimate": 0, "reason": ""},),
 ).to_dict()  # fmt: skip
 FLAT = np.zeros((2, 9, 9))  # fails at the first step
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=6,
-)
 
 
 @settings(max_examples=300)

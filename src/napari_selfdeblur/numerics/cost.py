@@ -30,18 +30,21 @@ _SIGMA = 0.01
 _KERNEL = 13  # pixels
 
 
-def expected_seconds(config: SelfDeblurConfig, shape: tuple[int, int]) -> float:
+def expected_seconds(
+    config: SelfDeblurConfig, shape: tuple[int, int], *, clipped: bool = False
+) -> float:
     """Return the seconds that a run on an image of `shape` is expected to take.
 
     The first call for some networks and device takes a second or two; call it off a GUI's
-    thread. Right within a factor of about 1.5: caches and other programs differ.
+    thread. Right within a factor of about 1.5: caches and other programs differ. `clipped` says
+    whether the image has clipped pixels, with which some restorations take twice as long.
 
     Raises
     ------
     DeviceError
         If the device or the precision is not available.
     """
-    return sum(expected_stages(config, shape).values())
+    return sum(expected_stages(config, shape, clipped=clipped).values())
 
 
 def stages_of(config: SelfDeblurConfig) -> tuple[str, ...]:
@@ -55,10 +58,13 @@ def stages_of(config: SelfDeblurConfig) -> tuple[str, ...]:
     return (*before, *config.solvers, *after)
 
 
-def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[str, float]:
+def expected_stages(
+    config: SelfDeblurConfig, shape: tuple[int, int], *, clipped: bool = False
+) -> dict[str, float]:
     """Return the seconds that each stage of a run is expected to take, in their order.
 
     Fusing takes as long as a restoration of the region: it compares one for each network.
+    `clipped` says whether the image has clipped pixels.
     """
     config = with_region(config, shape)
     region = region_shape(config, shape)
@@ -88,7 +94,7 @@ def expected_stages(config: SelfDeblurConfig, shape: tuple[int, int]) -> dict[st
             expected[stage] = sum(fixed + rate * cell for cell in cells) * ((steps or 0) + 1)
         elif config.restoration is not None:
             method = COMPARED_BY if stage == "spread" else config.restoration
-            fixed, rate = _restoration_rate(method, str(Runtime.of(config).device))
+            fixed, rate = _restoration_rate(method, str(Runtime.of(config).device), clipped)
             tiled = tiled_pixels(shape, sized.sides, sized.kernel_grid)
             restored = pixels if stage == "fuse" else tiled
             expected[stage] = fixed + rate * restored
@@ -116,17 +122,20 @@ def _solver_rate(config: SelfDeblurConfig, name: str) -> tuple[float, float, int
 
 
 @lru_cache(maxsize=16)
-def _restoration_rate(name: str, device: str) -> tuple[float, float]:
+def _restoration_rate(name: str, device: str, clipped: bool) -> tuple[float, float]:
     """Return seconds of a restoration, and of each pixel in it."""
     restore = registry.load(name, registry.RESTORATIONS)
     place = torch.device(device)
-    options = {"sigma": _SIGMA} if "sigma" in signature(restore).parameters else {}
+    accepted = signature(restore).parameters
 
     def once(side: int) -> float:
+        y = torch.from_numpy(_picture(side)).to(place)
+        known = {"sigma": _SIGMA} | ({"clipped": y == y.max()} if clipped else {})
+        options = {option: value for option, value in known.items() if option in accepted}
         kernel = torch.ones((_KERNEL, _KERNEL), device=place) / _KERNEL**2
         begun = time.perf_counter()
         with own_torch_state(place):
-            found = restore(torch.from_numpy(_picture(side)).to(place), kernel, **options)
+            found = restore(y, kernel, **options)
         if not isinstance(found, Generator):
             return time.perf_counter() - begun
         next(found)  # as of a solver

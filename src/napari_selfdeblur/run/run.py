@@ -103,7 +103,9 @@ def _run(
         suppress(Interrupted),  # what remains of the run ends soon by itself
         interruptible(stop),
     ):
-        expected = expected_stages(plan.config, plan.frame.shape) if several else {}
+        if several:
+            some = plan.survey.level is not None
+            expected = expected_stages(plan.config, plan.frame.shape, clipped=some)
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
         with memory_errors(plan.config, plan.frame.shape, plan.runtime.device):

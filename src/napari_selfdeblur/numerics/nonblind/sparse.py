@@ -41,8 +41,8 @@ def sparse(
     0.1 max(|D_d x|, 0.01)^(0.8 - 2) of the solution before. D_d are the first derivatives
     (weight 1) and the second ones, mixed included (weight 1/4). `weight` is we > 0 (Levin's:
     0.0068), by default 3.75 `noise_scale`; `cg_iterations` those of each solution.
-    They are preconditioned by the same problem with M = 1 and each w_d its mean, which is
-    diagonal in the Fourier domain; without that it takes 70 to come as near.
+    These are preconditioned by the same problem with M = 1 and each w_d its mean, which is
+    diagonal in the Fourier domain; plain ones take 70 to come as near.
     Where `clipped`, M is 0 in the first solution, and in each after it where k * x of the one
     before is larger than y; `rounds` is then 5 by default, not 2.
     """
@@ -97,10 +97,8 @@ class _Normal:
 
     def weigh(self) -> None:
         """Take the means of the present w_d for `precondition`."""
-        kind = {
-            "dtype": self._M.dtype,
-            "device": self._M.device,
-        }  # not what the caller's defaults are
+        # Of the image's type and device, whatever the caller's defaults are.
+        kind = {"dtype": self._M.dtype, "device": self._M.device}
         rows, columns = self._A.padded
         frequencies = torch.fft.fftfreq(rows, **kind), torch.fft.rfftfreq(columns, **kind)
         ly, lx = (2 - 2 * torch.cos(2 * math.pi * each) for each in frequencies)
@@ -157,10 +155,9 @@ def _conjugate_gradient(
 ) -> None:
     """Solve `normal` times x = b in place, from `x`."""
     normal.weigh()
-    p = normal.precondition(b).clone()
-    least = torch.finfo(b.dtype).eps ** 2 * _dot(b, p)
+    least = torch.finfo(b.dtype).eps ** 2 * _dot(b, normal.precondition(b))
     r = b - normal.apply(x)
-    p.copy_(normal.precondition(r))
+    p = normal.precondition(r).clone()
     rz = _dot(r, p)
     for _ in range(iterations):
         if stopped(stop) or rz <= least:
