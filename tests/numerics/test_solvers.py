@@ -101,8 +101,7 @@ def test_rates_halve_in_proportion_to_the_iterations():
             for t, halvings in ((milestone - 1, passed), (milestone, passed + 1)):
                 solver.t = t
                 solver.set_rates()
-                rates = [group["lr"] for group in solver.adam.param_groups]
-                assert rates == [1e-2 / 2**halvings, 1e-4 / 2**halvings]
+                assert solver.adam.rates == [1e-2 / 2**halvings, 1e-4 / 2**halvings]
 
 
 def test_joint_step_is_one_adam_step_on_the_squared_error():

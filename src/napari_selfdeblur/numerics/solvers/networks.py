@@ -13,6 +13,7 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.numerics.blur import blur_valid, sharp_size
 from napari_selfdeblur.numerics.losses import DataTerm
 from napari_selfdeblur.numerics.networks.initialise import build, uniform_code
+from napari_selfdeblur.numerics.solvers.adam import Adam
 from napari_selfdeblur.numerics.solvers.base import Problem, Step
 from napari_selfdeblur.numerics.stop import Interrupted, stop_point
 
@@ -40,13 +41,8 @@ class NetworkSolver(ABC):
         self.z_k = uniform_code(code_shape, seeded).to(device)
         # The noise on z_x is drawn where it is used, each step.
         self.noise = torch.Generator(device).manual_seed(config.seed)
-        self.adam = torch.optim.Adam(
-            [
-                {"params": self.G_x.parameters(), "rate": config.lr_image},
-                {"params": self.G_k.parameters(), "rate": config.lr_kernel},
-            ],
-            fused=self.runtime.fused,
-        )
+        networks = self.G_x.parameters(), self.G_k.parameters()
+        self.adam = Adam(networks, fused=self.runtime.fused)
         assert config.tv_weight != "auto"
         clipped = None if problem.clipped is None else torch.from_numpy(problem.clipped).to(device)
         self.objective = DataTerm(
@@ -97,8 +93,8 @@ class NetworkSolver(ABC):
     def set_rates(self) -> None:
         """Give Adam the learning rates of step t."""
         passed = sum(self.t >= round(m * self.total) for m in self.config.lr_milestones)
-        for group in self.adam.param_groups:
-            group["lr"] = group["rate"] * self.config.lr_decay**passed
+        factor = self.config.lr_decay**passed
+        self.adam.rates = [self.config.lr_image * factor, self.config.lr_kernel * factor]
 
     def state(self) -> dict[str, Any]:
         """Return all that `restore_state` needs: tensors, numbers and lists."""
@@ -145,7 +141,7 @@ class AlternatingSolver(NetworkSolver):
         self.adam.zero_grad()
         self.loss(x.detach(), self.G_k(self.z_k)).backward()
         moving = list(self.G_k.parameters())
-        before = deepcopy([(p.detach(), self.adam.state[p]) for p in moving])
+        before = deepcopy([(p.detach(), self.adam.moments[p]) for p in moving])
         self.adam.step()  # G_x has no gradient yet: only G_k moves.
         self.adam.zero_grad()
         with torch.no_grad():
@@ -156,7 +152,7 @@ class AlternatingSolver(NetworkSolver):
         except Interrupted:
             for p, (value, moments) in zip(moving, before, strict=True):
                 p.data.copy_(value)
-                self.adam.state[p] = moments
+                self.adam.moments[p] = moments
             raise
         self.adam.step()
         return loss, x, k
