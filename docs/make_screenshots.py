@@ -16,7 +16,7 @@ import napari
 import numpy as np
 import tifffile
 from napari._qt.dialogs.qt_notification import NapariQtNotification
-from qtpy.QtTest import QTest
+from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_selfdeblur.io.files import write_tiff
 from napari_selfdeblur.io.samples import motion_blurred_photograph
@@ -50,7 +50,7 @@ def blind(options: argparse.Namespace) -> None:
     viewer, panel = opened(options, DEBLUR)
     panel.preset.value = options.preset
     panel.form.show({"iterations": options.iterations})
-    wait(lambda: panel.run_button.enabled and "GiB" in panel.cost.value)
+    wait(lambda: panel.run_button.enabled and "of memory" in panel.cost.value)
     panel.run_button.native.click()
     job = panel.job
     wait(lambda: not job.running or panel.status.stage.text().startswith("Networks"))
@@ -100,7 +100,7 @@ def series(options: argparse.Namespace) -> None:
     panel.form.show({"kernel_size": photograph.kernel.shape})
     panel.form.fields["planes"].widget.value = "all planes"
     panel.form.fields["kernels"].widget.value = "each channel"
-    wait(lambda: panel.run_button.enabled and "GiB" in panel.cost.value)
+    wait(lambda: panel.run_button.enabled and "of memory" in panel.cost.value)
     panel.run_button.native.click()
     wait(lambda: not panel.job.running)
     dismiss(viewer)
@@ -167,27 +167,34 @@ def opened(
         viewer.open_sample(PLUGIN, "motion_blurred_photograph")
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, name)
     viewer.window.resize(*options.size)
-    QTest.qWait(500)
+    pause(500)
     viewer.reset_view()
     return viewer, panel
 
 
 def wait(until: Callable[[], bool]) -> None:
-    """Let Qt work until something is so."""
+    """Let Qt work until a condition holds; between events it sleeps, as in napari."""
     while not until():
-        QTest.qWait(50)
+        pause(20)
+
+
+def pause(milliseconds: int) -> None:
+    """Let Qt work for a while. Vispy's `QTest.qWait` would not sleep, and slow the run down."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
 
 
 def dismiss(viewer: napari.Viewer) -> None:
     """Close the notification of a run's end."""
-    QTest.qWait(500)
+    pause(500)
     for each in viewer.window.main_menu.window().findChildren(NapariQtNotification):
         each.close()
 
 
 def take(viewer: napari.Viewer, path: Path) -> None:
     """Save the whole window; the wait lets Qt lay it out and the canvas draw."""
-    QTest.qWait(800)
+    pause(800)
     viewer.screenshot(str(path), canvas_only=False, flash=False)
 
 
