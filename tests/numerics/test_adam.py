@@ -17,13 +17,12 @@ twin = torch.optim.Adam(
     [dict(params=theirs[:2], lr=0.1), dict(params=theirs[2:], lr=0.01)], fused={fused}
 )
 for step in range(6):
-    adam.rates = [0.1 / (step + 1), 0.01]
-    twin.param_groups[0]["lr"] = adam.rates[0]
     if step == 3:
         state = adam.state_dict() if {own} else twin.state_dict()
         adam = Adam([ours[:2], ours[2:]], fused={fused})
-        adam.rates = [0.1 / (step + 1), 0.01]
         adam.load_state_dict(state)
+    adam.rates = [0.1 / (step + 1), 0.01]
+    twin.param_groups[0]["lr"] = adam.rates[0]
     for parameters, optimiser in ((ours, adam), (theirs, twin)):
         optimiser.zero_grad()
         first = 1 if step % 2 else 0  # not every parameter has a gradient

@@ -51,3 +51,24 @@ def test_a_restoration_by_a_network_is_timed_by_its_steps(monkeypatch):
     cost._restoration_rate.cache_clear()
     assert done == [1, 2, 1, 2]
     assert times["restore"] > 0
+
+
+def test_restorations_are_timed_with_clipped_pixels_where_there_are_some(monkeypatch):
+    """They take longer with them; without them none are made up."""
+    masks = []
+
+    def restore(y, k, *, clipped=None):
+        masks.append(clipped)
+        return y
+
+    load = cost.registry.load
+    monkeypatch.setattr(
+        cost.registry, "load", lambda name, e: restore if name == "sparse" else load(name, e)
+    )
+    config = TINY.replace(solvers="edges", restoration="sparse")
+    for clipped in (False, True):
+        cost._restoration_rate.cache_clear()
+        expected_stages(config, (64, 64), clipped=clipped)
+    cost._restoration_rate.cache_clear()
+    assert masks[:2] == [None, None]
+    assert [bool(mask.any()) for mask in masks[2:]] == [True, True]

@@ -104,8 +104,8 @@ def _run(
         interruptible(stop),
     ):
         if several:
-            some = plan.survey.level is not None
-            expected = expected_stages(plan.config, plan.frame.shape, clipped=some)
+            clipped = plan.survey.level is not None
+            expected = expected_stages(plan.config, plan.frame.shape, clipped=clipped)
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
         with memory_errors(plan.config, plan.frame.shape, plan.runtime.device):
