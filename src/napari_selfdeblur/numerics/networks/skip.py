@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.numerics.networks.convolution import conv2d
 from napari_selfdeblur.numerics.networks.upsample import conv_of_upsampled
 
 __all__ = ["SkipKernel", "SkipNet"]
@@ -114,12 +115,14 @@ class ConvNormAct(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, size: int, stride: int = 1) -> None:
         super().__init__()
         self.pad = size // 2
+        self.stride = stride
         self.conv = nn.Conv2d(in_channels, out_channels, size, stride)
         self.norm = BatchNorm(out_channels)
 
     def forward(self, z: Tensor) -> Tensor:
         if self.pad:
-            z = self.conv(F.pad(z, [self.pad] * 4, mode="reflect"))
+            z = F.pad(z, [self.pad] * 4, mode="reflect")
+            z = conv2d(z, self.conv.weight, self.conv.bias, self.stride)
         else:
             z = conv_1x1(z, self.conv)
         return self.activate(z)

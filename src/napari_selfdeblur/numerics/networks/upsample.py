@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from napari_selfdeblur.numerics.networks.convolution import conv2d, conv_transpose2d
+
 __all__ = ["conv_of_upsampled"]
 
 _UPSAMPLING = (0.25, 0.75, 0.75, 0.25)
@@ -45,7 +47,7 @@ def conv_of_upsampled(small: Tensor, skip: Tensor, norm: nn.BatchNorm2d, conv: n
         skip, None, None, norm.weight[:s], norm.bias[:s], training=True, eps=norm.eps
     )
     # In place: at this size a tensor more is time lost.
-    y.add_(F.conv2d(F.pad(skip, [1] * 4, mode="reflect"), conv.weight[:, :s], bias))
+    y.add_(conv2d(F.pad(skip, [1] * 4, mode="reflect"), conv.weight[:, :s], bias))
     whole: Tensor = _AddBorder.apply(y, *_border(rows, columns, weight, size))  # type: ignore[no-untyped-call]
     return whole
 
@@ -55,12 +57,11 @@ def _filter_and_upsample(small: Tensor, weight: Tensor, size: tuple[int, int]) -
 
     An odd size ends half a pixel earlier, where `small` needs no repeating.
     """
-    odd = [length % 2 for length in size]
+    odd = size[0] % 2, size[1] % 2
     longer = F.pad(small, [1, 1 - odd[1], 1, 1 - odd[0]], mode="replicate")
     # A transposed convolution is the mirrored filter's.
-    filtered = F.conv_transpose2d(
-        longer, weight.transpose(0, 1).flip(2, 3), stride=2, padding=1, output_padding=odd
-    )
+    mirrored = weight.transpose(0, 1).flip(2, 3)
+    filtered = conv_transpose2d(longer, mirrored, stride=2, padding=1, longer=odd)
     upsampled: Tensor = _Interpolate.apply(filtered)  # type: ignore[no-untyped-call]
     return upsampled
 
