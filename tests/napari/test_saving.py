@@ -309,6 +309,31 @@ def test_diagnostics_are_saved_with_the_result(viewer_model, source, tmp_path) -
     assert len(ViewerModel().open(str(record), plugin=PLUGIN)) == 2
 
 
+def test_a_grid_of_kernels_returns_by_the_record(blurred, tmp_path) -> None:
+    """The files of the command line open as what a run in the viewer leaves, where it lay."""
+    write_tiff(tmp_path / "cells.tif", np.tile(blurred, (3, 3)), (0.5, 0.25), "um")
+    settings = {"preset": "draft", "kernel-size": "5", "kernel-grid": "2x2", "device": "cpu"}
+    asked = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    to = tmp_path / "out"
+    done = CliRunner().invoke(app, ["run", str(tmp_path / "cells.tif"), "-o", str(to), *asked])
+    assert done.exit_code == 0, done.output
+    record = to / "cells_record.json"
+    opened = ViewerModel().open(str(record), plugin=PLUGIN)
+    parts = [layer.metadata["selfdeblur_part"] for layer in opened]
+    assert parts == ["deblurred", "kernel", "kernels", "blur_map"]
+    assert [layer.visible for layer in opened] == [True, True, False, False]
+    kernels, differences = opened[2:]
+    assert differences.data.shape == (2, 2)
+    written = tifffile.imread(to / "cells_kernels.tif")
+    assert kernels.data.sum() == pytest.approx(written.sum())
+    for layer in (kernels, differences):
+        edges = layer.extent.world + np.outer([-0.5, 0.5], layer.scale)
+        np.testing.assert_allclose(edges, [[-0.25, -0.125], [35.75, 23.875]], atol=1e-5)
+
+    write_tiff(to / "cells_kernels.tif", written[:3], axes="ZYX")  # of another run
+    assert len(ViewerModel().open(str(record), plugin=PLUGIN)) == 2
+
+
 def test_a_plane_of_a_stack_has_its_diagnostics_in_its_place(viewer_model, blurred) -> None:
     """They have the axes of the stack, and lie where the plane does."""
     stack = np.stack([blurred, blurred[::-1]])

@@ -10,7 +10,7 @@ from skimage import color, data
 from skimage.transform import resize
 
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.assess import assess, normalised_sparsity
+from napari_selfdeblur.numerics.assess import assess, is_blurred, normalised_sparsity
 from napari_selfdeblur.numerics.spectrum import spectral_misfit
 
 
@@ -86,6 +86,7 @@ def scattered() -> np.ndarray:
 FAILURES = {
     "noise": (NOISE, K, NOISE, 0.1, "hardly more than noise", "exposures"),
     "flat": (np.full_like(X, 0.4), K, Y, 0.004, "nearly flat", "seed"),
+    "narrow": (Y, gaussian(15, 0.8), Y, 0.004, "a single point", "sharp already"),
     "delta": (Y, DELTA, Y, 0.004, "a single point", "sharp already"),
     "already sharp": (X, gaussian(15, 2.0), X, 0.0, "no blur at all explains", "sharp already"),
     "cut": (X, np.full((9, 9), 1 / 81), Y, 0.004, "reaches the border", "larger kernel size"),
@@ -103,6 +104,15 @@ def test_each_failure_is_doubted_for_its_own_reason(failure):
     assert found.score < 0.5
     assert any(reason in sentence for sentence in found.reasons)
     assert any(advice in sentence for sentence in found.advice)
+
+
+@pytest.mark.parametrize(("s", "wide_enough"), [(0.8, False), (1.2, True)])
+def test_a_blur_as_narrow_as_that_of_sharp_images_is_none(s, wide_enough):
+    """Even where such a kernel explains the spectrum: that of a sharp image is no power law."""
+    k = gaussian(15, s)
+    _, y = blurred("camera", k, 0.002)
+    assert spectral_misfit(y, k, 0.002) < spectral_misfit(y, DELTA, 0.002)
+    assert is_blurred(y, k, 0.002) == wide_enough
 
 
 def test_disagreement_is_a_reason():

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from napari.layers import Image
 
 from napari_selfdeblur._napari.displays import DIAGNOSTICS, diagnostic_display, kernel_display
-from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY
-from napari_selfdeblur._napari.placing import kernel_corner
+from napari_selfdeblur._napari.grid_layers import grid_layers
+from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY, Source
+from napari_selfdeblur._napari.placing import kernel_corner, look_of
 from napari_selfdeblur._napari.stack_source import along_planes
 from napari_selfdeblur._napari.writer import KEPT, RECORD_END, LayerData
 from napari_selfdeblur.errors import DeblurError
@@ -57,7 +59,7 @@ def read(path: str | list[str]) -> list[LayerData]:
     layers = [_layer(each, record) for each in (_images(file, record) if of_record else [file])]
     for _, attributes, _ in layers if of_record else []:  # as after the run
         attributes["visible"] = attributes["metadata"][PART_KEY] not in DIAGNOSTICS
-    return layers
+    return [*layers, *(_grid(file, record, layers[0]) if of_record else [])]
 
 
 def _record(path: Path) -> Record | None:
@@ -78,6 +80,23 @@ def _images(path: Path, record: Record) -> list[Path]:
         if found := [path for path in paths if path.exists()]:
             return found
     return []
+
+
+def _grid(path: Path, record: Record, sharp: LayerData) -> list[LayerData]:
+    """Return the layers of a grid of kernels, which the command line writes beside `sharp`."""
+    pixels, attributes, _ = sharp
+    stem = path.stem.removesuffix(RECORD_END)
+    file = path.with_name(f"{stem}_kernels.tif")
+    is_sharp = attributes["metadata"][PART_KEY] == "deblurred"
+    if not (isinstance(record, RunRecord) and record.cells and is_sharp and file.is_file()):
+        return []
+    kernels, *_ = _pixels(file)
+    if kernels.ndim != 3 or len(kernels) != len(record.cells):  # of another run
+        return []
+    source = Source(stem, pixels, attributes["rgb"], look_of(Image(pixels, **attributes)))
+    kernels = kernels.reshape(*record.config.kernel_grid, *kernels.shape[-2:])
+    layers = grid_layers(source, kernels, list(record.cells), record.to_dict())
+    return [layer.as_layer_data_tuple() for layer in layers]
 
 
 def _record_beside(image: Path) -> Path | None:

@@ -33,7 +33,7 @@ __all__ = ["Assessment", "assess", "is_blurred", "normalised_sparsity"]
 Plane = NDArray[np.floating]
 
 _LAGS = 5
-_RESOLVED = 1.0  # root mean square radius, in pixels, of the narrowest blur that pixels show
+_RESOLVED = 1.25  # root mean square radius, in pixels: sharp images give kernels up to 1.15
 _POINT_KERNEL = np.ones((1, 1))
 
 # The logistic score, fitted on right and wrong kernels of half of the scenes: see
@@ -158,7 +158,9 @@ def assess(
 
 
 def is_blurred(y: Plane, k: Plane, sigma: float) -> bool:
-    """Return whether `k` is wider than a pixel and explains y's spectrum better than no blur.
+    """Return whether `k` is wide enough, and explains y's spectrum better than no blur.
+
+    Wide enough is a root mean square radius of 1.25 pixels: sharp images give narrower ones.
 
     The residual cannot tell: a kernel of one point leaves none in any image. Parameters as in
     `assess`.
