@@ -21,7 +21,8 @@ from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.presets import PRESETS
 
-_REFERENCES = {"levin": "sparse", "lai": "hyper_laplacian"}  # behind published error ratios
+# Behind published error ratios; of microscopy there are none.
+_REFERENCES = {"levin": "sparse", "lai": "hyper_laplacian", "microscopy": "sparse"}
 
 
 def _blind(asked: Namespace) -> int:
@@ -253,6 +254,7 @@ _RUN = f"folder {_PROCESSES} {_SUBSET} --preset --seeds --set --restorations --r
 _COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
     "levin": (_blind, f"{_RUN} --store"),
     "lai": (_blind, f"{_RUN} --store"),
+    "microscopy": (_blind, f"{_RUN} --store"),
     "synthetic": (
         _synthetic,
         f"{_PROCESSES} --half --selection --kernel-size --preset --seeds --set",

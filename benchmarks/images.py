@@ -16,6 +16,12 @@ CVPR 2009::
 ``uniform_ycbcr`` holds the Y of YCbCr alone, in studio range as MATLAB's ``rgb2ycbcr`` returns it;
 where that folder is missing, the colour images in ``uniform`` are taken. DIR may be the folder of
 the blurred images itself, with ``ground_truth`` inside or beside it.
+
+``microscopy`` has a layout of its own, fields by point spread functions::
+
+    DIR/blurred/im0_k0.png      blurred images
+    DIR/gt/im0.png              fields, themselves noisy
+    DIR/gt/k0.png               kernels
 """
 
 from __future__ import annotations
@@ -76,6 +82,10 @@ def _lai(folder: Path) -> tuple[Path, Path, Path]:
     return blurred, sharp, sharp.parent / "kernels"
 
 
+def _microscopy(folder: Path) -> tuple[Path, Path, Path]:
+    return folder / "blurred", folder / "gt", folder / "gt"
+
+
 DATASETS = {
     "levin": DataSet(
         "im1_kernel1_img.png and the like, with gt/im1.png and gt/kernel1.png",
@@ -91,6 +101,12 @@ DATASETS = {
         ),
         _lai,
         {1: 31, 2: 51, 3: 55, 4: 75},
+    ),
+    "microscopy": DataSet(
+        "blurred/im0_k0.png and the like, with gt/im0.png and gt/k0.png",
+        re.compile(r"(?P<image>im\d+)_(?P<kernel>k(?P<number>\d+))\.png"),
+        _microscopy,
+        {0: 13, 1: 35, 2: 21, 3: 27},
     ),
 }
 

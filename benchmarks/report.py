@@ -32,12 +32,13 @@ PSNR in dB and SSIM are taken as the data sets' protocol has it: the sharp image
 on each side, the result at the best of all shifts within 10 pixels in steps of 1/4. Error ratios
 divide by the error of the restoration with the known kernel: *spectral* by MATLAB's matrix norm,
 which the published ratios are; *squares* by sums of squares, of which more than 2 or 3 counts as
-a failure. A run without an image counts as a failure too. *The result* is what the user gets;
+a failure. A run without an image counts as a failure too. *Dice* is of what Otsu's threshold calls
+bright, in the image and in the true one. *The result* is what the user gets;
 *restored* is a restoration with the estimated kernel alone."""
 _BESIDE = """\
 Published are means over the whole data set, {} blurred images, SelfDeblur at 5000 steps. Of the
 measured configurations only the paper's and its public code's own stand here."""
-_TITLES = {"levin": "Levin et al. 2009", "lai": "Lai et al. 2016"}
+_TITLES = {"levin": "Levin et al. 2009", "lai": "Lai et al. 2016", "microscopy": "confocal microscopy"}
 _YES = {True: "yes", False: "no", None: "-"}
 
 Line = dict[str, Any]
@@ -152,6 +153,8 @@ def _tests(group: pd.DataFrame) -> Iterable[dict[str, Any]]:
             cells["authors' image"] = number(authors_psnr(row), 2)
         cells["noise sigma"] = number(row.get("noise_sigma"), 5)
         cells["kernel similarity"] = number(row.get("kernel_similarity"), 3)
+        for name, dice in (row.get("dice") or {}).items():
+            cells[f"Dice, {name}"] = number(dice, 3)
         cells["credible"] = _YES[(row.get("verdict") or {}).get("credible")]
         cells["status"] = row.get("reason") or row.get("status")
         yield cells | {"s": number(row.get("seconds"), 0)}

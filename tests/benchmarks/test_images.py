@@ -66,3 +66,15 @@ def test_lai_colour_images_are_second_choice(lai_folder):
     assert {(Path(test.blurred).parent.name, test.true_kernel) for test in tests} == {
         ("uniform", None)
     }
+
+
+def test_microscopy_layout_is_found(lai_folder, tmp_path):
+    """Fields and kernels lie beside each other; a kernel's number gives its support."""
+    blurred = next((lai_folder / "uniform_ycbcr").iterdir()).read_bytes()
+    for name in ("blurred/im0_k3.png", "gt/im0.png", "gt/k3.png"):
+        path = tmp_path / "fields" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(blurred)
+    (test,) = find("microscopy", tmp_path / "fields")
+    assert (test.label, test.kernel_size) == ("im0_k3", 27)
+    assert test.true_kernel == str(tmp_path / "fields" / "gt" / "k3.png")

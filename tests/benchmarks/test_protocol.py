@@ -4,7 +4,7 @@ from PIL import Image
 from scipy.signal import fftconvolve
 from skimage.color import rgb2ycbcr
 
-from benchmarks.protocol import grey, kernel_mse, orient, read_psf
+from benchmarks.protocol import grey, kernel_mse, mask_dice, orient, read_psf
 
 
 @pytest.fixture
@@ -52,3 +52,13 @@ def test_stored_kernels_become_odd_and_sum_to_one(tmp_path):
     assert k.shape == (5, 5)
     assert k.sum() == pytest.approx(1)
     assert k[4].max() == 0
+
+
+def test_dice_is_of_the_bright_parts_up_to_shift(rng):
+    """A square whose inner quarter is dark has 6/7; shifted, at whatever contrast, it has 1."""
+    truth = 0.001 * rng.random((80, 80))
+    truth[30:50, 30:50] = 1
+    assert mask_dice(0.2 * np.roll(truth, (3, -2), (0, 1)) + 0.1, truth) == 1
+    hollow = truth.copy()
+    hollow[35:45, 35:45] = 0
+    assert mask_dice(hollow, truth) == pytest.approx(6 / 7)
