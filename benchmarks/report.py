@@ -38,7 +38,11 @@ bright, in the image and in the true one. *The result* is what the user gets;
 _BESIDE = """\
 Published are means over the whole data set, {} blurred images, SelfDeblur at 5000 steps. Of the
 measured configurations only the paper's and its public code's own stand here."""
-_TITLES = {"levin": "Levin et al. 2009", "lai": "Lai et al. 2016", "microscopy": "confocal microscopy"}
+_TITLES = {
+    "levin": "Levin et al. 2009",
+    "lai": "Lai et al. 2016",
+    "microscopy": "confocal microscopy",
+}
 _YES = {True: "yes", False: "no", None: "-"}
 
 Line = dict[str, Any]
