@@ -22,12 +22,12 @@ from napari_selfdeblur.io.files import write_tiff
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 
 PLUGIN = "napari-selfdeblur"
-FRAME, SIDE = 176, 128  # pixels of the planes of a stack, and of the images of a batch
+FRAME, SIDE, LARGE = 176, 128, 480  # pixels: planes of a stack, images of a batch, a photograph
 DEBLUR, RESTORE, BATCH = "SelfDeblur", "Restore with a known kernel", "Batch"
 
 
 def main() -> None:
-    """Take pictures of a blind run, its diagnostics, a restoration, a stack and a batch."""
+    """Take pictures of blind runs, of a restoration, a stack, a region and a batch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "images")
     parser.add_argument("--preset", default="fast")
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--theme", default="dark", choices=["dark", "light"])
     parser.add_argument("--size", type=int, nargs=2, default=(1300, 800))
     pictures = {"deblur": blind, "restore": known, "stack": series, "batch": many}
-    pictures["diagnostics"] = doubts
+    pictures |= {"diagnostics": doubts, "region": part}
     parser.add_argument("--only", choices=pictures)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -132,6 +132,29 @@ def many(options: argparse.Namespace) -> None:
         wait(lambda: not panel.job.running)
         take(viewer, options.folder / "batch.png")
     print(panel.message.text())
+    viewer.close()
+
+
+def part(options: argparse.Namespace) -> None:
+    """Estimate the kernel where a rectangle is drawn, and restore all of the image: region.png."""
+    viewer, panel = opened(options, DEBLUR, sample=False)
+    photograph = motion_blurred_photograph(LARGE)
+    image = viewer.add_image(photograph.blurred, name="photograph")
+    corners = [[LARGE // 8, LARGE // 4], [5 * LARGE // 8, 3 * LARGE // 4]]
+    look = {"edge_color": "yellow", "edge_width": 3, "face_color": "transparent"}
+    viewer.add_shapes([corners], shape_type="rectangle", name="where to look", **look)
+    viewer.layers.selection.active = image
+    panel.preset.value = "draft"
+    panel.form.show({"kernel_size": photograph.kernel.shape})
+    panel.region_buttons.shape.native.click()
+    viewer.reset_view()
+    wait(lambda: panel.run_button.enabled and "of memory" in panel.cost.value)
+    panel.run_button.native.click()
+    wait(lambda: not panel.job.running)
+    dismiss(viewer)
+    viewer.layers.move(viewer.layers.index("where to look"), len(viewer.layers))
+    take(viewer, options.folder / "region.png")
+    print(panel.status.message.text())
     viewer.close()
 
 
