@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
+from napari.utils import progress
 
 import napari_selfdeblur
 from napari_selfdeblur._napari.job import Job
@@ -37,6 +38,16 @@ def previewed(job: Job) -> bool:
 
 def names(viewer: ViewerModel) -> list[str]:
     return sorted(layer.name for layer in viewer.layers)
+
+
+@pytest.mark.parametrize("activity", [True, False])
+def test_napari_shows_the_activity_where_it_is_asked_to(fake_run, job: Job, activity: bool) -> None:
+    """From the start of the run to its end."""
+    job.start(activity=activity)
+    assert len(progress._all_instances) == activity
+    fake_run.finish.set()
+    job.wait(60)
+    assert not progress._all_instances
 
 
 def test_a_real_run_leaves_two_layers_and_its_record(

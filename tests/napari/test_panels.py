@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.utils import progress
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
@@ -267,6 +268,15 @@ def test_preferences_are_the_start(qtbot, viewer_model: ViewerModel, monkeypatch
     edit(made, "seed", 9)
     press(qtbot, made.reset_button)
     assert made.form.read() == start.replace(device="cuda")
+
+
+def test_a_run_of_a_panel_is_shown_there_alone(qtbot, fake_run, made: DeblurWidget) -> None:
+    """Not by napari's activity dock too, which draws the whole window again and again."""
+    press(qtbot, made.run_button)
+    assert made.job.running
+    assert not progress._all_instances
+    fake_run.finish.set()
+    qtbot.waitUntil(lambda: not made.job.running)
 
 
 def test_run_to_the_end(qtbot, fake_run, made: DeblurWidget, viewer_model) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from napari.utils import progress as ActivityBar
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_selfdeblur._napari.worker import RunWorker
@@ -70,7 +69,6 @@ class BatchJob(QObject):
         self._events = events
         self._reports: deque[FrameReport] = deque()
         self._worker = RunWorker(self._work)
-        self._bar: Any = None
         self._timer = QTimer(self, interval=_REPORT_MS)
         self._timer.timeout.connect(self._deliver)
         if window is not None:
@@ -85,7 +83,6 @@ class BatchJob(QObject):
         """Begin the batch."""
         self.state = "running"
         _running.add(self)
-        self._bar = ActivityBar(total=0, desc="SelfDeblur: batch")
         self._worker.returned.connect(self._on_returned)
         self._worker.finished.connect(self._on_finished)  # type: ignore[arg-type]
         self._worker.start()
@@ -123,7 +120,6 @@ class BatchJob(QObject):
         stopped = "stopped" if self._worker.is_set() else "finished"
         self.state = stopped if self.error is None else "failed"
         _running.discard(self)
-        self._bar.close()
         self.ended.emit()
 
 

@@ -127,8 +127,12 @@ class Job(QObject):
         """The layers of image and kernel, None until the first preview."""
         return self._layers.sharp, self._layers.kernel
 
-    def start(self) -> None:
+    def start(self, *, activity: bool = True) -> None:
         """Begin the run in a thread of its own.
+
+        With `activity` napari's activity dock shows the progress. The sign that turns meanwhile
+        draws the whole window anew many times a second: without a graphics card a run takes
+        twice as long.
 
         Raises
         ------
@@ -150,7 +154,8 @@ class Job(QObject):
             # Not left to napari, which ends a run with whichever viewer is the current one.
             self._window = menu.window()
             self._window.destroyed.connect(self._on_window_closed)
-        self._bar = ActivityBar(total=0, desc=f"SelfDeblur: {self.source.name}")
+        if activity:
+            self._bar = ActivityBar(total=0, desc=f"SelfDeblur: {self.source.name}")
         self._worker.returned.connect(self._on_returned)
         self._worker.finished.connect(self._on_finished)  # type: ignore[arg-type]
         self._worker.start()
@@ -227,7 +232,7 @@ class Job(QObject):
 
     def _on_timer(self) -> None:
         progress = self._report()
-        if progress is not None:
+        if progress is not None and self._bar is not None:
             if self._bar.total != progress.total:
                 self._bar.total = progress.total
             if progress.part[1] > 1:

@@ -117,7 +117,7 @@ class Panel(Container[Widget]):
         self.run_button.enabled, self.stop_button.enabled = False, True
         self.status.follow(job)
         self._show(self.status)
-        job.start()
+        job.start(activity=False)  # the panel shows how far it is
 
     def stop(self) -> None:
         """End the run after its present step and keep what it has."""
