@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,11 +91,11 @@ def _grid(path: Path, record: Record, sharp: LayerData) -> list[LayerData]:
     is_sharp = attributes["metadata"][PART_KEY] == "deblurred"
     if not (isinstance(record, RunRecord) and record.cells and is_sharp and file.is_file()):
         return []
-    kernels, *_ = _pixels(file)
-    if kernels.ndim != 3 or len(kernels) != len(record.cells):  # of another run
-        return []
+    kernels, grid = _pixels(file)[0], record.config.kernel_grid
+    if kernels.ndim != 3 or not len(kernels) == len(record.cells) == math.prod(grid):
+        return []  # of another run
     source = Source(stem, pixels, attributes["rgb"], look_of(Image(pixels, **attributes)))
-    kernels = kernels.reshape(*record.config.kernel_grid, *kernels.shape[-2:])
+    kernels = kernels.reshape(*grid, *kernels.shape[-2:])
     layers = grid_layers(source, kernels, list(record.cells), record.to_dict())
     return [layer.as_layer_data_tuple() for layer in layers]
 

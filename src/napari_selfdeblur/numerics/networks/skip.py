@@ -115,14 +115,13 @@ class ConvNormAct(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, size: int, stride: int = 1) -> None:
         super().__init__()
         self.pad = size // 2
-        self.stride = stride
         self.conv = nn.Conv2d(in_channels, out_channels, size, stride)
         self.norm = BatchNorm(out_channels)
 
     def forward(self, z: Tensor) -> Tensor:
         if self.pad:
             z = F.pad(z, [self.pad] * 4, mode="reflect")
-            z = conv2d(z, self.conv.weight, self.conv.bias, self.stride)
+            z = conv2d(z, self.conv.weight, self.conv.bias, self.conv.stride[0])
         else:
             z = conv_1x1(z, self.conv)
         return self.activate(z)
