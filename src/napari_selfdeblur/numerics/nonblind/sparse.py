@@ -53,47 +53,55 @@ def sparse(
     if rounds is None:
         rounds = _ROUNDS if clipped is None else _ROUNDS_CLIPPED
     rows, columns = A.needed
-    x = A.start(y)[:rows, :columns].contiguous()
-    w = [torch.full_like(g, we * order) for order, g in _by_order(x)]
-    M = torch.ones_like(y) if clipped is None else (~clipped).to(y)
+    x = A.start(y)
+    inner = x[:rows, :columns]  # nothing depends on the rest
+    w = [torch.full_like(g, we * order) for order, g in _by_order(inner)]
+    M = A.embed(torch.ones_like(y) if clipped is None else (~clipped).to(y))
     normal = _Normal(A, w, M)
     for done in range(rounds + 1):
         if done:
-            for wd, (order, g) in zip(w, _by_order(x), strict=True):
+            for wd, (order, g) in zip(w, _by_order(inner), strict=True):
                 g.abs_().clamp_min_(_SMALL).pow_(_EXPONENT - 2)
                 torch.mul(g, we * order * 0.1, out=wd)
             if clipped is not None:
-                M.copy_(~clipped | (A.forward(x) < y))
-        _conjugate_gradient(normal, A.adjoint(M * y)[:rows, :columns], x, cg_iterations, stop)
+                M[A.observed] = (~clipped | (A.forward(x) < y)).to(y)
+        _conjugate_gradient(normal, y, x, cg_iterations, stop)
     return A.centre(x)
 
 
 class _Normal:
     """The operator A^T M A + sum_d D_d^T w_d D_d, and an inverse of one like it.
 
-    It works in memory of its own: in large images fresh memory for each step would take as long
-    as the arithmetic. So what a method returns holds until the next one is called.
+    Images p are padded domains, of which x is a corner; P are their Fourier transforms. The
+    methods work in memory of their own: in large images fresh memory for each step would take as
+    long as the arithmetic. So what `apply` returns holds until it is called again.
     """
 
     def __init__(self, A: Blur, w: list[Tensor], M: Tensor) -> None:
         self._A, self._w, self._M = A, w, M
-        self._z, self._Z = M.new_empty(A.padded), torch.empty_like(A.K)
+        self._z, self._q = torch.empty_like(M), torch.zeros_like(M)
+        self._Z, self._Q = torch.empty_like(A.K), torch.empty_like(A.K)
         self._K_conj = A.K.conj().resolve_conj()
         self._g = [torch.empty_like(wd) for wd in w]
         self._inverse = torch.empty_like(A.K.real)
 
-    def apply(self, p: Tensor) -> Tensor:
-        """Return the operator times `p`."""
-        A, z = self._A, self._z
-        rows, columns = A.needed
-        z.zero_()[:rows, :columns] = p
-        self._filter(A.K)
-        observed = z[A.observed] * self._M
-        z.zero_()[A.observed] = observed
-        self._filter(self._K_conj)
-        for g, wd in zip(derivatives(p, self._g), self._w, strict=True):
+    def apply(self, p: Tensor, P: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the transform of the operator times `p`, and the product of both, a number."""
+        z, q = self._z, self._corner(self._q)
+        torch.fft.irfft2(torch.mul(P, self._A.K, out=self._Z), s=z.shape, out=z)
+        z.mul_(self._M)
+        for g, wd in zip(derivatives(self._corner(p), self._g), self._w, strict=True):
             g.mul_(wd)
-        return add_derivatives_adjoint(z[:rows, :columns], self._g)
+        add_derivatives_adjoint(q.zero_(), self._g)
+        product = _dot(z, z) + _dot(self._corner(p), q)
+        torch.fft.rfft2(z, out=self._Z)
+        torch.fft.rfft2(self._q, out=self._Q)
+        return self._Q.addcmul_(self._Z, self._K_conj), product
+
+    def right(self, y: Tensor) -> Tensor:
+        """Return the transform of A^T M y."""
+        My: Tensor = torch.fft.rfft2(self._A.embed(y).mul_(self._M))
+        return My.mul_(self._K_conj)
 
     def weigh(self) -> None:
         """Take the means of the present w_d for `precondition`."""
@@ -108,16 +116,13 @@ class _Normal:
             energy += wd.mean() * squared
         torch.reciprocal(energy, out=self._inverse)
 
-    def precondition(self, r: Tensor) -> Tensor:
-        """Return `r` divided by the operator with M = 1 and each w_d its mean."""
-        rows, columns = self._A.needed
-        self._z.zero_()[:rows, :columns] = r
-        self._filter(self._inverse)
-        return self._z[:rows, :columns]
+    def precondition(self, R: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return `R` divided by the operator with M = 1 and each w_d its mean."""
+        return torch.mul(R, self._inverse, out=out)
 
-    def _filter(self, H: Tensor) -> None:
-        torch.fft.rfft2(self._z, out=self._Z)
-        torch.fft.irfft2(self._Z.mul_(H), s=self._A.padded, out=self._z)
+    def _corner(self, p: Tensor) -> Tensor:
+        rows, columns = self._A.needed
+        return p[:rows, :columns]
 
 
 def derivatives(x: Tensor, out: list[Tensor] | None = None) -> list[Tensor]:
@@ -151,26 +156,46 @@ def _by_order(x: Tensor) -> list[tuple[float, Tensor]]:
 
 
 def _conjugate_gradient(
-    normal: _Normal, b: Tensor, x: Tensor, iterations: int, stop: Stop | None
+    normal: _Normal, y: Tensor, x: Tensor, iterations: int, stop: Stop | None
 ) -> None:
-    """Solve `normal` times x = b in place, from `x`."""
+    """Solve `normal` times x = A^T M y in place, from `x`.
+
+    Residual and directions are kept as transforms: an iteration then takes four, for p itself, for
+    A p and for the two terms of the operator, where images would take six.
+    """
     normal.weigh()
-    least = torch.finfo(b.dtype).eps ** 2 * _dot(b, normal.precondition(b))
-    r = b - normal.apply(x)
-    p = normal.precondition(r).clone()
-    rz = _dot(r, p)
+    R = normal.right(y)
+    Z = normal.precondition(R)
+    least = torch.finfo(y.dtype).eps ** 2 * _dot_of(R, Z, x.shape[1])
+    R -= normal.apply(x, torch.fft.rfft2(x))[0]
+    P = normal.precondition(R, out=Z).clone()
+    rz = _dot_of(R, P, x.shape[1])
+    p = torch.empty_like(x)
     for _ in range(iterations):
         if stopped(stop) or rz <= least:
             break
-        Ap = normal.apply(p)
-        step = rz / _dot(p, Ap)
+        torch.fft.irfft2(P, s=x.shape, out=p)
+        AP, product = normal.apply(p, P)
+        step = rz / product
         x.addcmul_(p, step)
-        r.addcmul_(Ap, -step)
-        z = normal.precondition(r)
-        rz, previous = _dot(r, z), rz
-        p.mul_(rz / previous).add_(z)
+        R.addcmul_(AP, -step)
+        normal.precondition(R, out=Z)
+        rz, previous = _dot_of(R, Z, x.shape[1]), rz
+        P.mul_(rz / previous).add_(Z)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     total: Tensor = torch.linalg.vecdot(a, b).sum()
     return total
+
+
+def _dot_of(R: Tensor, Z: Tensor, columns: int) -> Tensor:
+    """Return the dot product of two images of so many columns, by their `rfft2`.
+
+    Their other half is not stored; the first column is its own mirror, of an even number the last
+    one too.
+    """
+    r, z = torch.view_as_real(R), torch.view_as_real(Z)
+    own = [0] if columns % 2 else [0, -1]
+    total = 2 * _dot(r.flatten(1), z.flatten(1)) - sum(_dot(r[:, n], z[:, n]) for n in own)
+    return total / (R.shape[0] * columns)
