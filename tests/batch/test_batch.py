@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 import napari_selfdeblur as sd
 from napari_selfdeblur.cli import main
 from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.io.files import read_image, read_kernel
+from napari_selfdeblur.numerics.solvers import edges
 from napari_selfdeblur.run import batch_frame
 from napari_selfdeblur.run.batch import iter_batch, prepare_batch, store_at
 from napari_selfdeblur.run.batch_frame import FrameReport, Work
@@ -85,6 +88,41 @@ def test_a_blind_batch_is_a_run_of_each(
     assert record.config == config
     assert record.verdict == alone.record.verdict
     assert (frame["credible"], frame["kernel_size"]) == (record.verdict["credible"], "3 x 3")
+
+
+@pytest.mark.parametrize("out", ["out", "out.ome.zarr"])
+def test_the_kernels_of_a_grid_are_kept(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    out: str,
+) -> None:
+    """Damaged ones are made again like any other result."""
+    few = [0.5, 1.0, 2.0]  # kernels of the image and of each cell: seconds
+    monkeypatch.setattr(edges, "trials", lambda size, _: [edges.Trial(size, s) for s in few])
+    blocks = np.random.default_rng(0).integers(0, 2, (8, 14)).astype(np.float32)
+    blurred = ndimage.uniform_filter(np.kron(blocks, np.ones((6, 6), np.float32)), 5)
+    tifffile.imwrite(tmp_path / "wide.tif", blurred)
+    words = ["batch", str(tmp_path / "wide.tif"), "-o", str(tmp_path / out), "--preset", "draft"]
+    words += ["--kernel-size", "7", "--kernel-grid", "1x2", "--device", "cpu", "--json"]
+    kept = tmp_path / out / ("wide_kernels.tif" if out == "out" else "frames/frame/kernels")
+
+    def kernels() -> NDArray[np.float32]:
+        found = tifffile.imread(kept) if kept.is_file() else zarr.open_array(kept, mode="r")[:]
+        return np.asarray(found).reshape(2, *found.shape[-2:])
+
+    assert main(words) == 0
+    first = kernels()
+    np.testing.assert_allclose(first.sum(axis=(1, 2)), 1, rtol=1e-5)
+    assert first.max() < 0.5  # no point: the blur was found
+    if kept.is_file():
+        kept.write_bytes(b"II*\0")
+    else:
+        zarr.open_array(kept, mode="r+")[:] = 0
+    capsys.readouterr()
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["done_before"] == 0
+    np.testing.assert_array_equal(kernels(), first)
 
 
 def test_the_summary_is_a_table_of_all(run: Run, images: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.sources import open_parts
 from napari_selfdeblur.io.stores import (
     EXTRAS,
+    KERNELS,
     FrameRef,
     Pixels,
     Store,
@@ -37,8 +38,9 @@ __all__ = ["FolderStore"]
 class FolderStore(Store):
     """A folder with NAME_deblurred.tif, NAME_kernel.tif and NAME_record.json for each image.
 
-    Planes of one image are files of their own in ``frames/NAME`` until all are there; then they
-    are put together into one TIFF and deleted. Kernels and markers of planes stay there.
+    NAME_kernels.tif has the kernels of a grid, row by row. Planes of one image are files of their
+    own in ``frames/NAME`` until all are there; then they are put together into one TIFF and
+    deleted. Kernels and markers of planes stay there.
     """
 
     def names(self, stems: Sequence[str]) -> list[str]:
@@ -69,7 +71,7 @@ class FolderStore(Store):
         if before is None:
             return
         for name in before["images"]:
-            for end in ("deblurred.tif", "kernel.tif", "record.json"):
+            for end in ("deblurred.tif", *(f"{each}.tif" for each in KERNELS), "record.json"):
                 with naming(self._out(name, end), "deleted"):
                     self._out(name, end).unlink(missing_ok=True)
         with naming(self._frames, "deleted"):
@@ -84,17 +86,30 @@ class FolderStore(Store):
         """Raise `FileError` if `size` more bytes cannot be written."""
         check_writable(self._sharp(frame), size + EXTRAS)
 
-    def write(self, frame: FrameRef, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
+    def write(
+        self, frame: FrameRef, layout: Layout, sharp: Pixels, kernels: Mapping[str, Pixels]
+    ) -> None:
         """Write a frame's images, each whole or not at all."""
         self.create(frame.name)
         pixel_size, unit = layout.pixel_size
         write_tiff(self._sharp(frame), sharp, pixel_size, unit, rgb=layout.rgb)
-        if kernel is not None:
-            write_tiff(self._kernel(frame), kernel, pixel_size, unit)
+        for which in KERNELS:
+            path, kernel = self._kernel(frame, which), kernels.get(which)
+            if kernel is None:  # one may be left from a kill before the frame was marked
+                with naming(path, "deleted"):
+                    path.unlink(missing_ok=True)
+            elif kernel.ndim == 2:
+                write_tiff(path, kernel, pixel_size, unit)
+            else:
+                write_tiff(
+                    path, kernel.reshape(-1, *kernel.shape[-2:]), pixel_size, unit, axes="ZYX"
+                )
 
-    def read(self, frame: FrameRef) -> tuple[Pixels, Pixels | None]:
-        """Return a frame's images as written."""
-        return self._pixels(frame), self._read_kernel(frame)
+    def read(self, frame: FrameRef) -> tuple[Pixels, dict[str, Pixels]]:
+        """Return a frame's images as written, kernels of a grid as (kernels, kh, kw)."""
+        paths = {which: self._kernel(frame, which) for which in KERNELS}
+        kernels = {w: np.asarray(tifffile.imread(p)) for w, p in paths.items() if p.exists()}
+        return self._pixels(frame), kernels
 
     def mark(self, frame: FrameRef, marker: Mapping[str, Any]) -> None:
         """Mark a frame as done; that of an image of one plane writes NAME_record.json too."""
@@ -143,8 +158,8 @@ class FolderStore(Store):
 
     def _write_kernels(self, name: str, layout: Layout, frames: Sequence[FrameRef]) -> None:
         """Write the kernels of an image's planes as one stack, zeros around the smaller ones."""
-        kernels = {each.plane: self._read_kernel(each) for each in frames}
-        found = {plane: kernel for plane, kernel in kernels.items() if kernel is not None}
+        paths = {each.plane: self._kernel(each) for each in frames}
+        found = {p: np.asarray(tifffile.imread(path)) for p, path in paths.items() if path.exists()}
         if not found:
             return
         sides = tuple(np.max([kernel.shape for kernel in found.values()], axis=0).tolist())
@@ -157,11 +172,6 @@ class FolderStore(Store):
 
         with replacing(self._out(name, "kernel.tif")) as unfinished:
             write_stack(unfinished, layout.with_plane(sides, "float32"), padded())
-
-    def _read_kernel(self, frame: FrameRef) -> Pixels | None:
-        """Return a frame's kernel; None where it has none."""
-        path = self._kernel(frame)
-        return np.asarray(tifffile.imread(path)) if path.exists() else None
 
     def _pixels(self, frame: FrameRef) -> Pixels:
         """Return a frame's image, from its own file or from that of all planes."""
@@ -187,7 +197,7 @@ class FolderStore(Store):
     def _sharp(self, frame: FrameRef) -> Path:
         return self._frame(frame, ".tif") if frame.axes else self._out(frame.name, "deblurred.tif")
 
-    def _kernel(self, frame: FrameRef) -> Path:
+    def _kernel(self, frame: FrameRef, which: str = KERNELS[0]) -> Path:
         if frame.axes:
-            return self._frame(frame, "_kernel.tif")
-        return self._out(frame.name, "kernel.tif")
+            return self._frame(frame, f"_{which}.tif")
+        return self._out(frame.name, f"{which}.tif")

@@ -18,11 +18,13 @@ from napari_selfdeblur.io.layout import Layout, Plane, plane_label
 
 __all__ = [
     "EXTRAS",
+    "KERNELS",
     "FrameRef",
     "Pixels",
     "Store",
     "attributes_of",
     "digest",
+    "digests",
     "read_json",
     "sealed",
     "stored_as",
@@ -31,7 +33,8 @@ __all__ = [
 
 EXTRAS = 2**20
 """Bytes that kernel and record of a frame may take."""
-
+KERNELS = ("kernel", "kernels")
+"""Names of a frame's kernel, and of those of a grid."""
 
 _SEAL = "sha256"
 
@@ -114,12 +117,20 @@ class Store(ABC):
         """Raise `FileError` if `size` more bytes cannot be written."""
 
     @abstractmethod
-    def write(self, frame: FrameRef, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
-        """Write a frame's images, each whole or not at all."""
+    def write(
+        self, frame: FrameRef, layout: Layout, sharp: Pixels, kernels: Mapping[str, Pixels]
+    ) -> None:
+        """Write a frame's images, each whole or not at all.
+
+        `kernels` are by the names in `KERNELS`; those of a grid are (rows, columns, kh, kw).
+        """
 
     @abstractmethod
-    def read(self, frame: FrameRef) -> tuple[Pixels, Pixels | None]:
-        """Return a frame's images as written; raise what keeps them from being read."""
+    def read(self, frame: FrameRef) -> tuple[Pixels, dict[str, Pixels]]:
+        """Return image and kernels as written, those of a grid perhaps in one row.
+
+        It raises what keeps them from being read.
+        """
 
     @abstractmethod
     def mark(self, frame: FrameRef, marker: Mapping[str, Any]) -> None:
@@ -142,9 +153,14 @@ class Store(ABC):
         """Return where the summary of the batch is written."""
 
 
-def digest(array: Pixels | None) -> str | None:
-    """Return the SHA-256 of an array's values, in the order of its axes; None of None."""
-    return None if array is None else hashlib.sha256(little_endian(array)).hexdigest()
+def digest(array: Pixels) -> str:
+    """Return the SHA-256 of an array's values, in the order of its axes."""
+    return hashlib.sha256(little_endian(array)).hexdigest()
+
+
+def digests(sharp: Pixels, kernels: Mapping[str, Pixels]) -> dict[str, str]:
+    """Return those of a frame's images, by their names."""
+    return {name: digest(each) for name, each in {"sharp": sharp, **kernels}.items()}
 
 
 def stored_as(sharp: Pixels, dtype: str, source: str) -> Pixels:

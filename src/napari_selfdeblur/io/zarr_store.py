@@ -18,6 +18,7 @@ from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.ome_zarr import Pyramid
 from napari_selfdeblur.io.stores import (
     EXTRAS,
+    KERNELS,
     FrameRef,
     Pixels,
     Store,
@@ -38,7 +39,8 @@ class ZarrStore(Store):
     """An OME-Zarr 0.5: of one image that image, of several a group for each.
 
     Beside the levels of its pyramid an image has a group ``frames`` with a group for each plane:
-    its attributes are the plane's marker with its record, and its array ``kernel``.
+    its attributes are the plane's marker with its record, and its array ``kernel``; of a grid of
+    kernels those too, as ``kernels``.
     """
 
     def __post_init__(self) -> None:
@@ -96,8 +98,10 @@ class ZarrStore(Store):
         """Raise `FileError` if `size` more bytes cannot be written."""
         check_writable(self.path / "zarr.json", size + EXTRAS)
 
-    def write(self, frame: FrameRef, layout: Layout, sharp: Pixels, kernel: Pixels | None) -> None:
-        """Write a frame in every level of the pyramid, and its kernel."""
+    def write(
+        self, frame: FrameRef, layout: Layout, sharp: Pixels, kernels: Mapping[str, Pixels]
+    ) -> None:
+        """Write a frame in every level of the pyramid, and its kernels."""
         import zarr
         from zarr.storage import LocalStore
 
@@ -108,21 +112,26 @@ class ZarrStore(Store):
             stored = layout.with_dtype(sharp.dtype.name)
             Pyramid(self.path / frame.name, stored).write(frame.plane, sharp)
             _write_group(place, {})
-            if kernel is not None:
-                zarr.create_array(LocalStore(place), name="kernel", data=kernel, overwrite=True)
+            for which in KERNELS:
+                if which in kernels:
+                    data = kernels[which]
+                    zarr.create_array(LocalStore(place), name=which, data=data, overwrite=True)
+                elif (place / which).exists():  # of a kill before the frame was marked
+                    shutil.rmtree(place / which)
 
-    def read(self, frame: FrameRef) -> tuple[Pixels, Pixels | None]:
+    def read(self, frame: FrameRef) -> tuple[Pixels, dict[str, Pixels]]:
         """Return a frame's images as written."""
         import zarr
         from zarr.storage import LocalStore
 
         place = self._place(frame)
         sharp = Pyramid.at(self.path / frame.name, frame.axes).read(frame.plane)
-        kernel = None
-        if (place / "kernel" / "zarr.json").exists():
-            array: Any = zarr.open_array(LocalStore(place / "kernel"), mode="r")
-            kernel = np.asarray(array[:])
-        return sharp, kernel
+        kernels = {}
+        for which in KERNELS:
+            if (place / which / "zarr.json").exists():
+                array: Any = zarr.open_array(LocalStore(place / which), mode="r")
+                kernels[which] = np.asarray(array[:])
+        return sharp, kernels
 
     def mark(self, frame: FrameRef, marker: Mapping[str, Any]) -> None:
         """Mark a frame as done."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.sources import open_part
-from napari_selfdeblur.io.stores import FrameRef, Store, digest, stored_as
+from napari_selfdeblur.io.stores import KERNELS, FrameRef, Store, digest, digests, stored_as
 from napari_selfdeblur.numerics.stop import Stop
 from napari_selfdeblur.run.events import Previews, Progress
 from napari_selfdeblur.run.plan import Plan
@@ -167,8 +167,8 @@ def _done(frame: FrameRef, store: Store) -> FrameReport | None:
     if marker is None:
         return None
     try:
-        sharp, kernel = store.read(frame)
-        if (digest(sharp), digest(kernel)) != (marker["sharp"], marker["kernel"]):
+        written = {name: marker[name] for name in ("sharp", *KERNELS) if name in marker}
+        if digests(*store.read(frame)) != written:
             return None
         return FrameReport(**{**marker["report"], "resumed": True})
     except Exception:  # what was written is missing or damaged, and is made again
@@ -183,10 +183,10 @@ def _made(frame: FrameRef, store: Store, work: Work, stop: Stop | None) -> Steps
     result = yield from _results(image, layout.rgb, work, stop)
     if result is None:
         return None
-    sharp, kernel, record = result
+    sharp, kernels, record = result
     stored = stored_as(sharp, store.dtype, layout.dtype)
-    report = _report(frame, record, kernel if work.kernel is None else work.kernel)
-    store.write(frame, layout, stored, kernel)
+    report = _report(frame, record, kernels["kernel"])
+    store.write(frame, layout, stored, kernels)
     origin = {"name": frame.path.name}
     origin |= {"plane": frame.label} if frame.axes else {}
     record = replace(record, image={**record.image, **origin}, command=work.command)
@@ -194,8 +194,7 @@ def _made(frame: FrameRef, store: Store, work: Work, stop: Stop | None) -> Steps
         "settings": work.settings_digest,
         "source": digest(image),
         "file": state,
-        "sharp": digest(stored),
-        "kernel": digest(kernel),
+        **digests(stored, kernels),
         "report": asdict(report),
         "record": record.to_dict(),
     }
@@ -203,23 +202,25 @@ def _made(frame: FrameRef, store: Store, work: Work, stop: Stop | None) -> Steps
     return report
 
 
-_Results = tuple[NDArray[np.float32], NDArray[np.float32], RunRecord | RestoreRecord]
+_Results = tuple[NDArray[np.float32], dict[str, NDArray[np.float32]], RunRecord | RestoreRecord]
 
 
 def _results(
     image: NDArray[Any], rgb: bool, work: Work, stop: Stop | None
 ) -> Generator[Progress, None, _Results | None]:
-    """Return sharp image, kernel and record; None where it was stopped."""
+    """Return sharp image, kernels by name and record; None where it was stopped."""
     record: RunRecord | RestoreRecord
     if isinstance(work.config, RestoreConfig):
         assert work.kernel is not None
         restored = run_restoration(image, work.kernel, work.config, rgb=rgb, stop=stop)
-        sharp, kernel, record = restored.sharp, work.kernel, restored.record
+        sharp, kernels, record = restored.sharp, {"kernel": work.kernel}, restored.record
     else:
         plan = Plan.of(image, work.config, rgb=rgb)
         deblurred = yield from run(plan, Previews(), stop=stop)
-        sharp, kernel, record = deblurred.sharp, deblurred.kernel, deblurred.record
-    return None if record.status == "stopped" else (sharp, kernel, record)
+        sharp, kernels, record = deblurred.sharp, {"kernel": deblurred.kernel}, deblurred.record
+        if deblurred.kernels is not None:
+            kernels["kernels"] = deblurred.kernels
+    return None if record.status == "stopped" else (sharp, kernels, record)
 
 
 def _report(
