@@ -59,6 +59,16 @@ def test_it_is_the_dense_solution(columns, we, rounds):
     np.testing.assert_allclose(x, dense_solution(y, k, we, rounds), atol=1e-6)
 
 
+def test_more_iterations_than_needed_do_no_harm():
+    """In single precision rounding errors do not grow where the padded domain exceeds x."""
+    y, k = random(71, 58), random(3, 5, seed=1)  # x has 73 x 62 pixels, the domain 75 x 64
+    k /= k.sum()
+    exact = sparse(torch.from_numpy(y), torch.from_numpy(k), weight=1e-3, cg_iterations=1000)
+    single = (torch.from_numpy(each).float() for each in (y, k))
+    x = sparse(*single, weight=1e-3, cg_iterations=1000)
+    np.testing.assert_allclose(x, exact, atol=1e-2)
+
+
 def test_the_derivatives_are_valid_convolutions():
     """D_d x are the valid convolutions by the five derivative filters, signs apart."""
     x = random(8, 9)
