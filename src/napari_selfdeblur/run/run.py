@@ -28,7 +28,13 @@ from napari_selfdeblur.run.grid_stage import grid_stage
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.record import RunRecord, Status, now
 from napari_selfdeblur.run.result import DeblurResult
-from napari_selfdeblur.run.stages import estimate_stage, fuse_stage, restore_stage, size_stage
+from napari_selfdeblur.run.stages import (
+    estimate_stage,
+    fuse_stage,
+    restore_stage,
+    shows_no_blur,
+    size_stage,
+)
 from napari_selfdeblur.run.state import State
 
 __all__ = ["run"]
@@ -133,7 +139,7 @@ def _stages(state: State) -> Generator[Progress, None, None]:
         if "size" in stages_of(config):
             yield from size_stage(state)
         for index in range(len(config.solvers)):
-            if not state.stopped:
+            if not (state.stopped or shows_no_blur(state)):
                 yield from estimate_stage(state, index)
         if config.restoration is not None and not state.stopped:
             yield from fuse_stage(state)

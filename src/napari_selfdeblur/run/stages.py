@@ -25,7 +25,7 @@ from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.restoration import restore_channels, restore_frame
 from napari_selfdeblur.run.state import Made, State
 
-__all__ = ["estimate_stage", "fuse_stage", "restore_stage", "size_stage"]
+__all__ = ["estimate_stage", "fuse_stage", "restore_stage", "shows_no_blur", "size_stage"]
 
 Events = Generator[Progress, None, None]
 _CHECKPOINT_STEPS = 100
@@ -92,17 +92,20 @@ def _take_size(state: State, solver: EdgeSolver) -> None:
         state.plan = replace(sized, config=sized.config.replace(kernel_size="auto"))
 
 
+def shows_no_blur(state: State) -> bool:
+    """Return whether the estimates so far say that the image is sharp: others have no work."""
+    return bool(state.candidates) and not _fused(state)[1]
+
+
 def fuse_stage(state: State) -> Events:
     """Make one kernel of all the estimates, or one point if the image is not blurred."""
     state.clock.begin("fuse", 0)
-    fused = fuse(state.candidates, state.plan.config.sides)
-    if fused.agreement is not None:  # one estimate that fails says nothing about the image
+    fused, state.blurred = _fused(state)
+    if state.blurred and fused.agreement is not None:
         plan = state.plan
-        state.blurred = is_blurred(plan.y, fused.kernel, plan.sigma)
-        if state.blurred:
-            with interruptible(state.stop):
-                y, others = plan.problem.tensor(), plan.others()
-                state.parts = parts_agreement(y, fused.kernel, plan.sigma, others)
+        with interruptible(state.stop):
+            y, others = plan.problem.tensor(), plan.others()
+            state.parts = parts_agreement(y, fused.kernel, plan.sigma, others)
     if not state.blurred:
         point = np.zeros_like(fused.kernel)
         point[point.shape[0] // 2, point.shape[1] // 2] = 1
@@ -111,6 +114,14 @@ def fuse_stage(state: State) -> Events:
     for made in state.made:
         made.weight = fused.weights[made.estimate.source]
     yield state.event("fuse", 1, 1, math.nan, None)
+
+
+def _fused(state: State) -> tuple[Fused, bool]:
+    """Return one kernel of the estimates so far, and whether the image is blurred by it."""
+    plan, fused = state.plan, fuse(state.candidates, state.plan.config.sides)
+    if fused.agreement is None:  # one estimate that fails says nothing about the image
+        return fused, True
+    return fused, is_blurred(plan.y, fused.kernel, plan.sigma)
 
 
 def restore_stage(state: State) -> Events:
