@@ -11,7 +11,7 @@ from skimage.transform import resize
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.fusion import Candidate, compared, fuse, mixed
+from napari_selfdeblur.numerics.fusion import Candidate, compared, fuse
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 
 
@@ -203,29 +203,6 @@ def test_kernels_of_different_sizes_and_a_least_size(bundled):
     assert fused.kernel.shape[0] >= 23
     assert fused.kernel.shape[1] >= 21
     assert all(n % 2 for n in fused.kernel.shape)
-
-
-def test_own_images_are_registered(bundled):
-    """An own image that lies with its shifted kernel is moved to the result before it is mixed."""
-    k = shifted(bundled.k)
-    x = bundled.restore(k)
-    candidates = bundled.candidates(k, own=x)
-    fused = fuse(candidates)
-    restored = bundled.restore(fused.kernel)
-    sharp = mixed(restored, fused, candidates, 0.5)
-    inner = slice(20, -20), slice(20, -20)
-    np.testing.assert_allclose(sharp[inner], restored[inner], atol=0.02)
-    assert np.abs(x - restored)[inner].max() > 0.1
-
-
-def test_own_images_of_wrong_kernels_are_left_out(bundled):
-    """The own image of an estimate whose kernel is unlike the result's has no share."""
-    black = np.zeros_like(bundled.y)
-    right, wrong = bundled.candidates(bundled.k, gaussian(7, 0.8))
-    candidates = [right, wrong._replace(sharp=black)]
-    restored = bundled.restore(bundled.k)
-    sharp = mixed(restored, fuse(candidates), candidates, 0.5)
-    np.testing.assert_array_equal(sharp, restored)
 
 
 def test_what_cannot_be_fused_is_refused(bundled):

@@ -32,13 +32,22 @@ from napari_selfdeblur.numerics.registration import (
     trimmed,
 )
 
-__all__ = ["Candidate", "Fused", "best_of", "compared", "fuse", "mixed", "plausible"]
+__all__ = [
+    "Candidate",
+    "Fused",
+    "best_of",
+    "compared",
+    "fuse",
+    "plausible",
+    "restored_to_compare",
+]
 
 Plane = NDArray[np.float32]
 
 # Weight of each quantity, and the difference at which half of it is given.
 _SCALES = {"spectrum": (1.0, 0.6), "excess": (0.05, 0.3)}
 _SPARSITY = (0.4, 0.1)  # the same of the sparsity, in an image without noise
+_UNLIKE = (0.3, 0.4)  # the same of the images that networks made; half of it at 0.4
 _FAINT = 0.002  # noise at which the sparsity has half of that weight: noise is not sparse
 _WIDER = 0.01  # cost of a kernel e times as wide: of two that explain as much, the narrower
 _TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
@@ -134,14 +143,21 @@ def compared(
             f"the kernel of {source!r} must be 2-D with odd sides and a positive sum, got "
             f"shape {kernel.shape}; pad it or estimate it again"
         )
-    # The support must not matter: the smallest one that holds the kernel, for all.
-    k = cropped(kernel, (3, 3))
-    mask = None if clipped is None else torch.from_numpy(clipped).to(y.device)
-    tensors = y, torch.from_numpy(k).to(y.device)
-    x = hyper_laplacian(*tensors, sigma=sigma, iterations=_COMPARED, clipped=mask)
-    x = x.clamp(0, 1) if clipped is None else x.clamp_min(0)
+    x = restored_to_compare(y, kernel, sigma, clipped)
+    k = cropped(kernel)
     measures = measure(x.cpu().numpy(), k, y.cpu().numpy(), sigma, clipped)
     return Candidate(kernel, source, measures, sharp), x
+
+
+def restored_to_compare(
+    y: torch.Tensor, kernel: Plane, sigma: float, clipped: NDArray[np.bool_] | None = None
+) -> torch.Tensor:
+    """Return y restored as for every kernel that is compared; as `compared` has it."""
+    # The support must not matter: the smallest one that holds the kernel, for all.
+    k = torch.from_numpy(cropped(kernel)).to(y.device)
+    mask = None if clipped is None else torch.from_numpy(clipped).to(y.device)
+    x = hyper_laplacian(y, k, sigma=sigma, iterations=_COMPARED, clipped=mask)
+    return x.clamp(0, 1) if clipped is None else x.clamp_min(0)
 
 
 def fuse(candidates: Sequence[Candidate], kernel_size: tuple[int, int] | None = None) -> Fused:
@@ -255,41 +271,11 @@ def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
         worse = np.array([_quantity(m, name) for m in measures])
         worse -= worse.min()
         total += weight * worse / (worse + scale)
+    if "unlike" in measures[0]:  # of restored images of little noise: a filter removes it too
+        unlike = np.array([m["unlike"] for m in measures])
+        worse = (unlike - unlike.min()) ** 2
+        total += _UNLIKE[0] * trust * worse / (worse + _UNLIKE[1] ** 2)
     return np.asarray(total, dtype=np.float64)
-
-
-def mixed(
-    restored: Plane, fused: Fused, candidates: Sequence[Candidate], own_share: float
-) -> Plane:
-    """Return `restored` with a share of the estimates' own images, registered to it.
-
-    Parameters
-    ----------
-    restored : ndarray, (H, W)
-        The blurred image restored with the fused kernel.
-    fused : Fused
-        What `candidates` gave.
-    candidates : sequence of Candidate
-        Those whose kernel disagrees have no share.
-    own_share : float
-        Largest share in [0, 1] of the estimates' own images.
-    """
-    share = own_share * agreement_of(fused.alike)
-    own = [(c, s) for c, s in zip(candidates, share, strict=True) if c.sharp is not None and s > 0]
-    if not own:
-        return restored
-    total = np.zeros(restored.shape)
-    for c, s in own:
-        side = max(max(fused.kernel.shape), max(c.kernel.shape))
-        fixed, k = (
-            np.pad(q, [((side - n) // 2,) * 2 for n in q.shape]) for q in (fused.kernel, c.kernel)
-        )
-        # A kernel moved one way moves its image the other way.
-        back = tuple(-d for d in shift_between(fixed, k))
-        total += s * (ndimage.shift(c.sharp, back, order=3, mode="nearest") - restored)
-    # Several own images share what one alone would have.
-    low, high = min(float(restored.min()), 0.0), max(float(restored.max()), 1.0)
-    return np.clip(restored + total / len(own), low, high).astype(np.float32)
 
 
 def _quantity(measures: dict[str, float], name: str) -> float:

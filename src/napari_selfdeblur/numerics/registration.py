@@ -56,7 +56,7 @@ def padded(kernel: NDArray[np.floating], side: int) -> NDArray[np.float64]:
     return np.roll(k, _to_centre(k), axis=(0, 1))
 
 
-def cropped(kernel: NDArray[np.floating], least: tuple[int, int]) -> NDArray[np.float32]:
+def cropped(kernel: NDArray[np.floating], least: tuple[int, int] = (3, 3)) -> NDArray[np.float32]:
     """Return a kernel centred on the smallest odd support of at least `least` that keeps 99.9 %."""
     return trimmed(padded(kernel, 2 * max(*kernel.shape, *least) + 1), least)
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from napari_selfdeblur import registry
 from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.numerics.assess import Assessment, assess, is_blurred
-from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared, fuse, mixed
+from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared, fuse
+from napari_selfdeblur.numerics.own_images import mixed, with_own_images
 from napari_selfdeblur.numerics.parts import parts_agreement
 from napari_selfdeblur.numerics.runtime import memory_checked
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Step, estimate_of
@@ -100,12 +101,12 @@ def shows_no_blur(state: State) -> bool:
 def fuse_stage(state: State) -> Events:
     """Make one kernel of all the estimates, or one point if the image is not blurred."""
     state.clock.begin("fuse", 0)
-    fused, state.blurred = _fused(state)
-    if state.blurred and fused.agreement is not None:
-        plan = state.plan
-        with interruptible(state.stop):
-            y, others = plan.problem.tensor(), plan.others()
-            state.parts = parts_agreement(y, fused.kernel, plan.sigma, others)
+    plan, y = state.plan, state.plan.problem.tensor()
+    with interruptible(state.stop):
+        state.candidates = with_own_images(y, state.candidates, plan.sigma, plan.clipped)
+        fused, state.blurred = _fused(state)
+        if state.blurred and fused.agreement is not None:
+            state.parts = parts_agreement(y, fused.kernel, plan.sigma, plan.others())
     if not state.blurred:
         point = np.zeros_like(fused.kernel)
         point[point.shape[0] // 2, point.shape[1] // 2] = 1

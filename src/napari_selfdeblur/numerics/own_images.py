@@ -1,0 +1,122 @@
+"""What images that networks made tell about kernels, and their share in the result.
+
+A network's image and the restoration with a right kernel differ by their sharpness, which a small
+filter makes up for, and by little more. A wrong kernel leaves ripples that no filter removes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_selfdeblur.numerics.fusion import Candidate, Fused, restored_to_compare
+from napari_selfdeblur.numerics.registration import agreement_of, cropped, shift_between
+
+__all__ = ["mixed", "with_own_images"]
+
+Plane = NDArray[np.float32]
+
+_FILTER = 7  # sides of the filter in pixels
+
+
+def with_own_images(
+    y: torch.Tensor,
+    candidates: Sequence[Candidate],
+    sigma: float,
+    clipped: NDArray[np.bool_] | None = None,
+) -> list[Candidate]:
+    """Return the estimates with one measure more, ``unlike``, if any of them has an own image.
+
+    It is the logarithm of the standard deviation of what no filter of 7 x 7 pixels of the image
+    restored with the kernel gives of the own image; of several own images the mean.
+
+    Parameters
+    ----------
+    y, sigma, clipped
+        As for `compared`.
+    candidates : sequence of Candidate
+        What `compared` returned.
+    """
+    own = [c for c in candidates if c.sharp is not None]
+    if not own:
+        return list(candidates)
+    found = []
+    for each in candidates:
+        x = restored_to_compare(y, each.kernel, sigma, clipped).cpu().numpy()
+        k = cropped(each.kernel)  # which x lies with
+        left = [_unexplained(x, _moved(other, k), k) for other in own]
+        unlike = float(np.mean(np.log(np.maximum(left, 1e-6))))
+        found.append(each._replace(measures=each.measures | {"unlike": unlike}))
+    return found
+
+
+def mixed(
+    restored: Plane, fused: Fused, candidates: Sequence[Candidate], own_share: float
+) -> Plane:
+    """Return `restored` with a share of the estimates' own images, registered to it.
+
+    An own image has the less of `own_share` the less its kernel is like the fused one, and the
+    more of its difference from `restored` is sharpness alone: the part of the difference's energy
+    that a filter of `restored` explains counts nothing.
+
+    Parameters
+    ----------
+    restored : ndarray, (H, W)
+        The blurred image restored with the fused kernel.
+    fused : Fused
+        What `candidates` gave.
+    candidates : sequence of Candidate
+        Those whose kernel disagrees have no share.
+    own_share : float
+        Largest share in [0, 1] of the estimates' own images.
+    """
+    share = own_share * agreement_of(fused.alike)
+    own = [(c, s) for c, s in zip(candidates, share, strict=True) if c.sharp is not None and s > 0]
+    if not own:
+        return restored
+    total = np.zeros(restored.shape)
+    for c, s in own:
+        difference = _moved(c, fused.kernel) - restored
+        energy = float(_inner(difference, fused.kernel).var())
+        left = _unexplained(restored, restored + difference, fused.kernel) ** 2
+        new = left / energy if energy else 0.0
+        total += s * min(new, 1.0) * difference
+    # Several own images share what one alone would have.
+    low, high = min(float(restored.min()), 0.0), max(float(restored.max()), 1.0)
+    return np.clip(restored + total / len(own), low, high).astype(np.float32)
+
+
+def _moved(estimate: Candidate, kernel: Plane) -> NDArray[np.float64]:
+    """Return the estimate's own image where the image restored with `kernel` lies."""
+    side = max(max(kernel.shape), max(estimate.kernel.shape))
+    fixed, k = (
+        np.pad(q, [((side - n) // 2,) * 2 for n in q.shape]) for q in (kernel, estimate.kernel)
+    )
+    # A kernel moved one way moves its image the other way.
+    back = tuple(-d for d in shift_between(fixed, k))
+    return np.asarray(ndimage.shift(estimate.sharp, back, order=3, mode="nearest"), np.float64)
+
+
+def _unexplained(x: Plane, own: NDArray[np.float64], kernel: Plane) -> float:
+    """Return the standard deviation of `own` less the filter of `x` that is most like it."""
+    windows = sliding_window_view(np.pad(x, _FILTER // 2, mode="edge"), (_FILTER, _FILTER))
+    columns = _inner(windows, kernel).reshape(-1, _FILTER**2)
+    target = _inner(own, kernel).ravel()
+    columns = columns - columns.mean(axis=0, dtype=np.float64).astype(np.float32)
+    target = (target - target.mean()).astype(np.float32)
+    weights = np.linalg.lstsq(columns.T @ columns, columns.T @ target, rcond=1e-6)[0]
+    return float((target - columns @ weights).std())
+
+
+def _inner(image: NDArray[Any], kernel: Plane) -> NDArray[Any]:
+    """Return the image without its border, where restorations err, of half the kernel."""
+    rows, columns = (
+        min(n // 2, side // 4) for n, side in zip(kernel.shape, image.shape, strict=False)
+    )
+    return image[rows : image.shape[0] - rows, columns : image.shape[1] - columns]

@@ -1,0 +1,96 @@
+"""Images that networks made: what they tell about kernels, and their share in the result."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from napari_selfdeblur.io.samples import motion_blurred_photograph
+from napari_selfdeblur.numerics.fusion import compared, costs, fuse
+from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
+from napari_selfdeblur.numerics.own_images import mixed, with_own_images
+
+SAMPLE = motion_blurred_photograph(size=112)
+Y, K = (SAMPLE.blurred / 255).astype(np.float32), SAMPLE.kernel
+SIGMA = 1 / 255
+INNER = slice(20, -20), slice(20, -20)
+
+
+def gaussian(n: int, s: float) -> np.ndarray:
+    q = np.arange(n) - n // 2
+    k = np.exp(-(q[:, None] ** 2 + q**2) / 2 / s**2)
+    return (k / k.sum()).astype(np.float32)
+
+
+def restored(k: np.ndarray) -> np.ndarray:
+    tensors = torch.from_numpy(Y), torch.from_numpy(k)
+    return hyper_laplacian(*tensors, sigma=SIGMA, iterations=40).clamp(0, 1).numpy()
+
+
+def candidate(k: np.ndarray, own: np.ndarray | None = None):
+    return compared(torch.from_numpy(Y), k, "own" if own is not None else "edges", SIGMA, own)[0]
+
+
+X = restored(K)
+
+
+def mixture(own: np.ndarray, k: np.ndarray = K, share: float = 0.5) -> np.ndarray:
+    candidates = [candidate(k, own)]
+    return mixed(X, fuse(candidates), candidates, share)
+
+
+def test_they_are_registered():
+    """An own image that lies with its shifted kernel is moved to the result before it is mixed."""
+    shifted = np.roll(np.pad(K, 3), (3, -2), axis=(0, 1))
+    own = restored(shifted)
+    noise = np.random.default_rng(0).normal(0, 0.05, own.shape).astype(np.float32)
+    sharp = mixture(own + noise, shifted)
+    assert np.abs(own - X)[INNER].std() > 0.1
+    assert np.abs(sharp - X)[INNER].std() < 0.03
+
+
+def test_those_of_wrong_kernels_are_left_out():
+    """The own image of an estimate whose kernel is unlike the result's has no share."""
+    candidates = [candidate(K), candidate(gaussian(7, 0.8), np.zeros_like(Y))]
+    np.testing.assert_array_equal(mixed(X, fuse(candidates), candidates, 0.5), X)
+
+
+def test_what_is_new_in_them_has_its_share():
+    """Of an own image that differs by what no filter makes, all of the share is taken."""
+    noise = np.random.default_rng(0).normal(0, 0.05, Y.shape).astype(np.float32)
+    change = (mixture(X + noise) - X)[INNER]  # within the limits of the image
+    assert np.vdot(change, noise[INNER]) > 0.47 * np.vdot(noise[INNER], noise[INNER])
+
+
+@pytest.mark.parametrize("width", [0.7, 1.5])
+def test_less_sharpness_has_no_share(width):
+    """An own image that is the restoration, only blurred, leaves it as it is."""
+    own = gaussian_filter(X, width)
+    change = np.abs(mixture(own) - X)[INNER].std()
+    assert change < 0.05 * np.abs(own - X)[INNER].std()
+
+
+@pytest.mark.parametrize("wrong", [gaussian(17, 2.5), np.flip(K).copy()])
+def test_they_speak_against_ripples(wrong):
+    """An own image less sharp than the truth is unlike what a wrong kernel restores."""
+    own = gaussian_filter(SAMPLE.sharp / 255, 0.7).astype(np.float32)
+    candidates = [candidate(wrong), candidate(K), candidate(K, own)]
+    measured = with_own_images(torch.from_numpy(Y), candidates, SIGMA)
+    bad, good, _ = (each.measures["unlike"] for each in measured)
+    assert bad > good + 0.4
+    before, after = (costs([c.measures for c in each]) for each in (candidates, measured))
+    assert after[0] - after[1] > before[0] - before[1] + 0.01
+
+
+def test_without_them_nothing_is_measured():
+    """Kernels of edges alone are compared as before."""
+    candidates = [candidate(K), candidate(gaussian(7, 0.8))]
+    assert with_own_images(torch.from_numpy(Y), candidates, SIGMA) == candidates
+
+
+def test_they_may_be_small():
+    """Images smaller than the filter are measured too."""
+    y = torch.from_numpy(Y[:6, :5].copy())
+    k = gaussian(3, 0.8)
+    (small,) = with_own_images(y, [compared(y, k, "own", SIGMA, Y[:6, :5])[0]], SIGMA)
+    assert np.isfinite(small.measures["unlike"])
