@@ -56,7 +56,7 @@ def test_those_of_wrong_kernels_are_left_out():
 
 
 def test_what_is_new_in_them_has_its_share():
-    """Of an own image that differs by what no filter makes, all of the share is taken."""
+    """Of an own image that differs by noise, all of the share is taken."""
     noise = np.random.default_rng(0).normal(0, 0.05, Y.shape).astype(np.float32)
     change = (mixture(X + noise) - X)[INNER]  # within the limits of the image
     assert np.vdot(change, noise[INNER]) > 0.47 * np.vdot(noise[INNER], noise[INNER])
@@ -89,7 +89,7 @@ def test_without_them_nothing_is_measured():
 
 
 def test_they_may_be_small():
-    """Images smaller than the filter are measured too."""
+    """Images smaller than the widest Gaussian are measured too."""
     y = torch.from_numpy(Y[:6, :5].copy())
     k = gaussian(3, 0.8)
     (small,) = with_own_images(y, [compared(y, k, "own", SIGMA, Y[:6, :5])[0]], SIGMA)

@@ -1,7 +1,7 @@
 """What images that networks made tell about kernels, and their share in the result.
 
-A network's image and the restoration with a right kernel differ by their sharpness, which a small
-filter makes up for, and by little more. A wrong kernel leaves ripples that no filter removes.
+A network's image and the restoration with a right kernel differ by their sharpness and by little
+more. A wrong kernel leaves ripples, which no change of sharpness makes or removes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -22,7 +21,7 @@ __all__ = ["mixed", "with_own_images"]
 
 Plane = NDArray[np.float32]
 
-_FILTER = 7  # sides of the filter in pixels
+_WIDTHS = 0.5, 1.0, 2.0, 4.0  # of the Gaussians that change the sharpness, in pixels
 
 
 def with_own_images(
@@ -33,8 +32,8 @@ def with_own_images(
 ) -> list[Candidate]:
     """Return the estimates with one measure more, ``unlike``, if any of them has an own image.
 
-    It is the logarithm of the standard deviation of what no filter of 7 x 7 pixels of the image
-    restored with the kernel gives of the own image; of several own images the mean.
+    It is the logarithm of the standard deviation of what the image restored with the kernel does
+    not give of the own image, made sharper or smoother; of several own images the mean.
 
     Parameters
     ----------
@@ -63,7 +62,7 @@ def mixed(
 
     An own image has the less of `own_share` the less its kernel is like the fused one, and the
     more of its difference from `restored` is sharpness alone: the part of the difference's energy
-    that a filter of `restored` explains counts nothing.
+    that `restored` made sharper or smoother explains counts nothing.
 
     Parameters
     ----------
@@ -104,14 +103,16 @@ def _moved(estimate: Candidate, kernel: Plane) -> NDArray[np.float64]:
 
 
 def _unexplained(x: Plane, own: NDArray[np.float64], kernel: Plane) -> float:
-    """Return the standard deviation of `own` less the filter of `x` that is most like it."""
-    windows = sliding_window_view(np.pad(x, _FILTER // 2, mode="edge"), (_FILTER, _FILTER))
-    columns = _inner(windows, kernel).reshape(-1, _FILTER**2)
-    target = _inner(own, kernel).ravel()
-    columns = columns - columns.mean(axis=0, dtype=np.float64).astype(np.float32)
-    target = (target - target.mean()).astype(np.float32)
-    weights = np.linalg.lstsq(columns.T @ columns, columns.T @ target, rcond=1e-6)[0]
-    return float((target - columns @ weights).std())
+    """Return the standard deviation of `own` less what `x` gives, sharper or smoother and moved.
+
+    By least squares: x, smoothed by Gaussians of several widths, and its first derivatives.
+    """
+    smooth = [ndimage.gaussian_filter(x, width, mode="nearest") for width in _WIDTHS]
+    columns = [_inner(each, kernel).ravel() for each in (x, *smooth, *np.gradient(x), own)]
+    *parts, target = (each - each.mean() for each in np.asarray(columns, np.float64))
+    A = np.stack(parts, axis=1)
+    weights = np.linalg.lstsq(A.T @ A, A.T @ target, rcond=1e-9)[0]
+    return float((target - A @ weights).std())
 
 
 def _inner(image: NDArray[Any], kernel: Plane) -> NDArray[Any]:
