@@ -115,10 +115,6 @@ class Blur:
         """Return A x: (Hp, Wp) to (H, W)."""
         return self.blur(x)[self.observed]
 
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Return A^T y: (H, W) to (Hp, Wp)."""
-        return self.blur_adjoint(self.embed(y))
-
     def embed(self, y: Tensor) -> Tensor:
         """Return M^T y: `y` in its place in an otherwise zero padded domain."""
         z = y.new_zeros(self.padded)

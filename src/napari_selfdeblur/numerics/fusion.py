@@ -2,11 +2,11 @@
 
 Each kernel restores the image with one common setting, and quantities of `assess` judge the
 result: the likelihood of the spectrum, where there is little noise the sparsity of the gradients
-(Krishnan, Tay and Fergus 2011), and a little the residual beyond the noise and the kernel's
-width. None of them decides alone: each gives a penalty that saturates, so that a quantity misled
+(Krishnan, Tay and Fergus 2011) and what networks' images say (`own_images`), and a little the
+residual beyond the noise and the kernel's width. None of them decides alone: each gives a penalty that saturates, so that a quantity misled
 by an image cannot outweigh the others. Estimates of one source err alike, those of different
 sources do not: the best kernel of every other source that is like the best of all has a share
-in it, and so have the images that networks made.
+in it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Plane = NDArray[np.float32]
 # Weight of each quantity, and the difference at which half of it is given.
 _SCALES = {"spectrum": (1.0, 0.6), "excess": (0.05, 0.3)}
 _SPARSITY = (0.4, 0.1)  # the same of the sparsity, in an image without noise
-_UNLIKE = (0.3, 0.4)  # the same of the images that networks made; half of it at 0.4
+_UNLIKE = (0.3, 0.4)  # of what networks' images say, without noise; of squared differences
 _FAINT = 0.002  # noise at which the sparsity has half of that weight: noise is not sparse
 _WIDER = 0.01  # cost of a kernel e times as wide: of two that explain as much, the narrower
 _TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
@@ -271,7 +271,7 @@ def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
         worse = np.array([_quantity(m, name) for m in measures])
         worse -= worse.min()
         total += weight * worse / (worse + scale)
-    if "unlike" in measures[0]:  # of restored images of little noise: a filter removes it too
+    if "unlike" in measures[0]:  # noise in restored images is not in networks'
         unlike = np.array([m["unlike"] for m in measures])
         worse = (unlike - unlike.min()) ** 2
         total += _UNLIKE[0] * trust * worse / (worse + _UNLIKE[1] ** 2)
