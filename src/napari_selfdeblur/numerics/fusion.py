@@ -3,10 +3,10 @@
 Each kernel restores the image with one common setting, and quantities of `assess` judge the
 result: the likelihood of the spectrum, where there is little noise the sparsity of the gradients
 (Krishnan, Tay and Fergus 2011) and what networks' images say (`own_images`), and a little the
-residual beyond the noise and the kernel's width. None of them decides alone: each gives a penalty that saturates, so that a quantity misled
-by an image cannot outweigh the others. Estimates of one source err alike, those of different
-sources do not: the best kernel of every other source that is like the best of all has a share
-in it.
+residual beyond the noise and the kernel's width. None of them decides alone: each gives a penalty
+that saturates, so that a quantity misled by an image cannot outweigh the others. Estimates of one
+source err alike, those of different sources do not: the best kernel of every other source that is
+like the best of all has a share in it.
 """
 
 from __future__ import annotations
