@@ -110,7 +110,8 @@ class SelfDeblurConfig(Settings):
         high=1,
         step=0.05,
         help="Share of the restoration in the final image; the rest is the image network's "
-        "own. The two err differently, and a mixture can be nearer to the truth.",
+        "own, and beside other estimates less of it where it is only less sharp. The two err "
+        "differently, and a mixture can be nearer to the truth.",
     ).default(1.0)
     colour: Literal["luma", "channels"] = replace(COLOUR, group="result").default("luma")
     diagnostics: bool = Flag(

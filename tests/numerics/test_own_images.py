@@ -35,7 +35,7 @@ X = restored(K)
 
 
 def mixture(own: np.ndarray, k: np.ndarray = K, share: float = 0.5) -> np.ndarray:
-    candidates = [candidate(k, own)]
+    candidates = [candidate(K), candidate(k, own)]
     return mixed(X, fuse(candidates), candidates, share)
 
 
@@ -68,6 +68,14 @@ def test_less_sharpness_has_no_share(width):
     own = gaussian_filter(X, width)
     change = np.abs(mixture(own) - X)[INNER].std()
     assert change < 0.05 * np.abs(own - X)[INNER].std()
+
+
+def test_of_one_estimate_the_share_is_the_one_asked_for():
+    """With nothing to compare it with the own image is mixed as the settings say."""
+    own = gaussian_filter(X, 1.0)
+    candidates = [candidate(K, own)]
+    sharp = mixed(X, fuse(candidates), candidates, 0.5)
+    np.testing.assert_allclose(sharp, (X + own) / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize("wrong", [gaussian(17, 2.5), np.flip(K).copy()])

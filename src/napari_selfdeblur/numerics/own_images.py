@@ -60,9 +60,10 @@ def mixed(
 ) -> Plane:
     """Return `restored` with a share of the estimates' own images, registered to it.
 
-    An own image has the less of `own_share` the less its kernel is like the fused one, and the
-    more of its difference from `restored` is sharpness alone: the part of the difference's energy
-    that `restored` made sharper or smoother explains counts nothing.
+    An own image has the less of `own_share` the less its kernel is like the fused one. Of several
+    estimates it also has the less, the more of its difference from `restored` is sharpness alone:
+    the part of the difference's energy that `restored` made sharper or smoother explains counts
+    nothing.
 
     Parameters
     ----------
@@ -82,10 +83,8 @@ def mixed(
     total = np.zeros(restored.shape)
     for c, s in own:
         difference = _moved(c, fused.kernel) - restored
-        energy = float(_inner(difference, fused.kernel).var())
-        left = _unexplained(restored, restored + difference, fused.kernel) ** 2
-        new = left / energy if energy else 0.0
-        total += s * min(new, 1.0) * difference
+        new = 1.0 if len(candidates) == 1 else _new_in(difference, restored, fused.kernel)
+        total += s * new * difference
     # Several own images share what one alone would have.
     low, high = min(float(restored.min()), 0.0), max(float(restored.max()), 1.0)
     return np.clip(restored + total / len(own), low, high).astype(np.float32)
@@ -100,6 +99,12 @@ def _moved(estimate: Candidate, kernel: Plane) -> NDArray[np.float64]:
     # A kernel moved one way moves its image the other way.
     back = tuple(-d for d in shift_between(fixed, k))
     return np.asarray(ndimage.shift(estimate.sharp, back, order=3, mode="nearest"), np.float64)
+
+
+def _new_in(difference: NDArray[np.float64], x: Plane, kernel: Plane) -> float:
+    """Return the share of the difference from x, from 0 to 1, that x itself does not explain."""
+    energy = float(_inner(difference, kernel).var())
+    return min(_unexplained(x, x + difference, kernel) ** 2 / energy, 1.0) if energy else 0.0
 
 
 def _unexplained(x: Plane, own: NDArray[np.float64], kernel: Plane) -> float:
