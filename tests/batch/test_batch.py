@@ -125,6 +125,17 @@ def test_the_kernels_of_a_grid_are_kept(
     np.testing.assert_array_equal(kernels(), first)
 
 
+def test_kernels_of_another_run_stay(run: Run, images: Path, tmp_path: Path) -> None:
+    """A file named as the kernels of a grid are is neither deleted nor taken for a result."""
+    other = tmp_path / "out" / "a_kernels.tif"
+    other.parent.mkdir()
+    other.write_bytes(b"of another run")
+    run(images / "a.tif", "-o", tmp_path / "out")
+    status, values, _ = run(images / "a.tif", "-o", tmp_path / "out")
+    assert (status, values["done_before"]) == (0, 1)
+    assert other.read_bytes() == b"of another run"
+
+
 def test_the_summary_is_a_table_of_all(run: Run, images: Path, tmp_path: Path) -> None:
     """summary.csv has a line for each frame, as the JSON has."""
     _, values, _ = run(images, "-o", tmp_path / "out")

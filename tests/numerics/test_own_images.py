@@ -34,9 +34,9 @@ def candidate(k: np.ndarray, own: np.ndarray | None = None):
 X = restored(K)
 
 
-def mixture(own: np.ndarray, k: np.ndarray = K, share: float = 0.5) -> np.ndarray:
+def mixture(own: np.ndarray, k: np.ndarray = K) -> np.ndarray:
     candidates = [candidate(K), candidate(k, own)]
-    return mixed(X, fuse(candidates), candidates, share)
+    return mixed(X, fuse(candidates), candidates, 0.5)
 
 
 def test_they_are_registered():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,23 +93,18 @@ class FolderStore(Store):
         self.create(frame.name)
         pixel_size, unit = layout.pixel_size
         write_tiff(self._sharp(frame), sharp, pixel_size, unit, rgb=layout.rgb)
-        for which in KERNELS:
-            path, kernel = self._kernel(frame, which), kernels.get(which)
-            if kernel is None:  # one may be left from a kill before the frame was marked
-                with naming(path, "deleted"):
-                    path.unlink(missing_ok=True)
-            elif kernel.ndim == 2:
+        for which, kernel in kernels.items():
+            path = self._kernel(frame, which)
+            if kernel.ndim == 2:
                 write_tiff(path, kernel, pixel_size, unit)
             else:
-                write_tiff(
-                    path, kernel.reshape(-1, *kernel.shape[-2:]), pixel_size, unit, axes="ZYX"
-                )
+                row = kernel.reshape(-1, *kernel.shape[-2:])
+                write_tiff(path, row, pixel_size, unit, axes="ZYX")
 
-    def read(self, frame: FrameRef) -> tuple[Pixels, dict[str, Pixels]]:
+    def read(self, frame: FrameRef, kernels: Collection[str]) -> tuple[Pixels, dict[str, Pixels]]:
         """Return a frame's images as written, kernels of a grid as (kernels, kh, kw)."""
-        paths = {which: self._kernel(frame, which) for which in KERNELS}
-        kernels = {w: np.asarray(tifffile.imread(p)) for w, p in paths.items() if p.exists()}
-        return self._pixels(frame), kernels
+        found = {each: np.asarray(tifffile.imread(self._kernel(frame, each))) for each in kernels}
+        return self._pixels(frame), found
 
     def mark(self, frame: FrameRef, marker: Mapping[str, Any]) -> None:
         """Mark a frame as done; that of an image of one plane writes NAME_record.json too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,8 +126,8 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def read(self, frame: FrameRef) -> tuple[Pixels, dict[str, Pixels]]:
-        """Return image and kernels as written, those of a grid perhaps in one row.
+    def read(self, frame: FrameRef, kernels: Collection[str]) -> tuple[Pixels, dict[str, Pixels]]:
+        """Return the image and the named kernels as written, those of a grid perhaps in one row.
 
         It raises what keeps them from being read.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.ome_zarr import Pyramid
 from napari_selfdeblur.io.stores import (
     EXTRAS,
-    KERNELS,
     FrameRef,
     Pixels,
     Store,
@@ -112,26 +111,21 @@ class ZarrStore(Store):
             stored = layout.with_dtype(sharp.dtype.name)
             Pyramid(self.path / frame.name, stored).write(frame.plane, sharp)
             _write_group(place, {})
-            for which in KERNELS:
-                if which in kernels:
-                    data = kernels[which]
-                    zarr.create_array(LocalStore(place), name=which, data=data, overwrite=True)
-                elif (place / which).exists():  # of a kill before the frame was marked
-                    shutil.rmtree(place / which)
+            for which, data in kernels.items():
+                zarr.create_array(LocalStore(place), name=which, data=data, overwrite=True)
 
-    def read(self, frame: FrameRef) -> tuple[Pixels, dict[str, Pixels]]:
+    def read(self, frame: FrameRef, kernels: Collection[str]) -> tuple[Pixels, dict[str, Pixels]]:
         """Return a frame's images as written."""
         import zarr
         from zarr.storage import LocalStore
 
         place = self._place(frame)
         sharp = Pyramid.at(self.path / frame.name, frame.axes).read(frame.plane)
-        kernels = {}
-        for which in KERNELS:
-            if (place / which / "zarr.json").exists():
-                array: Any = zarr.open_array(LocalStore(place / which), mode="r")
-                kernels[which] = np.asarray(array[:])
-        return sharp, kernels
+        found = {}
+        for which in kernels:
+            array: Any = zarr.open_array(LocalStore(place / which), mode="r")
+            found[which] = np.asarray(array[:])
+        return sharp, found
 
     def mark(self, frame: FrameRef, marker: Mapping[str, Any]) -> None:
         """Mark a frame as done."""

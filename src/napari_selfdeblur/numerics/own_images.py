@@ -46,7 +46,7 @@ def with_own_images(
     if not own:
         return list(candidates)
     found = []
-    for each in candidates:
+    for each in candidates:  # restored again, not kept: seconds, beside the networks' minutes
         x = restored_to_compare(y, each.kernel, sigma, clipped).cpu().numpy()
         k = cropped(each.kernel)  # which x lies with
         left = [_unexplained(x, _moved(other, k), k) for other in own]
@@ -123,6 +123,6 @@ def _unexplained(x: Plane, own: NDArray[np.float64], kernel: Plane) -> float:
 def _inner(image: NDArray[Any], kernel: Plane) -> NDArray[Any]:
     """Return the image without its border, where restorations err, of half the kernel."""
     rows, columns = (
-        min(n // 2, side // 4) for n, side in zip(kernel.shape, image.shape, strict=False)
+        min(n // 2, side // 4) for n, side in zip(kernel.shape, image.shape, strict=True)
     )
     return image[rows : image.shape[0] - rows, columns : image.shape[1] - columns]

@@ -167,8 +167,9 @@ def _done(frame: FrameRef, store: Store) -> FrameReport | None:
     if marker is None:
         return None
     try:
-        written = {name: marker[name] for name in ("sharp", *KERNELS) if name in marker}
-        if digests(*store.read(frame)) != written:
+        kernels = [name for name in KERNELS if name in marker]
+        written = {name: marker[name] for name in ("sharp", *kernels)}
+        if digests(*store.read(frame, kernels)) != written:
             return None
         return FrameReport(**{**marker["report"], "resumed": True})
     except Exception:  # what was written is missing or damaged, and is made again
