@@ -149,6 +149,30 @@ def test_filtering_before_upsampling_is_the_same(small, size):
     )
 
 
+def test_filtering_before_upsampling_in_bfloat16_with_large_means():
+    """A channel's mean far above its deviation spoils neither the value nor the gradients."""
+    random = seeded()
+    deep = torch.randn(1, 4, 8, 8, generator=random).add(
+        torch.tensor([0.0, 5, -40, 300])[:, None, None]
+    )
+    deep, skip = deep.bfloat16(), torch.randn(1, 2, 16, 16, generator=random).bfloat16()
+    norm = build(lambda: BatchNorm(6), random)
+    conv = build(lambda: nn.Conv2d(6, 3, 3), random)
+    weights = torch.randn(1, 3, 16, 16, generator=random)
+    found = []
+    for trunk in (torch.float64, torch.bfloat16):
+        inputs = deep.to(trunk).requires_grad_(), skip.to(trunk).requires_grad_()
+        norm, conv = (
+            norm.to(torch.promote_types(trunk, torch.float32)),
+            conv.to(torch.promote_types(trunk, torch.float32)),
+        )
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=trunk == torch.bfloat16):
+            value = conv_of_upsampled(*inputs, norm, conv)
+        found.append([value, *torch.autograd.grad((value * weights).sum(), inputs)])
+    for wanted, got in zip(*found, strict=True):
+        assert (got.double() - wanted).abs().max() < 0.05 * wanted.abs().max()
+
+
 class LargestTensor(TorchDispatchMode):
     """Records the elements of the largest tensor that any operation returns."""
 

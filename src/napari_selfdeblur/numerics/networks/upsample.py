@@ -37,6 +37,11 @@ def conv_of_upsampled(small: Tensor, skip: Tensor, norm: nn.BatchNorm2d, conv: n
     """
     s = skip.shape[1]
     size = (skip.shape[-2], skip.shape[-1])
+    # The norm takes every channel's mean away. Taken away first it costs no precision: a mean much
+    # larger than the deviation would leave little of bfloat16's eight bits, and a variance below 0.
+    # Nothing after it changes with it, so no gradient passes through it.
+    centre = small.detach().mean((0, 2, 3), dtype=_exact(small)).to(small.dtype)
+    small = small - centre[:, None, None]
     mean, square, rows, columns = _Statistics.apply(small, size)  # type: ignore[no-untyped-call]
     scale = norm.weight[s:] * torch.rsqrt(square - mean.square() + norm.eps)
     shift = norm.bias[s:] - mean * scale
@@ -162,7 +167,7 @@ class _Statistics(Function):
         ctx.save_for_backward(squared)
         ctx.size = size
         n = size[0] * size[1]
-        exact = torch.promote_types(small.dtype, torch.float32)  # bfloat16 cannot count so far
+        exact = _exact(small)
         mean = _sum_of_upsampled(small[0], size, exact) / n
         square = (small * squared).sum((0, 2, 3), dtype=exact) / n
         rows = small[0, :, _border_lines(small.shape[2])].permute(1, 0, 2)
@@ -184,6 +189,11 @@ class _Statistics(Function):
         for i, line in enumerate(_border_lines(grad.shape[3])):
             grad[0, :, :, line] += grads[3][i]
         return grad, None
+
+
+def _exact(z: Tensor) -> torch.dtype:
+    """Return the type that sums of `z` are taken in: bfloat16 cannot count so far."""
+    return torch.promote_types(z.dtype, torch.float32)
 
 
 def _border_lines(n: int) -> list[int]:
