@@ -106,13 +106,27 @@ def _batch(asked: Namespace) -> int:
     """Time a batch of frames in one process and on workers; run nothing else meanwhile."""
     from benchmarks.batch import measure
 
-    results = Results.read(asked.output, missing_ok=True)
-    results.runs.append(header(asked.line, asked.workers, 1))
     row = measure(asked.count, asked.side, asked.workers, asked.preset, asked.kernel)
+    sys.stderr.write(f"speed-up {row['speed_up']:.3g}, identical: {row['identical']}\n")
+    return _kept(asked, row, header(asked.line, asked.workers, 1))
+
+
+def _series(asked: Namespace) -> int:
+    """Deblur one series from a script, in napari and on the command line; needs a display."""
+    from benchmarks.series import measure
+
+    row = measure(asked.side, asked.preset)
+    sys.stderr.write(f"identical: {row['identical']}\n")
+    return _kept(asked, row, header(asked.line, 1, None))
+
+
+def _kept(asked: Namespace, row: dict[str, Any], made: dict[str, Any]) -> int:
+    """Put a row into the results in place of its like; return 1 if what it compares differs."""
+    results = Results.read(asked.output, missing_ok=True)
+    results.runs.append(made)
     results.rows = [each for each in results.rows if row_key(each) != row_key(row)]
     results.add([row])
     results.write()
-    sys.stderr.write(f"speed-up {row['speed_up']:.3g}, identical: {row['identical']}\n")
     return 0 if row["identical"] else 1
 
 
@@ -263,6 +277,7 @@ _COMMANDS: dict[str, tuple[Callable[[Namespace], int], str]] = {
     "known": (_known, f"folder {_PROCESSES} {_SUBSET} --dataset --restorations --weight --store"),
     "speed": (_speed, f"{_PROCESSES} --sizes --sides --steps --measure --run-steps --set"),
     "batch": (_batch, "--output --count --side --kernel --workers --preset"),
+    "series": (_series, "--output --side --preset"),
     "frame": (_frame, f"{_PROCESSES} --frames --preset --set"),
     "varying": (_varying, f"{_PROCESSES} --half --grid --preset"),
     "score": (_score, "folder results --output --dataset --store"),

@@ -1,4 +1,4 @@
-"""Rows of the benchmarks of large frames and of batches as Markdown tables."""
+"""Rows of the benchmarks of large frames, stacks and batches as Markdown tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _BATCH = """\
 The same frames, preset `draft`, kernel size given: by one process of one thread, then by
 processes of one thread each on a Dask cluster on the same machine, with their start; busy is
 what else the machine did just before."""
-
+_SERIES = """\
+One 16-bit series, a kernel for each channel, their size given, run by `deblur_stack`, by the button
+of the panel in napari and by the command; identical: every pixel and every kernel, bit for bit."""
 _VARYING = """\
 Photographs whose blur varies over the frame, kernels of 17 x 17 pixels, their size given, noise
 0.5 %: restored with the kernel estimated from the whole image, with those of a grid's cells, and
@@ -29,15 +31,29 @@ Row = Mapping[str, Any]
 
 def sections(rows: Iterable[Row]) -> list[str]:
     """Return the paragraphs of the report on sizes, none where there are no rows of them."""
-    kinds: dict[str, list[Row]] = {"frames": [], "batch": [], "varying": []}
+    kinds: dict[str, list[Row]] = {k: [] for k in ("frames", "series", "batch", "varying")}
     for row in rows:
         if row["kind"] in kinds and row["status"] == "finished":
             kinds[row["kind"]].append(row)
     parts = ["## Large images", _FRAMES, markdown(map(_frame, kinds["frames"]))]
+    stacks = ["## Stacks", _SERIES, markdown(map(_one_series, kinds["series"]))]
     many = ["## Many images", _BATCH, markdown(map(_batch, kinds["batch"]))]
     varying = ["## Blur that varies", _VARYING, markdown(map(_one_varying, kinds["varying"]))]
-    shown = (("frames", parts), ("batch", many), ("varying", varying))
+    shown = (("frames", parts), ("series", stacks), ("batch", many), ("varying", varying))
     return [part for kind, paragraphs in shown if kinds[kind] for part in paragraphs]
+
+
+def _one_series(row: Row) -> dict[str, Any]:
+    ways = row["ways"]
+    found = ways["script"]["kernel_similarity"]
+    return {
+        "series": row["image"],
+        "kernels": row["kernel"],
+        "preset": row["preset"],
+        "similarity to the true kernels": ", ".join(f"{each:.2f}" for each in found),
+        **{f"{name.replace('_', ' ')}, s": number(way["seconds"], 0) for name, way in ways.items()},
+        "identical": "yes" if row["identical"] else "no",
+    }
 
 
 def _one_varying(row: Row) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""The report's tables of large frames and of batches."""
+"""The report's tables of large frames, stacks and batches."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import pytest
 
 from benchmarks.sizes_report import sections
 
@@ -48,6 +50,18 @@ def test_a_batch_has_its_speed_up() -> None:
     assert "## Large images" not in page
     (line,) = (line for line in page.splitlines() if line.startswith("| 40 frames"))
     assert [cell.strip() for cell in line.split("|")[3:7]] == ["300", "160", "1.88", "yes"]
+
+
+@pytest.mark.parametrize(("identical", "word"), [(True, "yes"), (False, "no")])
+def test_a_series_has_its_three_ways(identical: bool, word: str) -> None:
+    """The times of all ways, the kernels' quality and whether the results are identical."""
+    way = {"seconds": 12.3, "kernel_similarity": [0.91, 0.876]}
+    ways = {"script": way, "napari": way | {"seconds": 14.0}, "command_line": way}
+    row = {"kind": "series", "status": "finished", "image": "4 frames", "kernel": "25 x 25"}
+    row |= {"preset": "draft", "ways": ways, "identical": identical}
+    (line,) = (line for line in "\n".join(sections([row])).splitlines() if "| 4 frames" in line)
+    cells = [cell.strip() for cell in line.split("|")[3:9]]
+    assert cells == ["draft", "0.91, 0.88", "12", "14", "12", word]
 
 
 def test_rows_of_other_benchmarks_are_left_out() -> None:

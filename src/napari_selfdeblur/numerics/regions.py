@@ -24,7 +24,7 @@ __all__ = ["Structure", "check_region", "region_shape", "with_region"]
 
 _WHOLE = 2**20  # pixels: a larger frame has a region
 _SIDE = 512  # pixels: the least side of a region
-_WHOLE_NETWORKS, _SIDE_NETWORKS = 640 * 640, 384  # where networks run, a hundred times as long
+_WHOLE_NETWORKS, _SIDE_NETWORKS = 640 * 640, 256  # where networks run, a hundred times as long
 _KERNELS = 8  # sides of the kernel that a region has at least
 _CELL = 32  # pixels: the side of the squares that are counted in
 _BLOCK = 16 * _CELL  # read at a time, both ways
@@ -43,7 +43,7 @@ def region_shape(config: SelfDeblurConfig, shape: tuple[int, int]) -> tuple[int,
     """Return rows and columns of the region that a run on a frame of `shape` estimates from.
 
     That of the settings; with "auto" the whole of a small frame, else a square of at least 512
-    pixels (384 with networks) and eight kernel sides. All of it where there is no restoration to
+    pixels (256 with networks) and eight kernel sides. All of it where there is no restoration to
     make the rest.
     """
     if config.region == "whole" or config.restoration is None:

@@ -150,7 +150,7 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
 
 
 _KEPT = 13.2  # tensors of the trunk's width, at full size
-_KEPT_FILTERED_FIRST = 10.8  # where the upsampled images are not made
+_KEPT_FILTERED_FIRST = 11.2  # where the upsampled images are not made
 _BYTES_PER_PIXEL = 1280  # code, forward model, losses
 _BASELINE = 173 * 2**20  # weights, optimiser, the libraries' buffers
 # Without networks: kernel estimation and restorations, at most, from 256 x 256 to 1024 x 1024.

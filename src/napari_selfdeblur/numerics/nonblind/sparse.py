@@ -21,7 +21,7 @@ __all__ = ["add_derivatives_adjoint", "derivatives", "sparse"]
 _ORDER_WEIGHTS = (1.0, 1.0, 0.25, 0.25, 0.25)
 _EXPONENT = 0.8
 _SMALL = 0.01
-_FIRST, _LATER, _LATER_OF_MANY = 10, 60, 40  # iterations of a solution
+_FIRST, _FIRST_CLIPPED, _LATER = 10, 40, 70  # iterations of a solution
 _CLEARED = 20  # iterations between removals of rounding errors
 _ROUNDS, _ROUNDS_CLIPPED = 2, 5  # strong lights above the limit take longer to appear
 
@@ -44,8 +44,8 @@ def sparse(
     (weight 1) and the second ones, mixed included (weight 1/4). `weight` is we > 0 (Levin's:
     0.0068), by default 3.75 `noise_scale`; `cg_iterations` those of each solution. They are
     preconditioned by the same problem with M = 1 and each w_d its mean, which is diagonal in the
-    Fourier domain: by default the first solution, whose w_d are constant, takes 10 if no pixel is
-    clipped, and the others 60, or 40 if there are more than 2 after the first.
+    Fourier domain: by default the first solution, whose w_d are constant, takes 10, or 40 if
+    pixels are clipped, and the others 70.
     Where `clipped`, M is 0 in the first solution, and in each after it where k * x of the one
     before is larger than y; `rounds` is then 5 by default, not 2.
     """
@@ -61,8 +61,8 @@ def sparse(
     w = [torch.full_like(g, we * order) for order, g in _by_order(inner)]
     M = A.embed(torch.ones_like(y) if clipped is None else (~clipped).to(y))
     normal = _Normal(A, w, M)
-    later = _LATER if rounds <= _ROUNDS else _LATER_OF_MANY
-    first = _FIRST if clipped is None or not bool(clipped.any()) else later
+    whole = clipped is None or not bool(clipped.any())
+    first = _FIRST if whole else _FIRST_CLIPPED
     for done in range(rounds + 1):
         if done:
             for wd, (order, g) in zip(w, _by_order(inner), strict=True):
@@ -70,7 +70,7 @@ def sparse(
                 torch.mul(g, we * order * 0.1, out=wd)
             if clipped is not None:
                 M[A.observed] = (~clipped | (A.forward(x) < y)).to(y)
-        iterations = cg_iterations if cg_iterations is not None else later if done else first
+        iterations = cg_iterations if cg_iterations is not None else _LATER if done else first
         _conjugate_gradient(normal, y, x, iterations, stop)
     return A.centre(x)
 
