@@ -77,7 +77,8 @@ class Runtime:
         """Return the context in which G_x runs."""
         if self.trunk == torch.float32:
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=self.trunk)
+        # Cached weights would outlive Adam's steps inside an autocast of the caller's.
+        return torch.autocast(self.device.type, dtype=self.trunk, cache_enabled=False)
 
 
 def resolve_device(name: str) -> torch.device:
