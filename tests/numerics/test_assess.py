@@ -108,11 +108,8 @@ def test_each_failure_is_doubted_for_its_own_reason(failure):
 
 @pytest.mark.parametrize(("s", "wide_enough"), [(0.8, False), (1.2, True)])
 def test_a_blur_as_narrow_as_that_of_sharp_images_is_none(s, wide_enough):
-    """Even where such a kernel explains the spectrum: that of a sharp image is no power law."""
-    k = gaussian(15, s)
-    _, y = blurred("camera", k, 0.002)
-    assert spectral_misfit(y, k, 0.002) < spectral_misfit(y, DELTA, 0.002)
-    assert is_blurred(y, k, 0.002) == wide_enough
+    """Whatever the sum of the kernel."""
+    assert is_blurred(3 * gaussian(15, s)) == wide_enough
 
 
 def test_disagreement_is_a_reason():

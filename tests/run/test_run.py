@@ -5,18 +5,22 @@ import threading
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.ndimage import uniform_filter1d
 from skimage import data
 from skimage.transform import resize
 
 import napari_selfdeblur as sd
+from benchmarks.cells import Cell, make
 from napari_selfdeblur.api import configure
+from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ConfigError, DivergedError, ImageError, OutOfMemoryError
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics import runtime
 from napari_selfdeblur.numerics.assess import assess
 from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL, generator
 from napari_selfdeblur.numerics.solvers.networks import JointSolver
+from napari_selfdeblur.numerics.spectrum import spectral_misfit
 from napari_selfdeblur.run.events import Previews
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.record import RunRecord
@@ -173,6 +177,19 @@ def test_a_stop_while_the_size_is_found_still_gives_an_estimate():
     result = sd.deblur(motion_blurred_photograph(size=64).blurred, config=config, stop=stop)
     assert result.record.status == "stopped"
     assert result.record.used.kernel_size == result.kernel.shape
+
+
+def test_a_compressed_photograph_is_deblurred(tmp_path):
+    """Even where no blur explains the spectrum of a blurred JPEG better than the true kernel."""
+    truth = make(Cell("tuning", "camera", "motion", 31, 1.0))
+    Image.fromarray(truth.blurred).save(tmp_path / "y.jpg", quality=90)
+    y = np.asarray(Image.open(tmp_path / "y.jpg"))
+    point, kernel = np.ones((1, 1)), truth.kernel
+    sigma = sd.estimate_noise(y) / 255
+    assert spectral_misfit(y / 255, point, sigma) < spectral_misfit(y / 255, kernel, sigma)
+    result = sd.deblur(y, preset="draft", kernel_size=31, device="cpu")
+    before, after = (psnr_up_to_shift(truth.plane(x), truth.sharp) for x in (y, result.sharp))
+    assert after > before + 3
 
 
 def test_a_sharp_image_comes_back_as_it_was():

@@ -157,18 +157,14 @@ def assess(
     return Assessment(score, not found, tuple(_REASONS[n] for n in found), advice, m)
 
 
-def is_blurred(y: Plane, k: Plane, sigma: float) -> bool:
-    """Return whether `k` is wide enough, and explains y's spectrum better than no blur.
+def is_blurred(k: Plane) -> bool:
+    """Return whether the kernel `k` (kh, kw) found in an image says that the image is blurred.
 
-    Wide enough is a root mean square radius of 1.25 pixels: sharp images give narrower ones.
-
-    The residual cannot tell: a kernel of one point leaves none in any image. Parameters as in
-    `assess`.
+    It does with a root mean square radius of 1.25 pixels or more: sharp images give narrower ones.
+    The residual cannot tell, for a kernel of one point leaves none in any image, nor can the
+    spectrum: that of a compressed photograph falls off as if it were blurred less.
     """
-    k = np.asarray(k / k.sum(), dtype=np.float64)
-    if _width(k) < _RESOLVED:
-        return False
-    return spectral_misfit(y, k, sigma) < spectral_misfit(y, _POINT_KERNEL, sigma)
+    return _width(np.asarray(k / k.sum(), dtype=np.float64)) >= _RESOLVED
 
 
 def _score(m: dict[str, float]) -> float:

@@ -119,10 +119,10 @@ def fuse_stage(state: State) -> Events:
 
 def _fused(state: State) -> tuple[Fused, bool]:
     """Return one kernel of the estimates so far, and whether the image is blurred by it."""
-    plan, fused = state.plan, fuse(state.candidates, state.plan.config.sides)
+    fused = fuse(state.candidates, state.plan.config.sides)
     if fused.agreement is None:  # one estimate that fails says nothing about the image
         return fused, True
-    return fused, is_blurred(plan.y, fused.kernel, plan.sigma)
+    return fused, is_blurred(fused.kernel)
 
 
 def restore_stage(state: State) -> Events:
