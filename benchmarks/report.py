@@ -27,6 +27,9 @@ from benchmarks.frame import (
 from benchmarks.results import Results, read_json
 from napari_selfdeblur.run.record import RunRecord
 
+_TRACED = """\
+PSNR of the networks' own image x after so many steps, in dB, up to shift; a run's result may be a
+restoration or a mixture instead."""
 _NOTES = """\
 PSNR in dB and SSIM are taken as the data sets' protocol has it: the sharp image without 15 pixels
 on each side, the result at the best of all shifts within 10 pixels in steps of 1/4. Error ratios
@@ -75,6 +78,8 @@ def render(
         parts += [f"## {_TITLES.get(dataset, dataset)}", *_dataset(dataset, own)]
     parts += [_NOTES] if len(table) else []
     parts += ["## Single runs", markdown(map(_record, records))] if records else []
+    traced = [record for record in records if record.evaluation and record.evaluation.trace]
+    parts += [_TRACED, markdown(_traces(traced))] if traced else []
     parts += [*synthetic_report.sections(rows), *verdict_report.sections(rows)]
     parts += sizes_report.sections(rows)
     parts += speed_report.sections(rows)
@@ -176,8 +181,24 @@ def _record(record: RunRecord) -> dict[str, Any]:
         "credible": _YES[(record.verdict or {}).get("credible")],
         "s": number(record.seconds, 0),
         "device": record.device,
+        "precision": record.used.precision,
         "version": record.version,
     }
+
+
+def _traces(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Return the PSNR of each run's iterate, a line for each step that any of them has."""
+    found: dict[int, dict[str, str | None]] = {}
+    for record in records:
+        assert record.evaluation is not None
+        column = f"{record.image.get('name')}, {settings_of(record.config)}"
+        for point in record.evaluation.trace:
+            found.setdefault(point.iteration, {})[column] = number(point.psnr, 2)
+    columns = list(dict.fromkeys(column for line in found.values() for column in line))
+    return [
+        {"step": f"{step}"} | {column: found[step].get(column) or "-" for column in columns}
+        for step in sorted(found)
+    ]
 
 
 def _provenance(files: Sequence[Results]) -> str:

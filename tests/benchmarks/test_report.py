@@ -1,3 +1,4 @@
+import json
 import statistics
 from pathlib import Path
 
@@ -142,6 +143,25 @@ def test_the_report_opens_with_what_was_found(tmp_path):
     assert found[3:] == ["r", "2", "33.50", "33.00", "1", "10.0"]
     assert cells(opening, "Levin et al. 2009", "known kernel, sparse")[5] == "35.50"
     assert max(line.count("|") for line in opening.splitlines()) <= 10
+
+
+def test_runs_with_a_trace_have_their_course(tmp_path):
+    """A line for each step measured, a dash where a run was not; runs without one are left out."""
+    stored = read_json(ROOT / "benchmarks" / "results" / "run_im1_kernel1_official_1000.json")
+    for name, steps in (("a", (10, 20)), ("b", (20, 30)), ("c", ())):
+        points = [{"iteration": n, "seconds": 1.0, "loss": 0.1, "psnr": n + 0.5} for n in steps]
+        stored["image"]["name"] = f"{name}.png"
+        stored["evaluation"]["trace"] = points
+        (tmp_path / f"{name}.json").write_text(json.dumps(stored))
+    page = render([tmp_path / f"{name}.json" for name in "abc"])
+    (head,) = (line for line in page.splitlines() if line.startswith("| step"))
+    assert [cell.split(",")[0].strip() for cell in head.split("|")[2:-1]] == ["a.png", "b.png"]
+    lines = [line.split("|")[1:-1] for line in page.splitlines() if ".50 " in line]
+    assert [[cell.strip() for cell in line] for line in lines] == [
+        ["10", "10.50", "-"],
+        ["20", "20.50", "20.50"],
+        ["30", "-", "30.50"],
+    ]
 
 
 def test_seeds_are_told_apart(tmp_path):
