@@ -61,8 +61,7 @@ def sparse(
     w = [torch.full_like(g, we * order) for order, g in _by_order(inner)]
     M = A.embed(torch.ones_like(y) if clipped is None else (~clipped).to(y))
     normal = _Normal(A, w, M)
-    whole = clipped is None or not bool(clipped.any())
-    first = _FIRST if whole else _FIRST_CLIPPED
+    first = _FIRST if clipped is None or not bool(clipped.any()) else _FIRST_CLIPPED
     for done in range(rounds + 1):
         if done:
             for wd, (order, g) in zip(w, _by_order(inner), strict=True):
