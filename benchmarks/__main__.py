@@ -258,7 +258,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--workers": {"type": int, "default": 2, "help": "processes of the batch"},
     "--half": {"choices": ("tuning", "checking"), "default": "tuning", "help": "of the scenes"},
     "--grid": {"default": "3", "metavar": "N|RxC", "help": "cells of the grid of kernels"},
-    "--selection": {"choices": ("small", "full"), "default": "small", "help": "how many cells"},
+    "--selection": {
+        "choices": ("small", "full", "jpeg"),
+        "default": "small",
+        "help": "which cells",
+    },
     "--kernel-size": {"choices": ("true", "auto"), "default": "true", "help": "given to the run"},
     "--figure": {"action": "append", "default": [], "help": "picture at the end"},
 }

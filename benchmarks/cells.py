@@ -5,12 +5,14 @@ Scenes are photographs in scikit-image's wheel and simulated microscopy: anyone 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from scipy.signal import fftconvolve
 from scipy.special import j1
@@ -40,7 +42,9 @@ SHARP = ("none", 1)
 """The kernel of an image that was never blurred."""
 NOISE = (0.0, 0.2, 1.0, 2.0, 4.0)
 """Standard deviations of the noise in percent of the range."""
-SELECTIONS = ("small", "full")
+QUALITIES = (90, 70)
+"""Qualities of JPEG that photographs are compressed with."""
+_COMPRESSED = (("motion", 15, 0.2), ("motion", 31, 1.0), ("disk", 11, 0.2))
 _CLIPPED = 0.015  # share of the pixels above white
 _EXPOSURE = 0.8  # of microscopy: the brightest blurred pixel without noise, of white
 _OFFSET = 6000  # of microscopy, in counts of 65535: dark pixels with their noise stay above 0
@@ -51,7 +55,7 @@ _FINE = 8  # points along a pixel's side that a kernel is averaged over
 class Cell:
     """One image: its scene, kind and side of the kernel, noise in percent, and exposure.
 
-    A `clipped` image has 1.5 % of its pixels above white.
+    A `clipped` image has 1.5 % of its pixels above white. One with a `quality` was a JPEG file.
     """
 
     half: str
@@ -60,12 +64,14 @@ class Cell:
     size: int
     noise: float
     clipped: bool = False
+    quality: int | None = None
 
     @property
     def blur(self) -> str:
         """What happened to the scene, in one phrase; with the scene it names the cell."""
         kernel = self.kind if self.kind == SHARP[0] else f"{self.kind} {self.size}"
-        return f"{kernel}, noise {self.noise:g} %" + ", clipped" * self.clipped
+        blur = f"{kernel}, noise {self.noise:g} %" + ", clipped" * self.clipped
+        return blur if self.quality is None else f"{blur}, JPEG {self.quality}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,12 +95,22 @@ class Truth:
 
 
 def cells(half: str, selection: str) -> list[Cell]:
-    """Return the cells of a half, every combination or a small selection of them.
+    """Return the cells of a half, every combination or a selection of them.
 
     The small one has each scene and each kernel three times, each noise level four or five
     times, and no two of these together twice; and each noise level once without blur. About
-    a third of the blurred images are clipped.
+    a third of the blurred images are clipped. The full one has every combination. That of JPEG
+    has each photograph with three kernels and without blur, in two qualities each.
     """
+    if selection == "jpeg":
+        photographs = [name for name in SCENES[half] if not is_simulated(name)]
+        blurs = (*_COMPRESSED, (*SHARP, 0.0))
+        return [
+            Cell(half, name, *blur, quality=quality)
+            for name in photographs
+            for blur in blurs
+            for quality in QUALITIES
+        ]
     scenes = SCENES[half]
     n, m, levels = len(scenes), len(KERNELS), len(NOISE)
     if selection == "small":
@@ -107,10 +123,6 @@ def cells(half: str, selection: str) -> list[Cell]:
         Cell(half, scenes[s], *kernels[k], NOISE[i], k < m and (2 * s + k + 2 * i) % 3 == 0)
         for s, k, i in places
     ]
-
-
-CELLS = {(c.scene, c.blur): c for half in SCENES for c in cells(half, "full")}
-"""Every cell by scene and blur."""
 
 
 def kernel(kind: str, size: int, seed: int = 0) -> Plane:
@@ -160,7 +172,8 @@ def make(cell: Cell) -> Truth:
 
     The scene is larger than the image by the kernel's support, so that no border is invented.
     Photographs have Gaussian noise of a share of white. In microscopy photons and read noise
-    have half of the variance each; its share is of the blurred image's range.
+    have half of the variance each; its share is of the blurred image's range. A JPEG file is
+    written last, as a camera does.
     """
     simulated, margin = is_simulated(cell.scene), cell.size // 2
     k = kernel(cell.kind, cell.size, _seed(cell.scene, cell.kind, cell.size))
@@ -171,13 +184,23 @@ def make(cell: Cell) -> Truth:
         gain = _EXPOSURE / y.max()
     sharp, y = gain * central(x, SIDE), gain * y
     span = float(np.ptp(np.minimum(y, 1))) if simulated else 1.0
-    y = _noisy(y, cell.noise / 100 * span, simulated, _seed(cell.scene, cell.blur))
+    plain = replace(cell, quality=None)  # the same noise whatever is made of it
+    y = _noisy(y, cell.noise / 100 * span, simulated, _seed(cell.scene, plain.blur))
     dtype, black = (np.uint16, _OFFSET) if simulated else (np.uint8, 0)
     top = np.iinfo(dtype).max
     blurred = np.clip(np.rint(black + y * (top - black)), 0, top).astype(dtype)
+    if cell.quality is not None:
+        blurred = _compressed(blurred, cell.quality)
     brightest = float(sharp.max()) if simulated else 1.0
     white = black + brightest * (top - black)
     return Truth(blurred, np.clip(sharp / brightest, 0, 1), k, black, white)
+
+
+def _compressed(image: NDArray[Any], quality: int) -> NDArray[Any]:
+    """Return an 8-bit image as it is read from a JPEG file of that quality."""
+    file = BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
 
 
 def _noisy(y: Plane, sigma: float, photons: bool, seed: int) -> Plane:
@@ -260,3 +283,9 @@ def _cells(rng: np.random.Generator) -> Plane:
 
 
 _SIMULATED = {"filaments": _filaments, "spots": _spots, "cells": _cells}
+
+
+CELLS = {
+    (c.scene, c.blur): c for half in SCENES for name in ("full", "jpeg") for c in cells(half, name)
+}
+"""Every cell by scene and blur."""

@@ -45,7 +45,8 @@ def measure(task: Task) -> list[dict[str, Any]]:
     truth = make(cell)
     row, result = run(truth.blurred, config)
     row |= {"kind_of_blur": cell.kind, "size_true": cell.size, "noise": cell.noise}
-    row |= {"clipped": cell.clipped, "size_asked": config.to_dict()["kernel_size"]}
+    row |= {"clipped": cell.clipped, "quality": cell.quality}
+    row |= {"size_asked": config.to_dict()["kernel_size"]}
     method = config.restoration or "sparse"
     known = restore(truth.blurred, truth.kernel, method, device=config.device)
     row |= {"psnr_blurred": _psnr(truth, truth.blurred), "psnr_true": _psnr(truth, known)}

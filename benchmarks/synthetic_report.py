@@ -17,9 +17,11 @@ be fitted on the *tuning* half, the *checking* half shows what they are worth. P
 shift; noise in percent of the range; clipped images have 1.5 % of their pixels above white. A
 *failure* is less than 0.2 dB above the blurred image, or more than 4.77 dB under the same
 restoration with the *true kernel*. An image that was never blurred is *changed* where the result
-is nearer to the truth neither than the image itself nor than 40 dB. The area under the ROC curve
-is the chance that a good result has a higher score than a failure: 1 is perfect, 0.5 is chance.
-Never blurred images are in their own table alone."""
+is nearer to the truth neither than the image itself nor than 40 dB. Of *JPEG* the photographs
+were compressed last, in the quality given. The area under the ROC curve is the chance that a good
+result has a higher score than a failure: 1 is perfect, 0.5 is chance. Never blurred images are in
+their own table alone."""
+_LOSSLESS = "not compressed"
 _GROUP = ["half", "settings", "kernel size", "seed", "file"]
 
 
@@ -45,8 +47,9 @@ def sentences(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     for (half, settings, size, *_), group in table[table.blur != "none"].groupby(
         _GROUP, sort=False
     ):
+        images = "images" if (group.quality == _LOSSLESS).all() else "JPEG files"
         said.append(
-            f"On {len(group)} images made on the spot ({half} half, themselves "
+            f"On {len(group)} {images} made on the spot ({half} half, themselves "
             f"{group.psnr_blurred.mean():.2f} dB on average) `{settings}`, kernel size {size}, "
             f"gives {group.psnr.mean():.2f} dB, the true kernel {group.psnr_true.mean():.2f}; "
             f"failures: {group.bad.sum()}, called credible: {(group.bad & group.credible).sum()}."
@@ -83,14 +86,18 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
     line |= {"bad": bad, "credible": bool(row.get("credible")), "file": row.get("file", "")}
     kind, _, noise = row["kernel"].partition(", noise ")
     line |= {"blur": kind.partition(" ")[0], "noise": noise.partition(",")[0]}
-    line |= {"clipped": "clipped" if row["kernel"].endswith("clipped") else "not clipped"}
+    line |= {"clipped": "clipped" if row.get("clipped") else "not clipped"}
+    quality = row.get("quality")
+    line |= {"quality": _LOSSLESS if quality is None else f"JPEG {quality}"}
     return line | {"row": row}
 
 
 def _by(table: pd.DataFrame) -> Iterable[dict[str, Any]]:
-    """Yield the figures of all cells, then by noise, by kind of kernel and by clipping."""
+    """Yield the figures of all cells, then by noise, by kind of kernel, and by what differs."""
     groups = [("all", table), *((f"noise {key}", group) for key, group in table.groupby("noise"))]
-    groups += [*table.groupby("blur"), *table.groupby("clipped")]
+    groups += table.groupby("blur")
+    for name in ("clipped", "quality"):
+        groups += table.groupby(name) if table[name].nunique() > 1 else []
     for title, group in groups:
         psnr, bad, credible = group.psnr, group.bad, group.credible
         yield {

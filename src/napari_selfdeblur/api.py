@@ -271,7 +271,8 @@ def estimate_noise(
     image : array, (H, W) or (H, W, 3 or 4)
         Grey or RGB(A) image; of a colour image the luma is measured.
     method : {"zoran_weiss", "wavelet"}, optional
-        Scale invariance of natural images (Zoran and Weiss 2009), or the median of the finest
+        Scale invariance of natural images (Zoran and Weiss 2009) and, in quadrature, the error
+        that JPEG compression has left, which is what runs use; or the median of the finest
         wavelet band (scikit-image).
     rgb : bool, optional
         Whether the last axis is colour; guessed from the shape where it is not given.

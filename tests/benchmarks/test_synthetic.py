@@ -77,7 +77,7 @@ def test_the_small_selection_is_balanced(half):
 
 def test_every_cell_is_known_by_scene_and_blur():
     """No two cells have one name, and no two tasks one row."""
-    everything = [c for half in HALVES for c in cells(half, "full")]
+    everything = [c for half in HALVES for name in ("full", "jpeg") for c in cells(half, name)]
     assert len(CELLS) == len(everything)
     tasks = synthetic.tasks(everything, DRAFT, [0, 1], "true")
     assert len({row_key(task.identities()[0]) for task in tasks}) == 2 * len(CELLS)
@@ -123,6 +123,18 @@ def test_clipped_images_lose_their_brightest_pixels(scene):
         blurred = make(cell(scene, clipped=clipped)).blurred
         share = float(np.mean(blurred == np.iinfo(blurred.dtype).max))
         assert (0.01 < share < 0.02) if clipped else share == 0
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_jpeg_files_differ_by_their_compression_alone(half):
+    """Photographs with three kernels and none, in two qualities; the noise is the same in both."""
+    chosen = cells(half, "jpeg")
+    assert len(chosen) == 5 * 4 * 2
+    assert {c.quality for c in chosen} == {90, 70}
+    fine, coarse = chosen[:2]
+    plain = make(Cell(half, fine.scene, fine.kind, fine.size, fine.noise)).blurred.astype(float)
+    errors = [(make(each).blurred - plain).std() for each in (fine, coarse)]
+    assert 0.5 < errors[0] < errors[1] < 5
 
 
 @pytest.mark.parametrize(
@@ -203,3 +215,17 @@ def test_the_report_counts_failures_and_verdicts(tmp_path):
     assert found["0 %"][1:] == ["1", "20.00", "19.00", "1", "1"]
     assert "Area under the score's ROC curve: 0.50." in text
     assert "does not improve by 0.2 dB either: 0." in text
+
+
+def test_the_report_tells_jpeg_files_by_their_quality(tmp_path):
+    """They have a line for each quality, and are called files; other images have no such line."""
+    chosen = [c for c in cells("tuning", "jpeg") if c.kind == "disk"][:2]
+    rows = [row_of(each, 27.0, True, 0.9) | {"quality": each.quality} for each in chosen]
+    Results(tmp_path / "r.json", [], rows).write()
+    text = render([tmp_path / "r.json"])
+    assert "On 2 JPEG files made on the spot (tuning half" in text
+    assert "| JPEG 70" in text
+    Results(tmp_path / "r.json", [], [row_of(cell("camera"), 27.0, True, 0.9)]).write()
+    text = render([tmp_path / "r.json"])
+    assert "On 1 images made on the spot" in text
+    assert "not compressed" not in text

@@ -11,7 +11,7 @@ from skimage.transform import resize
 
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics.assess import assess, is_blurred, normalised_sparsity
-from napari_selfdeblur.numerics.spectrum import spectral_misfit
+from napari_selfdeblur.numerics.spectrum import spectral_fit
 
 
 def gaussian(n: int, s: float) -> np.ndarray:
@@ -148,7 +148,7 @@ def test_the_spectrum_prefers_the_true_kernel(kernel):
     k = TRUE_KERNELS[kernel]
     _, y = blurred("camera", k, 0.004)
     others = (np.ones((1, 1)), gaussian(9, 1.0), disk(23, 9.0))
-    assert all(spectral_misfit(y, k, 0.004) < spectral_misfit(y, o, 0.004) for o in others)
+    assert all(spectral_fit(y, k, 0.004) < spectral_fit(y, o, 0.004) for o in others)
 
 
 def test_an_assessment_is_json_ready():
@@ -160,7 +160,7 @@ def test_an_assessment_is_json_ready():
 def test_an_image_without_frequencies_is_assessed():
     """An image of 5 x 5 pixels says nothing by its spectrum, and is no error."""
     tiny = np.random.default_rng(0).random((5, 5))
-    assert spectral_misfit(tiny[:4, :4], DELTA, 0.0) == 0
+    assert spectral_fit(tiny[:4, :4], DELTA, 0.0).misfit == 0
     assert 0 <= assess(tiny, DELTA, tiny, 0.0).score <= 1
 
 

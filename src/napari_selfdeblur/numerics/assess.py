@@ -26,7 +26,7 @@ from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import label, sum_labels
 
 from napari_selfdeblur.numerics.registration import correlation_of
-from napari_selfdeblur.numerics.spectrum import MODEL_ERROR, spectral_misfit
+from napari_selfdeblur.numerics.spectrum import MODEL_ERROR, spectral_fit
 
 __all__ = ["Assessment", "assess", "is_blurred", "normalised_sparsity"]
 
@@ -131,7 +131,7 @@ def assess(
         Where y is clipped above: no residual where k * x is larger.
     """
     m = measure(x, k, y, sigma, clipped)
-    m["spectrum_gain"] = spectral_misfit(y, _POINT_KERNEL, sigma) - m["spectrum"]
+    m["spectrum_gain"] = spectral_fit(y, _POINT_KERNEL, sigma).misfit - m["spectrum"]
     if agreement is not None:
         m["agreement"] = agreement
         m["parts"] = correlation_of(agreement) if parts is None else parts
@@ -190,6 +190,7 @@ def measure(
     """Return the quantities `assess` judges by; parameters as there."""
     k = np.asarray(k / k.sum(), dtype=np.float64)
     level = math.hypot(sigma, MODEL_ERROR)
+    fit = spectral_fit(y, k, sigma)
     r = _residual(x, k, y)
     if not r.size:  # the kernel reaches over the whole image
         r = np.zeros((1, 1))
@@ -200,7 +201,8 @@ def measure(
     return {
         "residual": float(r.std()) / level,
         "whiteness": _whiteness(r),
-        "spectrum": spectral_misfit(y, k, sigma),
+        "spectrum": fit.misfit,
+        "informative": fit.informative,
         "sparsity": normalised_sparsity(x[inner]) / max(normalised_sparsity(y[inner]), 1e-12),
         "spread": float(x.std()) / max(float(y.std()), 1e-12),
         "contrast": float(y.std()) / level,

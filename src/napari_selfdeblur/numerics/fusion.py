@@ -45,10 +45,12 @@ __all__ = [
 Plane = NDArray[np.float32]
 
 # Weight of each quantity, and the difference at which half of it is given.
-_SCALES = {"spectrum": (1.0, 0.6), "excess": (0.05, 0.3)}
-_SPARSITY = (0.4, 0.1)  # the same of the sparsity, in an image without noise
+_SPECTRUM = (1.0, 1.8)  # of nats for each frequency that says something of the kernel
+_SPARSITY = (0.8, 0.3)  # in an image without noise
+_EXCESS = (0.05, 0.3)
 _UNLIKE = (0.3, 0.4)  # of what networks' images say, without noise; of squared differences
-_FAINT = 0.002  # noise at which the sparsity has half of that weight: noise is not sparse
+_FAINT = 0.005  # noise at which the sparsity has half of that weight: noise is not sparse
+_CLEAN = 0.002  # the same of what networks' images say
 _WIDER = 0.01  # cost of a kernel e times as wide: of two that explain as much, the narrower
 _TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
 _LEAST_WEIGHT = 0.05  # of a plausible estimate, over that of the best
@@ -262,11 +264,17 @@ def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
     """Return what speaks against each estimate of one image, near 0 for one that is best in all.
 
     sum_i w_i d_i / (d_i + c_i), where d_i is how much worse quantity i is than its best, and a
-    little for the width.
+    little for the width. The spectrum's difference is taken for each frequency that is not noise
+    alone: over all of them it would vanish in an image of much noise.
     """
     total = _WIDER * np.log([m["width"] + 0.5 for m in measures])
-    trust = 1 / (1 + (measures[0]["sigma"] / _FAINT) ** 2)
-    scales = {**_SCALES, "sparsity": (_SPARSITY[0] * trust, _SPARSITY[1])}
+    sigma = measures[0]["sigma"]
+    informative = min(measures, key=lambda m: m["spectrum"])["informative"]
+    scales = {
+        "spectrum": (_SPECTRUM[0], _SPECTRUM[1] * informative),
+        "sparsity": (_SPARSITY[0] * _trust(sigma, _FAINT), _SPARSITY[1]),
+        "excess": _EXCESS,
+    }
     for name, (weight, scale) in scales.items():
         worse = np.array([_quantity(m, name) for m in measures])
         worse -= worse.min()
@@ -274,8 +282,13 @@ def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
     if "unlike" in measures[0]:  # noise in restored images is not in networks'
         unlike = np.array([m["unlike"] for m in measures])
         worse = (unlike - unlike.min()) ** 2
-        total += _UNLIKE[0] * trust * worse / (worse + _UNLIKE[1] ** 2)
+        total += _UNLIKE[0] * _trust(sigma, _CLEAN) * worse / (worse + _UNLIKE[1] ** 2)
     return np.asarray(total, dtype=np.float64)
+
+
+def _trust(sigma: float, half: float) -> float:
+    """Return the part of its weight, 1 without noise, that a quantity keeps with noise `sigma`."""
+    return 1 / (1 + (sigma / half) ** 2)
 
 
 def _quantity(measures: dict[str, float], name: str) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft2
 from scipy.optimize import minimize
 
-__all__ = ["MODEL_ERROR", "spectral_misfit"]
+__all__ = ["MODEL_ERROR", "SpectralFit", "spectral_fit"]
 
 MODEL_ERROR = 0.003
 """Standard deviation of what else the model gets wrong, as in `noise_scale`."""
@@ -19,8 +20,25 @@ _EXPONENTS = (1.2, 3.2)  # of the power spectrum; photographs have about 2
 _HARMONICS = 4  # of the spectrum's amplitude over direction: bricks and horizons have one
 
 
-def spectral_misfit(y: NDArray[np.floating], k: NDArray[np.floating], sigma: float) -> float:
-    """Return minus twice the log-likelihood of y's power spectrum, in nats a frequency.
+class SpectralFit(NamedTuple):
+    """How a kernel explains a power spectrum.
+
+    Attributes
+    ----------
+    misfit : float
+        Minus twice the log-likelihood, in nats a frequency.
+    informative : float
+        Share of the frequencies that say something of the kernel, in [0, 1]: the mean of
+        (signal / (signal + noise))^2 of the power, which is the Fisher information of the
+        signal's logarithm. Where there is noise alone all kernels explain it alike.
+    """
+
+    misfit: float
+    informative: float
+
+
+def spectral_fit(y: NDArray[np.floating], k: NDArray[np.floating], sigma: float) -> SpectralFit:
+    """Return how well `k` explains y's power spectrum.
 
     Whittle's likelihood, mean(log v + |Y|^2 / v) with v = a(t) |f|^-e |K|^2 + sigma^2, at the e
     and the a of the largest likelihood; log a is a Fourier series of the direction t with
@@ -44,7 +62,7 @@ def spectral_misfit(y: NDArray[np.floating], k: NDArray[np.floating], sigma: flo
     used = np.flatnonzero(f2 > (4 / min(height, width)) ** 2)
     used = used[:: used.size // _FREQUENCIES + 1]
     if used.size < 2 * (2 + 2 * _HARMONICS):  # too few, for so many parameters, to judge by
-        return 0.0
+        return SpectralFit(0.0, 1.0)
     P, logf = power.flat[used], 0.5 * np.log(f2.flat[used])
     K2 = np.abs(rfft2(k, s=(height, width)).flat[used]) ** 2
     noise = sigma**2 + MODEL_ERROR**2
@@ -61,4 +79,6 @@ def spectral_misfit(y: NDArray[np.floating], k: NDArray[np.floating], sigma: flo
 
     bounds = [_EXPONENTS, (start - 8, start + 8), *[(-3, 3)] * (2 * _HARMONICS)]
     first = [2.0, start, *[0.0] * (2 * _HARMONICS)]
-    return float(minimize(misfit, first, jac=True, method="L-BFGS-B", bounds=bounds).fun)
+    found = minimize(misfit, first, jac=True, method="L-BFGS-B", bounds=bounds)
+    signal = K2 * np.exp(found.x @ basis)
+    return SpectralFit(float(found.fun), float(np.mean((signal / (signal + noise)) ** 2)))

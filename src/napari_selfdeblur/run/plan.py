@@ -105,6 +105,7 @@ class Plan:
             source = frame.description | {
                 "value_range": list(frame.value_range),
                 "noise_sigma": survey.sigma,
+                "compression_sigma": survey.compression,
                 "clipped": survey.share_clipped,
             }
             if channels and frame.colour:

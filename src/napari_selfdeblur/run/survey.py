@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,14 +10,16 @@ from numpy.typing import NDArray
 
 from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.numerics.clipping import clip_level
+from napari_selfdeblur.numerics.compression import sampled_compression
 from napari_selfdeblur.numerics.noise import sampled_sigma
 from napari_selfdeblur.numerics.regions import Structure
-from napari_selfdeblur.numerics.tiles import whole
+from napari_selfdeblur.numerics.tiles import Window, whole
 
 __all__ = ["Survey"]
 
 _FAR_MORE = 4  # times the luma's structure: in photographs a channel has up to twice as much
 _SMALLEST_MEASURED = 8  # pixels: the side of a DCT block
+_FRACTIONS = 2  # span of values up to which they are fractions of white, not levels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,14 +31,18 @@ class Survey:
     frame : Frame
         The blurred image.
     sigma : float
-        Its noise standard deviation, in the units of ``frame.y``.
+        Its noise standard deviation, in the units of ``frame.y``, the error of a compression
+        included.
     level : float or None
         Where ``frame.y`` is clipped above; None where it is not.
+    compression : float
+        Standard deviation of the error that JPEG has left; 0 where there is none.
     """
 
     frame: Frame
     sigma: float
     level: float | None
+    compression: float
 
     @classmethod
     def of(cls, frame: Frame) -> Survey:
@@ -43,7 +50,8 @@ class Survey:
         level = clip_level(frame.plane(window) for window in frame.blocks)
         measurable = min(frame.shape) >= _SMALLEST_MEASURED
         sigma = sampled_sigma(frame.plane, frame.shape, level) if measurable else 0.0
-        return cls(frame, sigma, level)
+        compression = _compression(frame)
+        return cls(frame, math.hypot(sigma, compression), level, compression)
 
     @property
     def channels(self) -> list[Survey]:
@@ -76,3 +84,14 @@ class Survey:
             return 0.0
         count = sum(int((self.frame.plane(w) >= self.level).sum()) for w in self.frame.blocks)
         return count / (self.frame.shape[0] * self.frame.shape[1])
+
+
+def _compression(frame: Frame) -> float:
+    """Return the error that JPEG has left in a frame, in the units of ``frame.y``."""
+    low, high = frame.value_range
+    levels = high - low if high - low > _FRACTIONS else 255 * (high - low)
+
+    def read(window: Window) -> NDArray[np.float32]:
+        return frame.plane(window) * np.float32(levels)
+
+    return sampled_compression(read, frame.shape) / levels
