@@ -24,7 +24,7 @@ class Entry:
 
     where: str  # ``package.module:name`` of its code
     title: str  # what it is, in a few words
-    settings: tuple[str, ...] = ()  # of a restoration: the fields of `RestoreConfig` it has
+    settings: tuple[str, ...] = ()  # fields that it has, and others of its kind may not
 
 
 SOLVERS = {
@@ -35,10 +35,12 @@ SOLVERS = {
     "joint": Entry(
         f"{_NUMERICS}.solvers.networks:JointSolver",
         "SelfDeblur, both networks in one step (Algorithm 2 of the paper)",
+        ("iterations",),
     ),
     "alternating": Entry(
         f"{_NUMERICS}.solvers.networks:AlternatingSolver",
         "SelfDeblur, kernel network and image network in turn (Algorithm 1)",
+        ("iterations",),
     ),
 }
 IMAGE_GENERATORS = {

@@ -138,6 +138,16 @@ def test_a_wrong_setting_is_named_at_once(
     assert (message(made), made.form.marked) == ("", None)
 
 
+def test_without_networks_there_are_no_iterations(qtbot, made: DeblurWidget) -> None:
+    """Their steps can be set where a network is among the solvers, and are kept meanwhile."""
+    iterations = made.form.fields["iterations"].widget
+    edit(made, "iterations", "300")
+    for solvers, allowed in (("edges", False), ("edges, joint", True)):
+        edit(made, "solvers", solvers)
+        qtbot.waitUntil(lambda wanted=allowed: iterations.enabled is wanted)
+    assert made.form.read().iterations == 300
+
+
 def test_what_the_machine_lacks_is_named(qtbot, made: DeblurWidget, monkeypatch) -> None:
     """A precision that is not available is marked as soon as that is known."""
     problem = "bfloat16 is not available on the CPU; choose float32"

@@ -14,6 +14,7 @@ from superqt import QCollapsible
 
 from napari_selfdeblur._napari.fields import Field, narrow
 from napari_selfdeblur.described import Settings
+from napari_selfdeblur.registry import Entry
 from napari_selfdeblur.settings import GROUPS, Device, Setting
 
 S = TypeVar("S", bound=Settings)
@@ -99,6 +100,12 @@ class SettingsForm(Generic[S]):
             for name, value in values.items():
                 self.fields[name].show(value)
         self.changed.emit()
+
+    def allow(self, chosen: Collection[Entry], of: Collection[Entry]) -> None:
+        """Let those settings be edited, of all that entries of a kind have, that `chosen` have."""
+        has = {name for entry in chosen for name in entry.settings}
+        for name in {name for entry in of for name in entry.settings}:
+            self.fields[name].widget.enabled = name in has
 
     def offer_devices(self, devices: Collection[tuple[str, str]]) -> None:
         """Offer ``auto`` and these (name, label) pairs, the best first, as devices."""

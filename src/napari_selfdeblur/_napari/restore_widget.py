@@ -97,10 +97,8 @@ class RestoreWidget(Panel):
 
     def _on_restoration(self, _: Any = None) -> None:
         """Let the settings be edited that the chosen restoration has."""
-        has = registry.RESTORATIONS[self.form.fields["restoration"].widget.value].settings
-        for entry in registry.RESTORATIONS.values():
-            for name in entry.settings:
-                self.form.fields[name].widget.enabled = name in has
+        chosen = registry.RESTORATIONS[self.form.fields["restoration"].widget.value]
+        self.form.allow([chosen], registry.RESTORATIONS.values())
 
     def _release(self) -> None:
         super()._release()

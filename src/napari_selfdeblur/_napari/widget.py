@@ -10,6 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from superqt.utils import create_worker
 
+from napari_selfdeblur import registry
 from napari_selfdeblur._napari import cost
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
@@ -102,6 +103,8 @@ class DeblurWidget(Panel):
 
     def _refuse(self, layer: Image) -> None:
         self.cost.value = ""
+        solvers = [registry.SOLVERS[name] for name in self.form.read().solvers]
+        self.form.allow(solvers, registry.SOLVERS.values())
         config = self.form.read()
         self.preset.show_name(config.name)
         shape = sides_of(layer)
