@@ -46,6 +46,7 @@ _TITLES = {
     "lai": "Lai et al. 2016",
     "microscopy": "confocal microscopy",
 }
+_CPU = "CPU"  # what the label of that device begins with
 _YES = {True: "yes", False: "no", None: "-"}
 
 Line = dict[str, Any]
@@ -233,6 +234,9 @@ def _findings(
     ]
     sentences += [f"Single runs: {joined(single)}."] if single else []
     sentences += [*synthetic_report.sentences(rows), *speed_report.sentences(rows)]
+    devices = [*(row.get("device") for row in rows), *(record.device for record in records)]
+    if sentences and all(str(device or _CPU).startswith(_CPU) for device in devices):
+        sentences.append("Not measured on a GPU.")
     parts = [" ".join(sentences) or "Nothing was measured."]
     return [*parts, markdown(lines)] if lines else parts
 

@@ -145,6 +145,14 @@ def test_the_report_opens_with_what_was_found(tmp_path):
     assert max(line.count("|") for line in opening.splitlines()) <= 10
 
 
+def test_the_page_says_if_no_gpu_was_used(tmp_path):
+    """It says so until one row was measured on one."""
+    on_cpu = row("kernel1", 28.0) | {"device": "CPU (1 thread, x86_64)"}
+    on_gpu = row("kernel2", 28.0) | {"device": "NVIDIA H100 (cuda:0)"}
+    assert "Not measured on a GPU." in render([written(tmp_path, [on_cpu])])
+    assert "Not measured on a GPU." not in render([written(tmp_path, [on_cpu, on_gpu])])
+
+
 def test_runs_with_a_trace_have_their_course(tmp_path):
     """A line for each step measured, a dash where a run was not; runs without one are left out."""
     stored = read_json(ROOT / "benchmarks" / "results" / "run_im1_kernel1_official_1000.json")
