@@ -437,6 +437,17 @@ def test_a_failing_picture_costs_nothing_else(
     assert json.loads(printed.out)["outputs"].keys() == {"deblurred", "kernel", "record"}
 
 
+@pytest.mark.parametrize(("solvers", "count"), [("joint", 2), ("edges", 0)])
+def test_the_picture_has_the_losses_of_networks(
+    photo: Path, out: Path, monkeypatch: pytest.MonkeyPatch, solvers: str, count: int
+) -> None:
+    """Kernels by edges are estimated one by one: they have no course."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(figures, "save_panel", lambda *_, **options: drawn.append(options))
+    assert _run(photo, out, "--solvers", solvers, "--restoration", "sparse") == 0
+    assert [len(options["losses"]) for options in drawn] == [count]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one child process")
 def test_interrupt_keeps_the_estimate_so_far(photo: Path, out: Path) -> None:
     """Ctrl-C ends a long run with its files saved, status "stopped" and exit status 0."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from napari_selfdeblur import registry
 from napari_selfdeblur.cli.arguments import Dtype, Inputs
 from napari_selfdeblur.cli.terminal import Terminal, complain
 from napari_selfdeblur.errors import FileError, ImageError
@@ -136,7 +137,7 @@ class Outputs:
                 title=record.image["name"],
                 subtitle=subtitle,
                 psnr=psnr,
-                losses=getattr(record, "losses", ()),
+                losses=_losses(record),
             )
             self.written["panel"] = str(path)
 
@@ -176,3 +177,10 @@ class Outputs:
         stored = cast_like(array, source.array.dtype) if dtype is Dtype.INPUT else array
         rgb = source.rgb and array.ndim == 3
         write_tiff(self.paths[what], stored, source.pixel_size, source.unit, rgb=rgb)
+
+
+def _losses(record: Record) -> tuple[float, ...]:
+    """Return the loss of each step of networks; steps without them are estimates, one by one."""
+    if not isinstance(record, RunRecord):
+        return ()
+    return record.losses if registry.SOLVERS[record.used.solvers[-1]].settings else ()
