@@ -14,6 +14,7 @@ import napari_selfdeblur as sd
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.compression import compression_sigma, sampled_compression
 from napari_selfdeblur.numerics.noise import noise_sigma
+from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
 from napari_selfdeblur.run.plan import Plan
 
 
@@ -98,3 +99,18 @@ def test_a_run_counts_it_as_noise(scale: float) -> None:
     assert plan.sigma == pytest.approx(np.hypot(noise_sigma(plan.y, plan.clipped), found))
     assert plan.source["noise_sigma"] == plan.sigma
     assert sd.estimate_noise(image) == pytest.approx(plan.sigma * 255 * scale, rel=1e-5)
+
+
+def test_a_compressed_image_is_not_smoothed_for_its_kernel() -> None:
+    """As one of so much noise would be: compression hides no edges, and smoothing would."""
+    image = photograph("camera", 1)
+    rng = np.random.default_rng(0)
+    noisy = np.clip(np.rint(image + rng.normal(0, 3, image.shape)), 0, 255).astype(np.uint8)
+    config = SelfDeblurConfig.preset("draft").replace(kernel_size=9, device="cpu")
+    widths = []
+    for each in (noisy, compressed(image, 30)):
+        problem = Plan.of(each, config).problem
+        assert problem.sigma > 0.006
+        widths.append(EdgeSolver(problem).trials[0].smoothing)
+    assert widths[0] > 0
+    assert widths[1] == 0

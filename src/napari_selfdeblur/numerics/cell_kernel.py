@@ -35,7 +35,7 @@ def cell_kernel(problem: Problem, frame: NDArray[np.float32]) -> Fused:
     """
     y, sigma, clipped = problem.tensor(), problem.sigma, problem.clipped
     start = torch.from_numpy(frame).to(y.device)
-    refined = refined_kernel(smoothed(y, first_smoothing(sigma)), start).cpu().numpy()
+    refined = refined_kernel(smoothed(y, first_smoothing(problem.noise)), start).cpu().numpy()
     candidates = [
         compared(y, kernel, source, sigma, clipped=clipped)[0]
         for kernel, source in ((frame, "frame"), (refined, "refined"))

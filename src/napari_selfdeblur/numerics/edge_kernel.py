@@ -144,9 +144,9 @@ def refined_kernel(y: Tensor, k: Tensor, *, rounds: int = 8) -> Tensor:
     return torch.from_numpy(refined).to(y.device)
 
 
-def first_smoothing(sigma: float) -> float:
-    """Return the smoothing of an image of noise `sigma` where only one is tried, in pixels."""
-    return 0.0 if sigma < _NOISY else 1.0
+def first_smoothing(noise: float) -> float:
+    """Return the smoothing of an image of so much noise where only one is tried, in pixels."""
+    return 0.0 if noise < _NOISY else 1.0
 
 
 def smoothed(y: Tensor, width: float) -> Tensor:

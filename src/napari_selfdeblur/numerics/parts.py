@@ -25,7 +25,7 @@ _SIDE = 0.6  # of a part, over the image's
 def parts_agreement(
     y: torch.Tensor,
     k: NDArray[np.float32],
-    sigma: float,
+    noise: float,
     others: Sequence[torch.Tensor] = (),
 ) -> float | None:
     """Return the least correlation of `k` with edge-based kernels of parts of the image.
@@ -36,8 +36,8 @@ def parts_agreement(
         Blurred image in [0, 1].
     k : ndarray of float32, (kh, kw)
         Its estimated kernel.
-    sigma : float
-        Noise standard deviation of y.
+    noise : float
+        Its standard deviation, without what JPEG has left.
     others : sequence of Tensor, (h, w), optional
         The parts, where y is itself one of the image. By default the four corners of y, of 60 %
         of its sides, so that they overlap.
@@ -49,7 +49,7 @@ def parts_agreement(
         kernel.
     """
     size = sides_of(k, (y.shape[0], y.shape[1]))
-    width = first_smoothing(sigma)
+    width = first_smoothing(noise)
     parts = [smoothed(other, width) for other in others] or _corners(smoothed(y, width))
     parts = [part for part in parts if part.shape[0] > size[0] and part.shape[1] > size[1]]
     kernels = [edge_kernel(part, size).cpu().numpy() for part in parts if part.std() > 0]

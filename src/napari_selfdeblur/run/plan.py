@@ -147,7 +147,14 @@ class Plan:
     @property
     def problem(self) -> Problem:
         """What the solvers are given."""
-        return Problem(self.y, self.sigma, self.config, self.runtime, clipped=self.clipped)
+        return Problem(
+            self.y,
+            self.sigma,
+            self.config,
+            self.runtime,
+            clipped=self.clipped,
+            compression=self.survey.compression,
+        )
 
     def inside(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the region's part of an image of the whole frame; one of the region as it is."""

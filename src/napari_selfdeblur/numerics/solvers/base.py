@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -23,16 +24,22 @@ class Problem:
     """What a solver is given: the blurred image, and settings but for the size "auto" resolved."""
 
     y: NDArray[np.float32]  # blurred image (H, W) in [0, 1]
-    sigma: float  # standard deviation of its noise, in units of `y`
+    sigma: float  # standard deviation of its noise, compression included, in units of `y`
     config: SelfDeblurConfig  # `tv_weight` is a number here
     runtime: Runtime
     kernel: Tensor | None = None  # a known one (kh, kw); only the image is then estimated
     clipped: NDArray[np.bool_] | None = None  # where `y` (H, W) is clipped above, if anywhere
+    compression: float = 0.0  # the part of `sigma` that JPEG has left
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of `y`."""
         return self.y.shape[0], self.y.shape[1]
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise without what JPEG has left: it hides no fine edges."""
+        return math.sqrt(max(self.sigma**2 - self.compression**2, 0.0))
 
     def tensor(self) -> Tensor:
         """Return `y` as a tensor (H, W) on the device."""

@@ -45,17 +45,17 @@ class Trial(NamedTuple):
     start: str = "coarse"
 
 
-def trials(size: tuple[int, int], sigma: float) -> list[Trial]:
-    """Return how kernels of `size` are estimated in an image of noise `sigma`.
+def trials(size: tuple[int, int], noise: float) -> list[Trial]:
+    """Return how kernels of `size` are estimated in an image of so much noise.
 
     Without noise: four strengths, for a texture can mislead one of them. With noise, an image
     smoothed a little: the edges are then not the noise's. Then what does not begin with edges.
     """
-    if not first_smoothing(sigma):
+    if not first_smoothing(noise):
         coarse = [Trial(size, strength) for strength in (1.0, 0.5, 0.7, 2.0)]
     else:
         coarse = [Trial(size, strength, width) for width in (1.2, 0.7) for strength in (1.0, 2.0)]
-    width = first_smoothing(sigma)
+    width = first_smoothing(noise)
     others = [Trial(size, 1.0, width, start) for start in ("spectrum", "mirrored")]
     return coarse + others
 
@@ -99,15 +99,15 @@ class EdgeSolver:
         size = problem.config.kernel_size
         self.size = None if isinstance(size, str) else size
         if self.size is None:
-            width = first_smoothing(problem.sigma)
+            width = first_smoothing(problem.noise)
             self.trials = [Trial(side, 1.0, width) for side in sizes_to_try(problem.shape)]
         else:
-            self.trials = trials(self.size, problem.sigma)
+            self.trials = trials(self.size, problem.noise)
 
     @property
     def total(self) -> int:
         """Steps as far as is known: sizes may follow sizes."""
-        return len(self.trials) + (0 if self.size else len(trials((3, 3), self.problem.sigma)))
+        return len(self.trials) + (0 if self.size else len(trials((3, 3), self.problem.noise)))
 
     @property
     def found_size(self) -> tuple[int, int]:
@@ -150,13 +150,13 @@ class EdgeSolver:
 
     def _size_tried(self, kernel: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         """Try a larger size, or take the best kernel's."""
-        sigma, tried = self.problem.sigma, self.trials[-1]
+        tried = self.trials[-1]
         larger = next_size(kernel, tried.size, self.problem.shape)
         if larger is not None:
             self.trials.append(Trial(larger, 1.0, tried.smoothing))
         else:
             self.size = sides_of(kernel, self.problem.shape)
-            self.trials += trials(self.size, sigma)
+            self.trials += trials(self.size, self.problem.noise)
 
     def state(self) -> dict[str, Any]:
         """Return all that `restore_state` needs to continue from here."""
