@@ -101,6 +101,17 @@ def test_a_run_counts_it_as_noise(scale: float) -> None:
     assert sd.estimate_noise(image) == pytest.approx(plan.sigma * 255 * scale, rel=1e-5)
 
 
+def test_the_channels_of_a_colour_file_have_the_error_of_its_luma() -> None:
+    """Red, green and blue lie on no multiples themselves; images of 16 bits are not searched."""
+    file = compressed(photograph("astronaut", 2), 75)
+    config = SelfDeblurConfig.preset("draft").replace(kernel_size=9, colour="channels")
+    survey = Plan.of(file, config).survey
+    assert survey.compression > 0
+    assert {each.compression for each in survey.channels} == {survey.compression}
+    assert all(each.sigma >= survey.compression for each in survey.channels)
+    assert Plan.of(file.astype(np.uint16) * 257, config).survey.compression == 0
+
+
 def test_a_compressed_image_is_not_smoothed_for_its_kernel() -> None:
     """As one of so much noise would be: compression hides no edges, and smoothing would."""
     image = photograph("camera", 1)

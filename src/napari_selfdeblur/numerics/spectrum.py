@@ -28,7 +28,7 @@ class SpectralFit(NamedTuple):
     misfit : float
         Minus twice the log-likelihood, in nats a frequency.
     informative : float
-        Share of the frequencies that say something of the kernel, in [0, 1]: the mean of
+        Share of the frequencies that say something of the kernel, in (0, 1]: the mean of
         (signal / (signal + noise))^2 of the power, which is the Fisher information of the
         signal's logarithm. Where there is noise alone all kernels explain it alike.
     """
@@ -81,4 +81,5 @@ def spectral_fit(y: NDArray[np.floating], k: NDArray[np.floating], sigma: float)
     first = [2.0, start, *[0.0] * (2 * _HARMONICS)]
     found = minimize(misfit, first, jac=True, method="L-BFGS-B", bounds=bounds)
     signal = K2 * np.exp(found.x @ basis)
-    return SpectralFit(float(found.fun), float(np.mean((signal / (signal + noise)) ** 2)))
+    informative = max(float(np.mean((signal / (signal + noise)) ** 2)), 1 / used.size)
+    return SpectralFit(float(found.fun), informative)

@@ -20,6 +20,7 @@ __all__ = ["Survey"]
 _FAR_MORE = 4  # times the luma's structure: in photographs a channel has up to twice as much
 _SMALLEST_MEASURED = 8  # pixels: the side of a DCT block
 _FRACTIONS = 2  # span of values up to which they are fractions of white, not levels
+_EIGHT_BITS = 512  # span of values that a JPEG file can have, with the room left for brighter ones
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,18 +46,25 @@ class Survey:
     compression: float
 
     @classmethod
-    def of(cls, frame: Frame) -> Survey:
-        """Return the frame measured: block by block, its noise on a sample."""
+    def of(cls, frame: Frame, compression: float | None = None) -> Survey:
+        """Return the frame measured: block by block, its noise on a sample.
+
+        `compression` is what JPEG has left, where that is known.
+        """
         level = clip_level(frame.plane(window) for window in frame.blocks)
         measurable = min(frame.shape) >= _SMALLEST_MEASURED
         sigma = sampled_sigma(frame.plane, frame.shape, level) if measurable else 0.0
-        compression = _compression(frame)
+        if compression is None:
+            compression = _compression(frame)
         return cls(frame, math.hypot(sigma, compression), level, compression)
 
     @property
     def channels(self) -> list[Survey]:
-        """R, G and B of a colour frame, each measured."""
-        return [Survey.of(channel) for channel in self.frame.channels]
+        """R, G and B of a colour frame, each measured; JPEG compresses luma and chroma.
+
+        So what it has left is that of the luma in each.
+        """
+        return [Survey.of(channel, self.compression) for channel in self.frame.channels]
 
     def structure(self) -> Structure:
         """Return what there is to see in the frame."""
@@ -90,6 +98,8 @@ def _compression(frame: Frame) -> float:
     """Return the error that JPEG has left in a frame, in the units of ``frame.y``."""
     low, high = frame.value_range
     levels = high - low if high - low > _FRACTIONS else 255 * (high - low)
+    if levels > _EIGHT_BITS:
+        return 0.0
 
     def read(window: Window) -> NDArray[np.float32]:
         return frame.plane(window) * np.float32(levels)
