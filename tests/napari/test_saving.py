@@ -336,7 +336,7 @@ def test_a_grid_of_kernels_returns_by_the_record(blurred, tmp_path) -> None:
 
 def test_a_plane_of_a_stack_has_its_diagnostics_in_its_place(viewer_model, blurred) -> None:
     """They have the axes of the stack, and lie where the plane does."""
-    stack = np.stack([blurred, blurred[::-1]])
+    stack = np.stack([blurred[::-1], blurred])
     layer = viewer_model.add_image(stack, name="stack", scale=(2, 0.5, 0.5))
     viewer_model.dims.set_point(0, 2)
     config = sd.SelfDeblurConfig.preset("draft").replace(kernel_size=5, diagnostics=True)
