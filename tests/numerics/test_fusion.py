@@ -11,7 +11,7 @@ from skimage.transform import resize
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.fusion import Candidate, compared, fuse
+from napari_selfdeblur.numerics.fusion import Candidate, compared, costs, fuse
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 
 
@@ -211,3 +211,13 @@ def test_what_cannot_be_fused_is_refused(bundled):
         fuse([])
     with pytest.raises(ImageError, match="odd sides and a positive sum, got shape"):
         bundled.candidates(np.ones((4, 4), np.float32))
+
+
+@pytest.mark.parametrize(("informative", "wide_is_best"), [(0.05, True), (0.5, False)])
+def test_the_spectrum_counts_by_its_informative_frequencies(informative, wide_is_best):
+    """A small difference over all of them is a large one if most are noise alone."""
+    same = {"informative": informative, "residual": 1.0, "sparsity": 0.5, "sigma": 0.02}
+    narrow = {"spectrum": -6.639, "width": 0.7} | same
+    wide = {"spectrum": -6.649, "width": 13.6} | same
+    narrow_cost, wide_cost = costs([narrow, wide])
+    assert bool(wide_cost < narrow_cost) is wide_is_best

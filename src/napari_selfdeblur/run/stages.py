@@ -101,12 +101,13 @@ def shows_no_blur(state: State) -> bool:
 def fuse_stage(state: State) -> Events:
     """Make one kernel of all the estimates, or one point if the image is not blurred."""
     state.clock.begin("fuse", 0)
-    plan, y = state.plan, state.plan.problem.tensor()
+    plan, problem = state.plan, state.plan.problem
+    y = problem.tensor()
     with interruptible(state.stop):
         state.candidates = with_own_images(y, state.candidates, plan.sigma, plan.clipped)
         fused, state.blurred = _fused(state)
         if state.blurred and fused.agreement is not None:
-            state.parts = parts_agreement(y, fused.kernel, plan.problem.noise, plan.others())
+            state.parts = parts_agreement(y, fused.kernel, problem.noise, plan.others())
     if not state.blurred:
         point = np.zeros_like(fused.kernel)
         point[point.shape[0] // 2, point.shape[1] // 2] = 1
