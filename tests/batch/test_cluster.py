@@ -30,11 +30,18 @@ WORK = Work(RestoreConfig(iterations=2, device="cpu"), np.full((3, 3), 1 / 9, np
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    """Return the address of a cluster of two processes, where a frame may end one process."""
+    """Return the address of a cluster of two processes, where a frame may end one process.
+
+    A process is given all that it will do at once: when it ends, all of that has ended with it.
+    """
     from distributed import LocalCluster
 
+    settings = {
+        "distributed.scheduler.allowed-failures": 1,
+        "distributed.scheduler.worker-saturation": "inf",
+    }
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        dask.config.set(settings),
         LocalCluster(
             n_workers=2,
             threads_per_worker=1,

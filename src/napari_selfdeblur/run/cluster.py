@@ -38,7 +38,8 @@ def distributed(*, workers: int | None = None, scheduler: str | None = None) -> 
 
     Each frame is one task. Workers read and write files themselves, so they must reach inputs
     and output under the same paths; only reports travel. The frames of a worker that ends are
-    done by others; one that ended several workers is reported as failed.
+    done by others. Those at hand when several workers ended are done once more at the end, one
+    at a time, since only one of them need be the cause; which ends several again has failed.
 
     Parameters
     ----------
@@ -76,16 +77,25 @@ def do_frame(frame: FrameRef, store: Store, work: Work) -> tuple[FrameReport | N
 
 def _done(client: Client, batch: Batch, stop: Stop | None) -> Generator[Event, None, None]:
     """Hand out the frames, a few ahead, and yield their reports."""
-    from distributed import wait
+    from distributed import KilledWorker, wait
 
     # A worker's own folder may be another one.
     store = replace(batch.store, path=batch.store.path.absolute())
     frames = (replace(frame, path=frame.path.absolute()) for frame in batch.frames)
     at_work: dict[_Task, FrameRef] = {}
+    suspects: list[FrameRef] = []  # at hand when several workers ended
+    alone = False
+
+    def hand_out(frame: FrameRef) -> None:
+        at_work[client.submit(do_frame, frame, store, batch.work, pure=False)] = frame
+
     while not stopped(stop):
         most = _AHEAD * max(1, len(client.nthreads()))  # a cluster may grow on the way
         for frame in itertools.islice(frames, max(0, most - len(at_work))):
-            at_work[client.submit(do_frame, frame, store, batch.work, pure=False)] = frame
+            hand_out(frame)
+        if suspects and not at_work:
+            alone = True
+            hand_out(suspects.pop(0))
         if not at_work:
             return
         try:
@@ -94,7 +104,12 @@ def _done(client: Client, batch: Batch, stop: Stop | None) -> Generator[Event, N
         except TimeoutError:
             continue
         for future in ready:
-            yield _report(at_work.pop(future), future)
+            frame = at_work.pop(future)
+            killed = future.status == "error" and isinstance(future.exception(), KilledWorker)
+            if killed and not alone:
+                suspects.append(frame)
+            else:
+                yield _report(frame, future)
     client.cancel(list(at_work))
 
 
