@@ -10,7 +10,7 @@ from skimage import color, data
 from skimage.transform import resize
 
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.assess import assess, is_blurred, normalised_sparsity
+from napari_selfdeblur.numerics.assess import assess, geary_ratio, is_blurred, normalised_sparsity
 from napari_selfdeblur.numerics.spectrum import spectral_fit
 
 
@@ -168,3 +168,15 @@ def test_blur_raises_normalised_sparsity():
     """L1 / L2 of the gradients is larger for the blurred image; a flat one has 0."""
     assert normalised_sparsity(Y) > normalised_sparsity(X)
     assert normalised_sparsity(np.zeros((5, 5))) == 0
+
+
+def test_geary_ratio_of_known_distributions():
+    """A normal one has sqrt(2 / pi), two equal halves 1, few bright pixels little, none 0."""
+    rng = np.random.default_rng(0)
+    assert geary_ratio(rng.normal(3, 2, (300, 300))) == pytest.approx(np.sqrt(2 / np.pi), abs=5e-3)
+    assert geary_ratio(np.repeat([[0.0, 1.0]], 10, axis=0)) == pytest.approx(1)
+    few = np.zeros((20, 20))
+    few[3, 4] = 1
+    assert geary_ratio(few) < 0.1
+    assert geary_ratio(5 - 2 * few) == pytest.approx(geary_ratio(few))
+    assert geary_ratio(np.ones((5, 5))) == 0

@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_selfdeblur.compare.metrics import kernel_similarity
 from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.numerics.edge_kernel import edge_kernel, fit_kernel
-from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
+from napari_selfdeblur.numerics.l0_prior import L0Prior, gradients
 
 
 def hook(kh: int, kw: int) -> NDArray[np.float64]:
@@ -117,8 +117,46 @@ def test_a_cartoon_is_its_own_l0_image() -> None:
     cartoon[10:30, 12:30] = 1
     delta = torch.zeros(5, 5)
     delta[2, 2] = 1
-    x = L0Gradient(cartoon, (5, 5)).sharp(delta, 1e-2)
+    x = L0Prior(cartoon, (5, 5)).sharp(delta, 1e-2)
     torch.testing.assert_close(x, cartoon, atol=1e-3, rtol=0)
+
+
+def test_few_intensities_leave_the_background_empty() -> None:
+    """A faint haze beside a bright object is background with the prior of intensities alone."""
+    scene = torch.full((40, 40), 0.2)
+    scene[10:16, 10:16] = 1.0
+    scene[24:34, 20:34] = 0.22  # its edges are stronger than the weight asks for
+    delta = torch.zeros(5, 5)
+    delta[2, 2] = 1
+    edges = L0Prior(scene, (5, 5)).sharp(delta, 1e-4)
+    objects = L0Prior(scene, (5, 5), intensities=10.0).sharp(delta, 1e-4)
+    assert float(edges[29, 27] - edges[2, 2]) == pytest.approx(0.02, abs=2e-3)
+    assert float(objects[29, 27]) < 0.005
+    assert float(objects[13, 13]) == pytest.approx(0.8, abs=0.02)
+    # The background may be the bright side as well.
+    dark = L0Prior(1 - scene, (5, 5), intensities=10.0).sharp(delta, 1e-4)
+    torch.testing.assert_close(dark, -objects, atol=1e-4, rtol=0)
+
+
+def test_intensities_find_what_edges_do_not() -> None:
+    """Of thin lines on a dark field, defocused, the edges are gone; the field is still plain."""
+    rng = np.random.default_rng(3)
+    scene = np.zeros((160, 160))
+    for angle, offset in zip(rng.uniform(0, np.pi, 25), rng.uniform(-70, 70, 25), strict=True):
+        rows, columns = np.indices(scene.shape) - 80
+        distance = rows * np.cos(angle) + columns * np.sin(angle) - offset
+        scene += rng.uniform(0.3, 1) * np.exp(-0.5 * distance**2)
+    rows, columns = np.indices((11, 11)) - 5
+    disk = (np.hypot(rows, columns) <= 5.2).astype(float)
+    disk /= disk.sum()
+    y = fftconvolve(scene, disk, mode="valid") / 3
+    y = torch.from_numpy((y + rng.normal(0, 0.001, y.shape)).astype(np.float32))
+    by_edges, by_objects = (
+        kernel_similarity(edge_kernel(y, (13, 13), intensities=mu).numpy(), disk)
+        for mu in (0.0, 10.0)
+    )
+    assert by_objects > 0.9
+    assert by_objects > by_edges + 0.1
 
 
 def test_weight_removes_weak_edges() -> None:
@@ -128,7 +166,7 @@ def test_weight_removes_weak_edges() -> None:
     y[8:32, 26:32] = 0.05
     delta = torch.zeros(3, 3)
     delta[1, 1] = 1
-    x = L0Gradient(y, (3, 3)).sharp(delta, 0.1)
+    x = L0Prior(y, (3, 3)).sharp(delta, 0.1)
     rows, columns = gradients(x)
     assert columns[20, 19].abs() > 0.8
     assert columns[20, 22:34].abs().max() < 0.01
@@ -168,7 +206,7 @@ def test_unusable_kernel_sizes(size: tuple[int, ...]) -> None:
 def test_the_continuation_of_y_is_smooth() -> None:
     """The continuation of y joins opposite borders: no step there exceeds those inside."""
     y = torch.linspace(0, 1, 40)[:, None].expand(40, 30)
-    model = L0Gradient(y, (15, 15))
+    model = L0Prior(y, (15, 15))
     assert torch.equal(model.y[:40, :30], y)
     assert (torch.roll(model.y, -1, 0) - model.y).abs().max() < 0.2
 
@@ -178,3 +216,10 @@ def test_unusable_strengths(strength: float) -> None:
     """Strengths are numbers above zero."""
     with pytest.raises(ConfigError, match="strength"):
         edge_kernel(torch.eye(40), (5, 5), strength=strength)
+
+
+@pytest.mark.parametrize("intensities", [-1.0, float("nan"), float("inf")])
+def test_unusable_intensities(blurred: Tensor, intensities: float) -> None:
+    """What is not a number of at least 0 is refused."""
+    with pytest.raises(ConfigError, match="intensities must be a number of at least 0"):
+        edge_kernel(blurred, (11, 11), intensities=intensities)

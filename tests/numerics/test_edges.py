@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.signal import fftconvolve
 
 from napari_selfdeblur.compare.metrics import kernel_similarity, psnr_up_to_shift
 from napari_selfdeblur.config import SelfDeblurConfig
@@ -16,7 +17,7 @@ from napari_selfdeblur.numerics.blur import sharp_size
 from napari_selfdeblur.numerics.fusion import best_of
 from napari_selfdeblur.numerics.runtime import Runtime
 from napari_selfdeblur.numerics.solvers.base import Problem, Step, estimate_of
-from napari_selfdeblur.numerics.solvers.edges import EdgeSolver, trials
+from napari_selfdeblur.numerics.solvers.edges import EdgeSolver, trials, trials_of_objects
 from napari_selfdeblur.numerics.support import extent_of, next_size, sides_of, sizes_to_try
 
 SAMPLE = motion_blurred_photograph(size=128)
@@ -87,6 +88,42 @@ def test_the_size_is_found(sized):
     assert set(tried[-len(trials((3, 3), 0.01)) :]) == {sized.size}
     best = sized.candidates[best_of(sized.candidates)].kernel
     assert kernel_similarity(best, SAMPLE.kernel) > 0.7
+
+
+def spots() -> Problem:
+    """Return bright spots on a dark field, blurred by a disk."""
+    rng = np.random.default_rng(1)
+    scene = np.zeros((120, 120), np.float32)
+    scene[rng.integers(0, 120, 60), rng.integers(0, 120, 60)] = rng.uniform(1, 4, 60)
+    rows, columns = np.indices((7, 7)) - 3
+    disk = (np.hypot(rows, columns) <= 3.2).astype(np.float32)
+    y = fftconvolve(scene, disk / disk.sum(), mode="same")
+    y = y / y.max() + rng.normal(0, 0.002, y.shape)
+    return replace(PROBLEM, y=y.astype(np.float32), sigma=0.002)
+
+
+@pytest.mark.parametrize("size", ["auto", 9])
+def test_objects_that_stand_apart_have_trials_of_their_own(size):
+    """Whether the size is given or found; a state restores them."""
+    config = SelfDeblurConfig(device="cpu", kernel_size=size)
+    solver = EdgeSolver(replace(spots(), config=config))
+    while solver.t < solver.total:
+        solver.step()
+    own = trials_of_objects(solver.found_size, 0.002)
+    assert solver.trials[-len(own) :] == own
+    sizes = [t.size for t in solver.trials if t.intensities and t.size != solver.found_size]
+    assert len(set(sizes)) == (2 if size == "auto" else 0)
+    found = [(c.intensities > 0) for c in solver.candidates]
+    assert found == [t.intensities > 0 for t in solver.trials]
+    again = EdgeSolver(replace(spots(), config=config))
+    again.restore_state(solver.state())
+    assert [c.intensities for c in again.candidates] == [c.intensities for c in solver.candidates]
+
+
+def test_a_photograph_has_no_trials_of_objects(solved):
+    """Its Geary ratio is that of a normal distribution or more."""
+    assert min(c.measures["geary"] for c in solved[0].candidates) > np.sqrt(2 / np.pi)
+    assert not any(trial.intensities for trial in solved[0].trials)
 
 
 def test_a_kernel_that_fills_its_support_asks_for_a_larger_one():

@@ -216,8 +216,33 @@ def test_what_cannot_be_fused_is_refused(bundled):
 @pytest.mark.parametrize(("informative", "wide_is_best"), [(0.05, True), (0.5, False)])
 def test_the_spectrum_counts_by_its_informative_frequencies(informative, wide_is_best):
     """A small difference over all of them is a large one if most are noise alone."""
-    same = {"informative": informative, "residual": 1.0, "sparsity": 0.5, "sigma": 0.02}
+    same = {
+        "informative": informative,
+        "residual": 1.0,
+        "sparsity": 0.5,
+        "geary": 0.8,
+        "sigma": 0.02,
+    }
     narrow = {"spectrum": -6.639, "width": 0.7} | same
     wide = {"spectrum": -6.649, "width": 13.6} | same
     narrow_cost, wide_cost = costs([narrow, wide])
     assert bool(wide_cost < narrow_cost) is wide_is_best
+
+
+SAME = {"informative": 0.2, "spectrum": -6.0, "sparsity": 0.5, "width": 3.0}
+
+
+def test_objects_that_stand_apart_more_speak_for_a_kernel():
+    """A smaller Geary ratio costs less; differences as small as photographs' say nothing."""
+    measures = [SAME | {"residual": 1.0, "sigma": 0.01, "geary": g} for g in (0.5, 0.505, 0.65)]
+    cost = costs(measures)
+    assert cost[1] - cost[0] < 0.01
+    assert cost[2] - cost[0] > 0.3
+
+
+@pytest.mark.parametrize(("sigma", "decides"), [(0.0, False), (0.02, True)])
+def test_a_residual_beyond_the_noise_decides_where_there_is_noise(sigma, decides):
+    """Without noise the restoration itself leaves more."""
+    right, wrong = (SAME | {"residual": r, "sigma": sigma, "geary": 0.8} for r in (1.0, 3.0))
+    right_cost, wrong_cost = costs([right, wrong])
+    assert bool(wrong_cost > right_cost + 0.3) is decides

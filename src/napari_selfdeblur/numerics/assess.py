@@ -28,7 +28,7 @@ from scipy.ndimage import label, sum_labels
 from napari_selfdeblur.numerics.registration import correlation_of
 from napari_selfdeblur.numerics.spectrum import MODEL_ERROR, spectral_fit
 
-__all__ = ["Assessment", "assess", "is_blurred", "normalised_sparsity"]
+__all__ = ["Assessment", "assess", "geary_ratio", "is_blurred", "normalised_sparsity"]
 
 Plane = NDArray[np.floating]
 
@@ -204,6 +204,7 @@ def measure(
         "spectrum": fit.misfit,
         "informative": fit.informative,
         "sparsity": normalised_sparsity(x[inner]) / max(normalised_sparsity(y[inner]), 1e-12),
+        "geary": geary_ratio(x),
         "spread": float(x.std()) / max(float(y.std()), 1e-12),
         "contrast": float(y.std()) / level,
         "sigma": sigma,
@@ -220,6 +221,18 @@ def normalised_sparsity(image: Plane) -> float:
     gradients = gradients.astype(np.float64)
     norm = float(np.linalg.norm(gradients))
     return float(np.abs(gradients).sum() / (norm * np.sqrt(gradients.size))) if norm else 0.0
+
+
+def geary_ratio(image: Plane) -> float:
+    """Return the mean absolute deviation from the median over the standard deviation, in [0, 1].
+
+    Geary, "The ratio of the mean deviation to the standard deviation as a test of normality",
+    Biometrika 1935: sqrt(2 / pi) for a normal distribution, less for objects that stand apart on
+    a plain background, and the less the sharper they are. A flat image has 0.
+    """
+    values = np.asarray(image, dtype=np.float64)
+    spread = float(values.std())
+    return float(np.abs(values - np.median(values)).mean()) / spread if spread else 0.0
 
 
 def _residual(x: Plane, k: Plane, y: Plane) -> NDArray[np.float64]:

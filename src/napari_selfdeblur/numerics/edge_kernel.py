@@ -22,7 +22,7 @@ from torch import Tensor
 
 from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.numerics.centring import centring_shift
-from napari_selfdeblur.numerics.l0_gradient import L0Gradient, gradients
+from napari_selfdeblur.numerics.l0_prior import L0Prior, gradients
 from napari_selfdeblur.numerics.stop import stop_point
 
 __all__ = [
@@ -48,11 +48,13 @@ _WEAK = 0.05  # entries of the kernel below this part of its maximum are noise
 _ISLAND = 0.1  # so are separate pieces of less than this mass
 
 
-def edge_kernel(y: Tensor, kernel_size: tuple[int, int], *, strength: float = 1.0) -> Tensor:
+def edge_kernel(
+    y: Tensor, kernel_size: tuple[int, int], *, strength: float = 1.0, intensities: float = 0.0
+) -> Tensor:
     """Estimate the blur kernel of an image by its strongest edges.
 
     A pyramid by sqrt(2), from a kernel of 3 pixels up to `kernel_size`. On each scale, five
-    rounds of: x for this k (`L0Gradient`); k for this x (`fit_kernel`), without its weak
+    rounds of: x for this k (`L0Prior`); k for this x (`fit_kernel`), without its weak
     entries and stray islands, centred. lambda is 0.08 `strength` times the squared contrast
     (99 % quantile of the gradient where the kernel is 3 pixels wide) and falls by 1.1 a round.
 
@@ -68,6 +70,10 @@ def edge_kernel(y: Tensor, kernel_size: tuple[int, int], *, strength: float = 1.
     strength : float
         How few edges are taken, > 0. More helps against noise and texture, less where edges
         are faint; twice or half of it often gives a different kernel.
+    intensities : float
+        How few pixels differ from the background, over how few edges there are, >= 0. It helps
+        much where objects stand apart on a plain background (filaments, spots, text; 3 to 30),
+        and misleads elsewhere.
 
     Returns
     -------
@@ -77,13 +83,15 @@ def edge_kernel(y: Tensor, kernel_size: tuple[int, int], *, strength: float = 1.
     Raises
     ------
     ConfigError
-        If `kernel_size` or `strength` is outside its range.
+        If `kernel_size`, `strength` or `intensities` is outside its range.
     ImageError
         If the image is not 2-D and finite, is flat, or not larger than the kernel.
     """
     image = checked_image(y, kernel_size)
     if not (math.isfinite(strength) and strength > 0):
         raise ConfigError(f"strength must be a number greater than 0, got {strength!r}; try 1.0")
+    if not (math.isfinite(intensities) and intensities >= 0):
+        raise ConfigError(f"intensities must be a number of at least 0, got {intensities!r}; try 0")
     k: Plane | None = None
     weight = least = 0.0
     for scaled, size in _pyramid(image, kernel_size):
@@ -94,7 +102,7 @@ def edge_kernel(y: Tensor, kernel_size: tuple[int, int], *, strength: float = 1.
             k = _delta_kernel(size)
         else:
             k = cleaned_kernel(_resized(k, size), k)
-        model = L0Gradient(plane, size)
+        model = L0Prior(plane, size, intensities=intensities)
         for _ in range(_ROUNDS):
             stop_point()
             x = model.sharp(torch.from_numpy(k).to(y.device), weight)
@@ -135,7 +143,7 @@ def refined_kernel(y: Tensor, k: Tensor, *, rounds: int = 8) -> Tensor:
     coarsest, _ = next(_pyramid(image, size))
     weight = _LEAST * _WEIGHT * _contrast(torch.from_numpy(coarsest)) ** 2
     plane = torch.from_numpy(image).to(y.device)
-    model = L0Gradient(plane, size)
+    model = L0Prior(plane, size)
     refined = cleaned_kernel(k.detach().cpu().numpy())
     for _ in range(rounds):
         stop_point()

@@ -47,7 +47,9 @@ Plane = NDArray[np.float32]
 # Weight of each quantity, and the difference at which half of it is given.
 _SPECTRUM = (1.0, 1.8)  # of nats for each frequency that says something of the kernel
 _SPARSITY = (0.8, 0.3)  # in an image without noise
-_EXCESS = (0.05, 0.3)
+_EXCESS = (0.05, 0.3)  # in an image without noise, where the restoration errs by more
+_NOISY_EXCESS = 0.8  # its weight in noise
+_GEARY = (0.6, 0.15)  # of squared differences
 _UNLIKE = (0.6, 0.4)  # of what networks' images say, without noise; of squared differences
 _FAINT = 0.005  # noise at which the sparsity has half of that weight: noise is not sparse
 _CLEAN = 0.002  # the same of what networks' images say
@@ -70,12 +72,15 @@ class Candidate(NamedTuple):
         Quantities of the image restored with it.
     sharp : ndarray of float32, (H, W), or None
         The image that was estimated with it, where it is not a restoration.
+    intensities : float
+        How it was found, of an edge-based one: what `edge_kernel` was given.
     """
 
     kernel: Plane
     source: str
     measures: dict[str, float]
     sharp: Plane | None = None
+    intensities: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,26 +268,30 @@ def plausible(
 def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
     """Return what speaks against each estimate of one image, near 0 for one that is best in all.
 
-    sum_i w_i d_i / (d_i + c_i), where d_i is how much worse quantity i is than its best, and a
-    little for the width. The spectrum's difference is taken for each frequency that is not noise
-    alone: over all of them it would vanish in an image of much noise.
+    sum_i w_i d_i / (d_i + c_i), where d_i is how much worse quantity i is than its best, squared
+    for some, and a little for the width. The spectrum's difference is taken for each frequency
+    that is not noise alone: over all of them it would vanish in an image of much noise.
     """
     total = _WIDER * np.log([m["width"] + 0.5 for m in measures])
     sigma = measures[0]["sigma"]
+    faint = _trust(sigma, _FAINT)
     informative = min(measures, key=lambda m: m["spectrum"])["informative"]
     scales = {
         "spectrum": (_SPECTRUM[0], _SPECTRUM[1] * informative),
-        "sparsity": (_SPARSITY[0] * _trust(sigma, _FAINT), _SPARSITY[1]),
-        "excess": _EXCESS,
+        "sparsity": (_SPARSITY[0] * faint, _SPARSITY[1]),
+        "excess": (_NOISY_EXCESS + (_EXCESS[0] - _NOISY_EXCESS) * faint, _EXCESS[1]),
     }
     for name, (weight, scale) in scales.items():
         worse = np.array([_quantity(m, name) for m in measures])
         worse -= worse.min()
         total += weight * worse / (worse + scale)
+    squared = {"geary": _GEARY}
     if "unlike" in measures[0]:  # noise in restored images is not in networks'
-        unlike = np.array([m["unlike"] for m in measures])
-        worse = (unlike - unlike.min()) ** 2
-        total += _UNLIKE[0] * _trust(sigma, _CLEAN) * worse / (worse + _UNLIKE[1] ** 2)
+        squared["unlike"] = (_UNLIKE[0] * _trust(sigma, _CLEAN), _UNLIKE[1])
+    for name, (weight, scale) in squared.items():
+        worse = np.array([_quantity(m, name) for m in measures])
+        worse = (worse - worse.min()) ** 2
+        total += weight * worse / (worse + scale**2)
     return np.asarray(total, dtype=np.float64)
 
 
@@ -294,6 +303,6 @@ def _trust(sigma: float, half: float) -> float:
 def _quantity(measures: dict[str, float], name: str) -> float:
     if name == "excess":  # a residual below the noise is no merit
         return max(float(np.log(max(measures["residual"], 1e-6))), 0.0)
-    if name == "sparsity":
-        return float(np.log(max(measures["sparsity"], 1e-6)))
+    if name in ("sparsity", "geary"):
+        return float(np.log(max(measures[name], 1e-6)))
     return measures[name]

@@ -27,6 +27,8 @@ def parts_agreement(
     k: NDArray[np.float32],
     noise: float,
     others: Sequence[torch.Tensor] = (),
+    *,
+    intensities: float = 0.0,
 ) -> float | None:
     """Return the least correlation of `k` with edge-based kernels of parts of the image.
 
@@ -41,6 +43,8 @@ def parts_agreement(
     others : sequence of Tensor, (h, w), optional
         The parts, where y is itself one of the image. By default the four corners of y, of 60 %
         of its sides, so that they overlap.
+    intensities : float
+        How `k` was found, and those of the parts are: as `edge_kernel` has it.
 
     Returns
     -------
@@ -52,7 +56,11 @@ def parts_agreement(
     width = first_smoothing(noise)
     parts = [smoothed(other, width) for other in others] or _corners(smoothed(y, width))
     parts = [part for part in parts if part.shape[0] > size[0] and part.shape[1] > size[1]]
-    kernels = [edge_kernel(part, size).cpu().numpy() for part in parts if part.std() > 0]
+    kernels = [
+        edge_kernel(part, size, intensities=intensities).cpu().numpy()
+        for part in parts
+        if part.std() > 0
+    ]
     return float(correlations([k, *kernels])[0, 1:].min()) if kernels else None
 
 

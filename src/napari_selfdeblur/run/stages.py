@@ -107,7 +107,9 @@ def fuse_stage(state: State) -> Events:
         state.candidates = with_own_images(y, state.candidates, plan.sigma, plan.clipped)
         fused, state.blurred = _fused(state)
         if state.blurred and fused.agreement is not None:
-            state.parts = parts_agreement(y, fused.kernel, problem.noise, plan.others())
+            mu = state.candidates[fused.best].intensities
+            others = plan.others()
+            state.parts = parts_agreement(y, fused.kernel, problem.noise, others, intensities=mu)
     if not state.blurred:
         point = np.zeros_like(fused.kernel)
         point[point.shape[0] // 2, point.shape[1] // 2] = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,10 @@ from napari_selfdeblur.numerics.solvers.base import Problem, Step
 from napari_selfdeblur.numerics.spectral_kernel import spectral_kernels
 from napari_selfdeblur.numerics.support import next_size, sides_of, sizes_to_try
 
-__all__ = ["EdgeSolver", "Trial", "trials"]
+__all__ = ["EdgeSolver", "Trial", "trials", "trials_of_objects"]
+
+_NORMAL = math.sqrt(2 / math.pi)  # Geary's ratio of a normal distribution
+_MU = 10.0  # L0 of the intensities over that of the gradients
 
 
 class Trial(NamedTuple):
@@ -37,12 +41,15 @@ class Trial(NamedTuple):
     start : str
         ``coarse``: from the coarsest scale up; ``spectrum`` and ``mirrored``: from the kernel of
         the power spectrum, or the same rotated by 180 degrees.
+    intensities : float
+        How few pixels differ from the background, over how few edges there are.
     """
 
     size: tuple[int, int]
     strength: float = 1.0
     smoothing: float = 0.0
     start: str = "coarse"
+    intensities: float = 0.0
 
 
 def trials(size: tuple[int, int], noise: float) -> list[Trial]:
@@ -60,11 +67,23 @@ def trials(size: tuple[int, int], noise: float) -> list[Trial]:
     return coarse + others
 
 
+def trials_of_objects(size: tuple[int, int], noise: float) -> list[Trial]:
+    """Return further trials for an image of objects that stand apart on a plain background."""
+    width = first_smoothing(noise)
+    settings = [(1.0, width, _MU), (2.0, width, 0.3 * _MU), (0.5, width, _MU)]
+    settings += [(1.0, 0.7, _MU), (2.0, 0.7, _MU)] if width else []
+    return [
+        Trial(size, strength, smoothing, intensities=mu) for strength, smoothing, mu in settings
+    ]
+
+
 class EdgeSolver:
     """Estimate one edge-based kernel a step; keep the one that `fusion` judges the best.
 
     Where the kernel's size is "auto", the first steps estimate kernels of growing sizes; the
-    size is that of the best one. The remaining steps vary strength and smoothing.
+    size is that of the best one. The remaining steps vary strength and smoothing. Where objects
+    stand apart in an image restored so far (its Geary ratio is below a normal distribution's),
+    kernels are also estimated with few intensities beside few edges.
 
     Parameters
     ----------
@@ -122,6 +141,7 @@ class EdgeSolver:
         y, sigma, trial = self.problem.tensor(), self.problem.sigma, self.trials[self.t]
         kernel, clipped = self._kernel(y, trial).cpu().numpy(), self.problem.clipped
         candidate, x = compared(y, kernel, "edges", sigma, clipped=clipped)
+        candidate = candidate._replace(intensities=trial.intensities)
         before = best_of(self.candidates) if self.candidates else -1
         candidates = [*self.candidates, candidate]
         best = best_of(candidates)
@@ -135,28 +155,39 @@ class EdgeSolver:
         self.candidates = candidates  # from here on nothing interrupts
         self.t += 1
         self.losses.append(self.last.loss)
-        if self.size is None and self.t == len(self.trials):
-            self._size_tried(self.candidates[best].kernel)
+        if self.t == len(self.trials):
+            self._tried(self.candidates[best].kernel)
         return self.last
 
     def _kernel(self, y: Tensor, trial: Trial) -> Tensor:
         """Return the kernel of one trial."""
         smooth = smoothed(y, trial.smoothing)
         if trial.start == "coarse":
-            return edge_kernel(smooth, trial.size, strength=trial.strength)
+            return edge_kernel(
+                smooth, trial.size, strength=trial.strength, intensities=trial.intensities
+            )
         # The spectrum is judged with its noise; the edges without.
         self._spectral = self._spectral or spectral_kernels(y, trial.size)
         return refined_kernel(smooth, self._spectral[trial.start == "mirrored"])
 
-    def _size_tried(self, kernel: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-        """Try a larger size, or take the best kernel's."""
-        tried = self.trials[-1]
-        larger = next_size(kernel, tried.size, self.problem.shape)
-        if larger is not None:
-            self.trials.append(Trial(larger, 1.0, tried.smoothing))
-        else:
-            self.size = sides_of(kernel, self.problem.shape)
-            self.trials += trials(self.size, self.problem.noise)
+    def _tried(self, kernel: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        """Add what is to be tried after the trials so far, of which `kernel` is the best."""
+        last, noise, shape = self.trials[-1], self.problem.noise, self.problem.shape
+        objects = any(each.intensities for each in self.trials)
+        more = not objects and min(c.measures["geary"] for c in self.candidates) < _NORMAL
+        if self.size is None:
+            larger = next_size(kernel, last.size, shape)
+            if larger is not None:
+                self.trials.append(last._replace(size=larger))
+            elif more:
+                some = reversed(sizes_to_try(shape)[::-2][:2])
+                self.trials += [last._replace(size=size, intensities=_MU) for size in some]
+            else:
+                self.size = sides_of(kernel, shape)
+                self.trials += trials(self.size, noise)
+                self.trials += trials_of_objects(self.size, noise) if objects else []
+        elif more:
+            self.trials += trials_of_objects(self.size, noise)
 
     def state(self) -> dict[str, Any]:
         """Return all that `restore_state` needs to continue from here."""
@@ -177,8 +208,10 @@ class EdgeSolver:
         self.size = None if state["size"] is None else (state["size"][0], state["size"][1])
         self.trials = [Trial((kh, kw), *rest) for kh, kw, *rest in state["trials"]]
         self.candidates = [
-            Candidate(k.cpu().numpy(), "edges", measures)
-            for k, measures in zip(state["kernels"], state["measures"], strict=True)
+            Candidate(k.cpu().numpy(), "edges", measures, intensities=trial.intensities)
+            for k, measures, trial in zip(
+                state["kernels"], state["measures"], self.trials[: self.t], strict=True
+            )
         ]
         last = state["last"]
         self.last = None if last is None else Step(last[0], last[1].to(device), last[2].to(device))
