@@ -121,10 +121,10 @@ def test_any_value_of_any_entry(
 @pytest.mark.parametrize(
     "content",
     [
-        OrderedDict(a=1), Counter("ab"), {1: 2}, {"format": 4}, [torch.zeros(2)], torch.Size([2]),
-        {"format": torch.tensor([4, 4]), "config": {}, "solvers": []},
-        {"format": 4, "config": {}, "solvers": [], "digest": ""},
-        {"format": 4, "config": {}, "solvers": {}, "image": {}},
+        OrderedDict(a=1), Counter("ab"), {1: 2}, {"format": 5}, [torch.zeros(2)], torch.Size([2]),
+        {"format": torch.tensor([5, 5]), "config": {}, "solvers": []},
+        {"format": 5, "config": {}, "solvers": [], "digest": ""},
+        {"format": 5, "config": {}, "solvers": {}, "image": {}},
     ],
 )  # fmt: skip
 def test_other_torch_files(checkpoint: Checkpoint, content: Any) -> None:

@@ -19,7 +19,7 @@ from napari_selfdeblur.io.writing import check_writable, naming, replacing
 
 __all__ = ["Checkpoint"]
 
-_FORMAT = 4
+_FORMAT = 5
 _IDENTITY = ("shape", "dtype", "sha256")  # of the image
 
 
