@@ -11,7 +11,8 @@ from skimage.transform import resize
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.fusion import Candidate, compared, costs, fuse
+from napari_selfdeblur.numerics.costs import costs
+from napari_selfdeblur.numerics.fusion import Candidate, compared, fuse
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 
 

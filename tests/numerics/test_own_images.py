@@ -6,7 +6,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.fusion import compared, costs, fuse
+from napari_selfdeblur.numerics.costs import costs
+from napari_selfdeblur.numerics.fusion import compared, fuse
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 from napari_selfdeblur.numerics.own_images import mixed, with_own_images
 

@@ -22,7 +22,7 @@ LUMA = (0.299, 0.587, 0.114)
 SAMPLE = motion_blurred_photograph(size=64)
 BLURRED = SAMPLE.blurred[:48, :48]
 DRAFT = sd.SelfDeblurConfig.preset("draft").replace(kernel_size=9, device="cpu")
-MEASURES = {"spectrum": 0.0, "informative": 0.5, "residual": 1.0, "sparsity": 0.5}
+MEASURES = {"spectrum": 0.0, "informative": 0.5, "residual": 1.0, "sparsity": 0.5, "geary": 0.8}
 MEASURES |= {"width": 2.0, "sigma": 0.01}
 
 

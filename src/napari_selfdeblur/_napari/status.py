@@ -28,6 +28,7 @@ _STAGES = {
     "joint": "Networks",
     "alternating": "Networks, in turn",
     "fuse": "Comparing the estimates",
+    "restart": "Other kernel sizes",
     "spread": "Spread of the estimates",
     "grid": "Kernels of the cells",
     "restore": "Restoration",

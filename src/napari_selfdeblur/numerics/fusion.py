@@ -1,12 +1,8 @@
 """Any number of estimates of one blurred image, made into one.
 
-Each kernel restores the image with one common setting, and quantities of `assess` judge the
-result: the likelihood of the spectrum, where there is little noise the sparsity of the gradients
-(Krishnan, Tay and Fergus 2011) and what networks' images say (`own_images`), and a little the
-residual beyond the noise and the kernel's width. None of them decides alone: each gives a penalty
-that saturates, so that a quantity misled by an image cannot outweigh the others. Estimates of one
-source err alike, those of different sources do not: the best kernel of every other source that is
-like the best of all has a share in it.
+Each kernel restores the image with one common setting, and several quantities judge the result
+(`costs`). Estimates of one source err alike, those of different sources do not: the best kernel of
+every other source that is like the best of all has a share in it.
 """
 
 from __future__ import annotations
@@ -22,6 +18,7 @@ from scipy import ndimage
 
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.numerics.assess import measure
+from napari_selfdeblur.numerics.costs import costs
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 from napari_selfdeblur.numerics.registration import (
     agreement_of,
@@ -44,16 +41,6 @@ __all__ = [
 
 Plane = NDArray[np.float32]
 
-# Weight of each quantity, and the difference at which half of it is given.
-_SPECTRUM = (1.0, 1.8)  # of nats for each frequency that says something of the kernel
-_SPARSITY = (0.8, 0.3)  # in an image without noise
-_EXCESS = (0.05, 0.3)  # in an image without noise, where the restoration errs by more
-_NOISY_EXCESS = 0.8  # its weight in noise
-_GEARY = (0.6, 0.15)  # of squared differences
-_UNLIKE = (0.6, 0.4)  # of what networks' images say, without noise; of squared differences
-_FAINT = 0.005  # noise at which the sparsity has half of that weight: noise is not sparse
-_CLEAN = 0.002  # the same of what networks' images say
-_WIDER = 0.01  # cost of a kernel e times as wide: of two that explain as much, the narrower
 _TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
 _LEAST_WEIGHT = 0.05  # of a plausible estimate, over that of the best
 _COMPARED = 40  # iterations of a restoration that is only to be compared
@@ -99,7 +86,8 @@ class Fused:
         Largest correlation, over shifts, of each estimate's kernel with this one.
     agreement : float or None
         How alike the other estimates' kernels are to this one, on average, from 0 (correlation
-        of 0.6 or less) to 1 (0.9 or more); None of fewer than three.
+        of 0.6 or less) to 1 (0.9 or more); those found by the same prior as the best, if there
+        are two. None of fewer than three estimates.
     """
 
     kernel: Plane
@@ -190,7 +178,10 @@ def fuse(candidates: Sequence[Candidate], kernel_size: tuple[int, int] | None = 
     mean, weights = _averaged(candidates, best)
     kernel = cropped(mean, (least[0], least[1]))
     alike = correlations([kernel, *(c.kernel for c in candidates)])[0, 1:]
-    others = np.delete(alike, best)
+    # Estimates by another prior that fails here say nothing of one that does not.
+    found = [c.intensities > 0 for c in candidates]
+    same = [i for i, each in enumerate(found) if each == found[best] and i != best]
+    others = alike[same] if len(same) > 1 else np.delete(alike, best)
     agreement = float(agreement_of(others).mean()) if others.size > 1 else None
     return Fused(kernel, best, weights, alike, agreement)
 
@@ -263,46 +254,3 @@ def plausible(
         k = ndimage.shift(k, shift_between(place, k), order=3).clip(0)
         kernels.append((trimmed(k / k.sum()), float(weights[i])))
     return kernels
-
-
-def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
-    """Return what speaks against each estimate of one image, near 0 for one that is best in all.
-
-    sum_i w_i d_i / (d_i + c_i), where d_i is how much worse quantity i is than its best, squared
-    for some, and a little for the width. The spectrum's difference is taken for each frequency
-    that is not noise alone: over all of them it would vanish in an image of much noise.
-    """
-    total = _WIDER * np.log([m["width"] + 0.5 for m in measures])
-    sigma = measures[0]["sigma"]
-    faint = _trust(sigma, _FAINT)
-    informative = min(measures, key=lambda m: m["spectrum"])["informative"]
-    scales = {
-        "spectrum": (_SPECTRUM[0], _SPECTRUM[1] * informative),
-        "sparsity": (_SPARSITY[0] * faint, _SPARSITY[1]),
-        "excess": (_NOISY_EXCESS + (_EXCESS[0] - _NOISY_EXCESS) * faint, _EXCESS[1]),
-    }
-    for name, (weight, scale) in scales.items():
-        worse = np.array([_quantity(m, name) for m in measures])
-        worse -= worse.min()
-        total += weight * worse / (worse + scale)
-    squared = {"geary": _GEARY}
-    if "unlike" in measures[0]:  # noise in restored images is not in networks'
-        squared["unlike"] = (_UNLIKE[0] * _trust(sigma, _CLEAN), _UNLIKE[1])
-    for name, (weight, scale) in squared.items():
-        worse = np.array([_quantity(m, name) for m in measures])
-        worse = (worse - worse.min()) ** 2
-        total += weight * worse / (worse + scale**2)
-    return np.asarray(total, dtype=np.float64)
-
-
-def _trust(sigma: float, half: float) -> float:
-    """Return the part of its weight, 1 without noise, that a quantity keeps with noise `sigma`."""
-    return 1 / (1 + (sigma / half) ** 2)
-
-
-def _quantity(measures: dict[str, float], name: str) -> float:
-    if name == "excess":  # a residual below the noise is no merit
-        return max(float(np.log(max(measures["residual"], 1e-6))), 0.0)
-    if name in ("sparsity", "geary"):
-        return float(np.log(max(measures[name], 1e-6)))
-    return measures[name]

@@ -29,7 +29,8 @@ class Progress:
     Attributes
     ----------
     stage : str
-        Name of a solver, or ``size``, ``fuse``, ``grid`` or ``restore``; of a stack ``read`` too.
+        Name of a solver, or ``size``, ``fuse``, ``restart``, ``spread``, ``grid`` or ``restore``;
+        of a stack ``read`` too.
     iteration, total : int
         Step of the stage, from 1, and its number of steps.
     loss : float

@@ -27,6 +27,7 @@ from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.grid_stage import grid_stage
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.record import RunRecord, Status, now
+from napari_selfdeblur.run.restarts import restart_stage
 from napari_selfdeblur.run.result import DeblurResult
 from napari_selfdeblur.run.stages import (
     estimate_stage,
@@ -143,7 +144,8 @@ def _stages(state: State) -> Generator[Progress, None, None]:
                 yield from estimate_stage(state, index)
         if config.restoration is not None and not state.stopped:
             yield from fuse_stage(state)
-            if config.diagnostics:
+            yield from restart_stage(state)
+            if config.diagnostics and not state.stopped:
                 yield from spread_stage(state)
             if config.kernel_grid != (1, 1) and state.blurred and not state.stopped:
                 yield from grid_stage(state)

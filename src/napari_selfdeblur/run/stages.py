@@ -26,7 +26,14 @@ from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.restoration import restore_channels, restore_frame
 from napari_selfdeblur.run.state import Made, State
 
-__all__ = ["estimate_stage", "fuse_stage", "restore_stage", "shows_no_blur", "size_stage"]
+__all__ = [
+    "checked_step",
+    "estimate_stage",
+    "fuse_stage",
+    "restore_stage",
+    "shows_no_blur",
+    "size_stage",
+]
 
 Events = Generator[Progress, None, None]
 _CHECKPOINT_STEPS = 100
@@ -40,7 +47,7 @@ def estimate_stage(state: State, index: int) -> Events:
     state.clock.begin(name, solver.t)
     step, is_last = solver.last, index == len(state.plan.config.solvers) - 1
     while solver.t < solver.total:
-        step = _checked_step(state, solver, name, step)
+        step = checked_step(state, solver, name, step)
         done = solver.t == solver.total or state.stopping
         if done or solver.t % _CHECKPOINT_STEPS == 0:
             state.save(index, solver)
@@ -72,7 +79,7 @@ def size_stage(state: State) -> Events:
     while state.plan.config.kernel_size == "auto" and not state.stopped:
         solver = EdgeSolver(state.plan.problem)
         while solver.size is None and not state.stopped:
-            step = _checked_step(state, solver, "size", solver.last)
+            step = checked_step(state, solver, "size", solver.last)
             state.stopped = state.stopping
             due = state.stopped or state.previews.due(solver.t)
             yield _solver_event(state, solver, "size", step, due=due)
@@ -106,7 +113,8 @@ def fuse_stage(state: State) -> Events:
     with interruptible(state.stop):
         state.candidates = with_own_images(y, state.candidates, plan.sigma, plan.clipped)
         fused, state.blurred = _fused(state)
-        if state.blurred and fused.agreement is not None:
+        known = state.fused is not None and np.array_equal(state.fused.kernel, fused.kernel)
+        if state.blurred and fused.agreement is not None and not known:
             mu = state.candidates[fused.best].intensities
             others = plan.others()
             state.parts = parts_agreement(y, fused.kernel, problem.noise, others, intensities=mu)
@@ -224,7 +232,7 @@ def _solver(state: State, index: int) -> Solver:
     return solver
 
 
-def _checked_step(state: State, solver: Solver, name: str, before: Step | None) -> Step:
+def checked_step(state: State, solver: Solver, name: str, before: Step | None) -> Step:
     """Do one step; a loss that is not finite ends the run with the step before.
 
     Of a long step in which the user ends the run, the step before is returned; if there is none
