@@ -134,6 +134,20 @@ def test_parts_that_disagree_are_a_reason():
     assert any("smaller region" in sentence for sentence in found.advice)
 
 
+def test_objects_made_to_stand_apart_speak_for_a_kernel():
+    """Spots as sharp as they were score higher than spots left blurred; a photograph is neither."""
+    rng = np.random.default_rng(2)
+    spots = np.zeros((140, 140))
+    spots[tuple(rng.integers(0, 140, (2, 90)))] = rng.uniform(0.3, 1, 90)
+    y = fftconvolve(spots, K, mode="same")
+    y += rng.normal(0, 0.002, y.shape)
+    sharp, blurred = (assess(x, K, y, 0.002, agreement=0.5, parts=0.7) for x in (spots, y))
+    assert sharp.measures["apart"] > 0.5
+    assert abs(blurred.measures["apart"]) < 1e-9
+    assert sharp.score > blurred.score
+    assert abs(assess(X, K, Y, 0.004).measures["apart"]) < 0.05
+
+
 def test_the_score_rises_as_the_image_nears_the_truth():
     """Between the blurred image and the true one, each step towards the truth scores higher."""
     images = [Y + t * (X - Y) for t in (0.0, 0.25, 0.5, 0.75, 1.0)]

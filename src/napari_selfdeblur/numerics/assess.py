@@ -44,6 +44,7 @@ _WEIGHTS = {"excess": -1.48, "whiteness": -0.43, "gain": 0.38, "pieces": -2.63, 
 # The same where other estimates, and parts of the image, were asked for the kernel too.
 _SUPPORTED_OFFSET = -5.06
 _SUPPORTED = {"whiteness": -0.53, "gain": 0.4, "width": 1.67, "agreement": 1.13, "parts": 3.52}
+_SUPPORTED["apart"] = 3.0  # objects that the kernel makes stand apart: docs/decisions/0026
 
 _NOISE, _POINT, _CUT, _FLAT, _SHARP, _PIECES, _AGREE, _PARTS, _POOR = (
     "noise", "point", "cut", "flat", "sharp", "pieces", "agree", "parts", "poor"
@@ -132,6 +133,7 @@ def assess(
     """
     m = measure(x, k, y, sigma, clipped)
     m["spectrum_gain"] = spectral_fit(y, _POINT_KERNEL, sigma).misfit - m["spectrum"]
+    m["apart"] = math.log(max(geary_ratio(y), 1e-6) / max(m["geary"], 1e-6))
     if agreement is not None:
         m["agreement"] = agreement
         m["parts"] = correlation_of(agreement) if parts is None else parts
@@ -178,6 +180,7 @@ def _score(m: dict[str, float]) -> float:
         "width": math.log(m["width"] + 0.3),
         "agreement": m.get("agreement", 0.0),
         "parts": m.get("parts", 0.0),
+        "apart": m["apart"],
     }
     offset, weights = (_SUPPORTED_OFFSET, _SUPPORTED) if "agreement" in m else (_OFFSET, _WEIGHTS)
     z = offset + sum(weight * terms[name] for name, weight in weights.items())
