@@ -246,7 +246,7 @@ def terminated(folder: Path) -> list[dict[str, Any]]:
                 signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
                 restoration.restore_steps = soon(restoration.restore_steps)
             if twice:
-                stages._checked_step = slow(stages._checked_step)
+                stages.checked_step = slow(stages.checked_step)
             return main([*words, "-o", str(out)])
 
         def send(pid: int, sent: list[int] = sent, signals: list[Any] = signals) -> None:
