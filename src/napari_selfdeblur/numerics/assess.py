@@ -43,8 +43,14 @@ _WEIGHTS = {"excess": -1.48, "whiteness": -0.43, "gain": 0.38, "pieces": -2.63, 
 
 # The same where other estimates, and parts of the image, were asked for the kernel too.
 _SUPPORTED_OFFSET = -5.06
-_SUPPORTED = {"whiteness": -0.53, "gain": 0.4, "width": 1.67, "agreement": 1.13, "parts": 3.52}
-_SUPPORTED["apart"] = 3.0  # objects that the kernel makes stand apart: docs/decisions/0026
+_SUPPORTED = {
+    "whiteness": -0.53,
+    "gain": 0.4,
+    "width": 1.67,
+    "agreement": 1.13,
+    "parts": 3.52,
+    "apart": 3.0,  # not fitted with the others: see docs/decisions/0026
+}
 
 _NOISE, _POINT, _CUT, _FLAT, _SHARP, _PIECES, _AGREE, _PARTS, _POOR = (
     "noise", "point", "cut", "flat", "sharp", "pieces", "agree", "parts", "poor"

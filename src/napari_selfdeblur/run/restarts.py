@@ -37,10 +37,12 @@ def restart_stage(state: State) -> Generator[Progress, None, None]:
     tried = {state.plan.config.sides}
     for _ in range(_MOST):
         size = _other_size(state, tried) if _is_doubtful(state) else None
-        if size is None or state.stopped:
+        if size is None:
             return
         tried.add(size)
         yield from _restarted(state, size, edges)
+        if state.stopped:
+            return
 
 
 def _is_doubtful(state: State) -> bool:
