@@ -13,7 +13,8 @@ from torch import Tensor
 
 from napari_selfdeblur.compare.metrics import kernel_similarity
 from napari_selfdeblur.errors import ConfigError, ImageError
-from napari_selfdeblur.numerics.edge_kernel import edge_kernel, fit_kernel
+from napari_selfdeblur.numerics.edge_kernel import edge_kernel
+from napari_selfdeblur.numerics.kernel_fit import fit_kernel
 from napari_selfdeblur.numerics.l0_prior import L0Prior, gradients
 
 
