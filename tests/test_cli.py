@@ -259,7 +259,7 @@ def test_info_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--kernel-size", "20"], "error: --kernel-size must be odd, got 20; try 21"),
         (["--kernel-size", "big"], "--kernel-size must be an odd whole number"),
         (["--set", "scales=0"], "error: --set scales must be a whole number"),
-        (["--set", "scale=2"], "unknown setting 'scale'; known: channels"),
+        (["--set", "scale=2"], "unknown setting 'scale'; known: adaptive, channels"),
         (["--set", "scales"], "--set is FIELD=VALUE, got 'scales'"),
         (["--set", "iterations=3"], "iterations is given twice, by --iterations and by --set"),
         (["--preset", "best"], "error: preset must be one of draft"),

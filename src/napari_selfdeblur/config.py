@@ -96,6 +96,12 @@ class SelfDeblurConfig(Settings):
         + "; ".join(f"{name}: {entry.title}" for name, entry in registry.SOLVERS.items())
         + ".",
     ).default(("joint",))
+    adaptive: bool = Flag(
+        label="Adaptive effort",
+        group="result",
+        help="Leave out networks that follow other solvers where these show no blur, or the noise "
+        "is above what 8 bits hide (0.2 % of the range): networks fit it too, and add nothing.",
+    ).default(True)
     restoration: str | None = Choice(
         label="Restoration",
         group="result",

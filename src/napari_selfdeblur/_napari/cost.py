@@ -72,10 +72,13 @@ def find_cost(config: SelfDeblurConfig, shape: tuple[int, int], amount: Amount =
     try:
         check_memory(config, shape, resolve_device(config.device))
         memory = (estimate_memory(config, shape) + amount.result) / 2**30
-        seconds = expected_seconds(config, shape) * amount.estimates
+        first = config.replace(solvers=config.solvers[:1])  # others may be left out
+        kinds = [first, config] if config.adaptive and config.restoration else [config]
+        seconds = [expected_seconds(each, shape) * amount.estimates for each in kinds]
         if amount.restorations:
             restored = config.replace(restoration=config.restoration or "sparse")
-            seconds += expected_stages(restored, shape)["restore"] * amount.restorations
+            more = expected_stages(restored, shape)["restore"] * amount.restorations
+            seconds = [each + more for each in seconds]
     except DeviceError as error:
         field = "precision" if config.precision == "bfloat16" else "device"
         return Cost(config, shape, amount, problem=str(error), field=field)
@@ -84,5 +87,6 @@ def find_cost(config: SelfDeblurConfig, shape: tuple[int, int], amount: Amount =
     planes = f"{amount.planes} planes of " if amount.planes > 1 else ""
     sides = f"{planes}{shape[0]} x {shape[1]} px"
     amount_of = f"{memory:.1f} GiB" if memory >= 0.1 else f"{1024 * memory:.0f} MiB"
-    text = f"{sides}: about {clock(max(seconds, 1))}, {amount_of} of memory"
+    times = " to ".join(dict.fromkeys(clock(max(each, 1)) for each in seconds))
+    text = f"{sides}: about {times}, {amount_of} of memory"
     return Cost(config, shape, amount, text)

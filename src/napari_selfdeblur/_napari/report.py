@@ -20,7 +20,7 @@ def report_of(job: Job) -> tuple[str, list[str]]:
     record = job.result.record
     done = "Finished" if record.status == "finished" else "Stopped and kept"
     # a restoration has none of these, nor a verdict
-    found = [getattr(record, name, "") for name in ("size_found", "cells_found")]
+    found = [getattr(record, name, "") for name in ("size_found", "cells_found", "left_out")]
     headline = " ".join([f"{done} after {clock(job.seconds)}.", *filter(None, found)])
     verdict = getattr(record, "verdict", None) or {"credible": True}
     left = summary(getattr(record, "planes", ()))  # of a stack

@@ -146,7 +146,7 @@ def _report(outputs: Outputs, record: RunRecord) -> None:
         "verdict": verdict,
     }
     lines = [f"{record.status}: {steps} on {record.device}, loss {loss:.4g}"]
-    lines += [line for line in (record.size_found, record.cells_found) if line]
+    lines += [line for line in (record.size_found, record.cells_found, record.left_out) if line]
     outputs.report(lines, values, psnr)
     if verdict and not verdict["credible"]:
         reasons = "; ".join([*verdict["reasons"], *verdict.get("advice", ())])

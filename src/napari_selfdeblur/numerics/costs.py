@@ -2,9 +2,9 @@
 
 Quantities of `assess`, measured on the image restored with each kernel: the likelihood of the
 spectrum, the sparsity of the gradients where there is little noise (Krishnan, Tay and Fergus
-2011), how far objects stand apart (Geary's ratio), the residual beyond the noise, what networks'
-images say (`own_images`), and a little the kernel's width. None of them decides alone: each gives
-a penalty that saturates, so that a quantity misled by an image cannot outweigh the others.
+2011), how far objects stand apart (Geary's ratio), the residual beyond the noise, and a little the
+kernel's width. None of them decides alone: each gives a penalty that saturates, so that a quantity
+misled by an image cannot outweigh the others.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ _SPARSITY = (0.8, 0.3)  # in an image without noise
 _EXCESS = (0.05, 0.3)  # in an image without noise, where the restoration errs by more
 _NOISY_EXCESS = 0.8  # its weight in noise
 _GEARY = (0.6, 0.15)  # of squared differences
-_UNLIKE = (0.6, 0.4)  # of what networks' images say, without noise; of squared differences
 _FAINT = 0.005  # noise at which the sparsity has half of that weight: noise is not sparse
-_CLEAN = 0.002  # the same of what networks' images say
 _WIDER = 0.01  # cost of a kernel e times as wide: of two that explain as much, the narrower
 
 
@@ -32,12 +30,11 @@ def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
     """Return what speaks against each estimate of one image, near 0 for one that is best in all.
 
     sum_i w_i d_i / (d_i + c_i), where d_i is how much worse quantity i is than its best, squared
-    for some, and a little for the width. The spectrum's difference is taken for each frequency
-    that is not noise alone: over all of them it would vanish in an image of much noise.
+    for Geary's ratio, and a little for the width. The spectrum's difference is taken for each
+    frequency that is not noise alone: over all of them it would vanish in an image of much noise.
     """
     total = _WIDER * np.log([m["width"] + 0.5 for m in measures])
-    sigma = measures[0]["sigma"]
-    faint = _trust(sigma, _FAINT)
+    faint = 1 / (1 + (measures[0]["sigma"] / _FAINT) ** 2)
     informative = min(measures, key=lambda m: m["spectrum"])["informative"]
     scales = {
         "spectrum": (_SPECTRUM[0], _SPECTRUM[1] * informative),
@@ -48,24 +45,14 @@ def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
         worse = np.array([_quantity(m, name) for m in measures])
         worse -= worse.min()
         total += weight * worse / (worse + scale)
-    squared = {"geary": _GEARY}
-    if "unlike" in measures[0]:  # noise in restored images is not in networks'
-        squared["unlike"] = (_UNLIKE[0] * _trust(sigma, _CLEAN), _UNLIKE[1])
-    for name, (weight, scale) in squared.items():
-        worse = np.array([_quantity(m, name) for m in measures])
-        worse = (worse - worse.min()) ** 2
-        total += weight * worse / (worse + scale**2)
+    weight, scale = _GEARY
+    worse = np.log([max(m["geary"], 1e-6) for m in measures])
+    worse = (worse - worse.min()) ** 2
+    total += weight * worse / (worse + scale**2)
     return np.asarray(total, dtype=np.float64)
-
-
-def _trust(sigma: float, half: float) -> float:
-    """Return the part of its weight, 1 without noise, that a quantity keeps with noise `sigma`."""
-    return 1 / (1 + (sigma / half) ** 2)
 
 
 def _quantity(measures: dict[str, float], name: str) -> float:
     if name == "excess":  # a residual below the noise is no merit
         return max(float(np.log(max(measures["residual"], 1e-6))), 0.0)
-    if name in ("sparsity", "geary"):
-        return float(np.log(max(measures[name], 1e-6)))
-    return measures[name]
+    return float(np.log(max(measures[name], 1e-6))) if name == "sparsity" else measures[name]

@@ -30,6 +30,7 @@ from napari_selfdeblur.numerics.registration import (
 )
 
 __all__ = [
+    "LEAST_WEIGHT",
     "Candidate",
     "Fused",
     "best_of",
@@ -42,7 +43,7 @@ __all__ = [
 Plane = NDArray[np.float32]
 
 _TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
-_LEAST_WEIGHT = 0.05  # of a plausible estimate, over that of the best
+LEAST_WEIGHT = 0.05  # of a plausible estimate, over that of the best
 _COMPARED = 40  # iterations of a restoration that is only to be compared
 
 
@@ -246,7 +247,7 @@ def plausible(
     """
     cost = costs([c.measures for c in candidates])
     weights = np.exp(np.minimum(cost[best_of(candidates)] - cost, 0) / _TEMPERATURE)
-    chosen = [i for i in np.argsort(-weights, kind="stable") if weights[i] >= _LEAST_WEIGHT]
+    chosen = [i for i in np.argsort(-weights, kind="stable") if weights[i] >= LEAST_WEIGHT]
     side = 2 * max(max(fixed.shape), *(max(c.kernel.shape) for c in candidates)) + 1
     place, kernels = padded(fixed, side), []
     for i in chosen[:most]:

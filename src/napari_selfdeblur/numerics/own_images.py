@@ -1,7 +1,7 @@
-"""What images that networks made tell about kernels, and their share in the result.
+"""The share in the result of images that networks made.
 
-A network's image and the restoration with a right kernel differ by their sharpness and by little
-more. A wrong kernel leaves ripples, which no change of sharpness makes or removes.
+A network's image and the restoration with a right kernel err differently, but for the sharpness:
+a network's unfinished image is only less sharp.
 """
 
 from __future__ import annotations
@@ -10,49 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_selfdeblur.numerics.fusion import Candidate, Fused, restored_to_compare
-from napari_selfdeblur.numerics.registration import agreement_of, cropped, shift_between
+from napari_selfdeblur.numerics.fusion import LEAST_WEIGHT, Candidate, Fused
+from napari_selfdeblur.numerics.registration import agreement_of, shift_between
 
-__all__ = ["mixed", "with_own_images"]
+__all__ = ["mixed"]
 
 Plane = NDArray[np.float32]
 
 _WIDTHS = 0.5, 1.0, 2.0, 4.0  # of the Gaussians that change the sharpness, in pixels
-
-
-def with_own_images(
-    y: torch.Tensor,
-    candidates: Sequence[Candidate],
-    sigma: float,
-    clipped: NDArray[np.bool_] | None = None,
-) -> list[Candidate]:
-    """Return the estimates with one measure more, ``unlike``, if any of them has an own image.
-
-    It is the logarithm of the standard deviation of what the image restored with the kernel does
-    not give of the own image, made sharper or smoother; of several own images the mean.
-
-    Parameters
-    ----------
-    y, sigma, clipped
-        As for `compared`.
-    candidates : sequence of Candidate
-        What `compared` returned.
-    """
-    own = [c for c in candidates if c.sharp is not None]
-    if not own:
-        return list(candidates)
-    found = []
-    for each in candidates:  # restored again, not kept: seconds, beside the networks' minutes
-        x = restored_to_compare(y, each.kernel, sigma, clipped).cpu().numpy()
-        k = cropped(each.kernel)  # which x lies with
-        left = [_unexplained(x, _moved(other, k), k) for other in own]
-        unlike = float(np.mean(np.log(np.maximum(left, 1e-6))))
-        found.append(each._replace(measures=each.measures | {"unlike": unlike}))
-    return found
 
 
 def mixed(
@@ -60,10 +28,10 @@ def mixed(
 ) -> Plane:
     """Return `restored` with a share of the estimates' own images, registered to it.
 
-    An own image has the less of `own_share` the less its kernel is like the fused one. Of several
-    estimates it also has the less, the more of its difference from `restored` is sharpness alone:
-    the part of the difference's energy that `restored` made sharper or smoother explains counts
-    nothing.
+    An own image has the less of `own_share` the less its kernel is like the fused one, and none if
+    its source weighs less in it than a plausible estimate. Of several estimates it also has the
+    less, the more of its difference from `restored` is sharpness alone: the part of the
+    difference's energy that `restored` made sharper or smoother explains counts nothing.
 
     Parameters
     ----------
@@ -77,7 +45,12 @@ def mixed(
         Largest share in [0, 1] of the estimates' own images.
     """
     share = own_share * agreement_of(fused.alike)
-    own = [(c, s) for c, s in zip(candidates, share, strict=True) if c.sharp is not None and s > 0]
+    least = LEAST_WEIGHT * max(fused.weights.values())
+    own = [
+        (c, s)
+        for c, s in zip(candidates, share, strict=True)
+        if c.sharp is not None and s > 0 and fused.weights[c.source] >= least
+    ]
     if not own:
         return restored
     total = np.zeros(restored.shape)

@@ -201,7 +201,7 @@ class RunRecord(_Record):
         The settings as asked.
     used : SelfDeblurConfig
         The settings that ran: nothing is "auto" in them, unless a run failed before the
-        kernel's size was found.
+        kernel's size was found; of the solvers those that were not left out.
     iterations : int
         Steps done by the last solver.
     losses : tuple of float
@@ -262,6 +262,12 @@ class RunRecord(_Record):
             return ""
         size = self.used.kind("kernel_size").text(self.used.kernel_size)
         return f"Kernel size found: {size} px."
+
+    @property
+    def left_out(self) -> str:
+        """That networks were left out, as a sentence; empty where none was."""
+        some = len(self.used.solvers) < len(self.config.solvers)
+        return "Networks left out: they had nothing to add." if some else ""
 
     @property
     def cells_found(self) -> str:

@@ -23,6 +23,7 @@ from napari_selfdeblur.numerics.solvers.base import Estimate, Stop
 from napari_selfdeblur.numerics.stop import Interrupted, interruptible
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.diagnostics import residual_of, spread_stage
+from napari_selfdeblur.run.effort import adds_in_noise, has_work
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.grid_stage import grid_stage
 from napari_selfdeblur.run.plan import Plan
@@ -33,7 +34,6 @@ from napari_selfdeblur.run.stages import (
     estimate_stage,
     fuse_stage,
     restore_stage,
-    shows_no_blur,
     size_stage,
 )
 from napari_selfdeblur.run.state import State
@@ -113,6 +113,9 @@ def _run(
         if several:
             clipped = plan.survey.level is not None
             expected = expected_stages(plan.config, plan.frame.shape, clipped=clipped)
+            for name in plan.config.solvers[1:]:
+                if not adds_in_noise(plan, name):
+                    expected.pop(name, None)
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
         with memory_errors(plan.config, plan.frame.shape, plan.runtime.device):
@@ -139,9 +142,13 @@ def _stages(state: State) -> Generator[Progress, None, None]:
     try:
         if "size" in stages_of(config):
             yield from size_stage(state)
-        for index in range(len(config.solvers)):
-            if not (state.stopped or shows_no_blur(state)):
+        for index, name in enumerate(config.solvers):
+            if state.stopped:
+                break
+            if has_work(state, name):
                 yield from estimate_stage(state, index)
+            else:
+                state.left_out.add(name)
         if config.restoration is not None and not state.stopped:
             yield from fuse_stage(state)
             yield from restart_stage(state)
@@ -189,7 +196,9 @@ def _result(state: State, status: Status, created: str) -> DeblurResult:
     cells = state.cells if state.result.source == "fused" else None
     record = RunRecord(
         config=plan.asked,
-        used=plan.config,
+        used=plan.config.replace(
+            solvers=tuple(n for n in plan.config.solvers if n not in state.left_out)
+        ),
         device=device_label(plan.runtime.device),
         seconds=state.clock.seconds,
         iterations=len(state.losses),

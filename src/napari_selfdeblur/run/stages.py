@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.errors import DivergedError
-from napari_selfdeblur.numerics.assess import Assessment, assess, is_blurred
-from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared, fuse
-from napari_selfdeblur.numerics.own_images import mixed, with_own_images
+from napari_selfdeblur.numerics.assess import Assessment, assess
+from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared
+from napari_selfdeblur.numerics.own_images import mixed
 from napari_selfdeblur.numerics.parts import parts_agreement
 from napari_selfdeblur.numerics.runtime import memory_checked
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Step, estimate_of
@@ -31,7 +31,6 @@ __all__ = [
     "estimate_stage",
     "fuse_stage",
     "restore_stage",
-    "shows_no_blur",
     "size_stage",
 ]
 
@@ -100,19 +99,13 @@ def _take_size(state: State, solver: EdgeSolver) -> None:
         state.plan = replace(sized, config=sized.config.replace(kernel_size="auto"))
 
 
-def shows_no_blur(state: State) -> bool:
-    """Return whether the estimates so far say that the image is sharp: others have no work."""
-    return bool(state.candidates) and not _fused(state)[1]
-
-
 def fuse_stage(state: State) -> Events:
     """Make one kernel of all the estimates, or one point if the image is not blurred."""
     state.clock.begin("fuse", 0)
     plan, problem = state.plan, state.plan.problem
     y = problem.tensor()
+    fused, state.blurred = state.choose()
     with interruptible(state.stop):
-        state.candidates = with_own_images(y, state.candidates, plan.sigma, plan.clipped)
-        fused, state.blurred = _fused(state)
         known = state.fused is not None and np.array_equal(state.fused.kernel, fused.kernel)
         if state.blurred and fused.agreement is not None and not known:
             mu = state.candidates[fused.best].intensities
@@ -126,14 +119,6 @@ def fuse_stage(state: State) -> Events:
     for made in state.made:
         made.weight = fused.weights[made.estimate.source]
     yield state.event("fuse", 1, 1, math.nan, None)
-
-
-def _fused(state: State) -> tuple[Fused, bool]:
-    """Return one kernel of the estimates so far, and whether the image is blurred by it."""
-    fused = fuse(state.candidates, state.plan.config.sides)
-    if fused.agreement is None:  # one estimate that fails says nothing about the image
-        return fused, True
-    return fused, is_blurred(fused.kernel)
 
 
 def restore_stage(state: State) -> Events:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_selfdeblur.errors import DeblurWarning, FileError
-from napari_selfdeblur.numerics.assess import Assessment, assess
-from napari_selfdeblur.numerics.fusion import Candidate, Fused
+from napari_selfdeblur.numerics.assess import Assessment, assess, is_blurred
+from napari_selfdeblur.numerics.fusion import Candidate, Fused, fuse
 from napari_selfdeblur.numerics.solvers.base import Estimate, Solver, Stop
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
 from napari_selfdeblur.run.cells import Cells
@@ -58,6 +58,8 @@ class State:
         What the solvers have found, in their order.
     best : Estimate or None
         The best estimate so far by its assessment: what previews show.
+    left_out : set of str
+        Solvers that have nothing to add; see `has_work`.
     candidates : list of Candidate
         Every kernel found, where they are to be fused.
     fused : Fused or None
@@ -90,6 +92,7 @@ class State:
     made: list[Made] = field(default_factory=list)
     best: Estimate | None = None
     best_assessment: Assessment | None = None
+    left_out: set[str] = field(default_factory=set)
     candidates: list[Candidate] = field(default_factory=list)
     fused: Fused | None = None
     blurred: bool = True
@@ -123,6 +126,12 @@ class State:
         if self.best_assessment is None or assessment.score >= self.best_assessment.score:
             self.best, self.best_assessment = estimate, assessment
         return assessment
+
+    def choose(self) -> tuple[Fused, bool]:
+        """Return one kernel of the candidates so far, and whether the image is blurred by it."""
+        fused = fuse(self.candidates, self.plan.config.sides)
+        # One estimate that fails says nothing about the image.
+        return fused, fused.agreement is None or is_blurred(fused.kernel)
 
     def save(self, index: int, solver: Solver) -> None:
         """Write the checkpoint; where that fails the run goes on, with a warning."""
