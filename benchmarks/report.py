@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import sizes_report, speed_report, synthetic_report, verdict_report
+from benchmarks import effort_report, sizes_report, speed_report, synthetic_report, verdict_report
 from benchmarks.frame import (
     CONFIGURATION,
     FAILURES,
@@ -82,7 +82,7 @@ def render(
     traced = [record for record in records if record.evaluation and record.evaluation.trace]
     parts += [_TRACED, markdown(_traces(traced))] if traced else []
     parts += [*synthetic_report.sections(rows), *verdict_report.sections(rows)]
-    parts += sizes_report.sections(rows)
+    parts += [*effort_report.sections(rows), *sizes_report.sections(rows)]
     parts += speed_report.sections(rows)
     parts += ["## How these were made", _provenance(files)]
     parts += ["## While it runs"] if figure else []

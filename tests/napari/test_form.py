@@ -112,6 +112,7 @@ def test_every_field_reaches_the_settings() -> None:
         device="cpu",
         seed=2**62,
         solvers=("edges", "alternating"),
+        adaptive=False,
         restoration="saturated",
         restoration_share=0.123456,
         colour="channels",
