@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QWidget
 from superqt.utils import WorkerBase
 
 from napari_selfdeblur import api
@@ -152,7 +153,7 @@ def config() -> SelfDeblurConfig:
 @pytest.fixture(autouse=True)
 def nothing_left_behind(qapp: QApplication) -> Iterator[None]:
     """Every test ends with no job, worker or new window of its own."""
-    before = set(QApplication.topLevelWidgets())
+    before = _windows()
     yield
     for job in list(job_module._running):
         job.stop()
@@ -164,5 +165,17 @@ def nothing_left_behind(qapp: QApplication) -> Iterator[None]:
         qapp.processEvents()
     assert not job_module._running
     assert not WorkerBase._worker_set
-    left = {widget for widget in set(QApplication.topLevelWidgets()) - before if widget.isVisible()}
-    assert not left
+    assert not {widget for widget in _windows() - before if widget.isVisible()}
+
+
+def _windows() -> set[QWidget]:
+    """Return the top-level widgets.
+
+    Without garbage collection: it deletes a widget that nobody holds while the list of them is
+    made, and the process crashes (a segmentation fault in PySide6 6.11 and before).
+    """
+    gc.disable()
+    try:
+        return set(QApplication.topLevelWidgets())
+    finally:
+        gc.enable()
