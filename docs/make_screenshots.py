@@ -31,8 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "images")
     parser.add_argument("--preset", default="fast")
-    parser.add_argument("--iterations", type=int, default=750)
-    parser.add_argument("--early", type=int, default=60, help="step of the first picture")
+    parser.add_argument("--early", type=int, default=8, help="step of the first picture")
     parser.add_argument("--theme", default="dark", choices=["dark", "light"])
     parser.add_argument("--size", type=int, nargs=2, default=(1300, 800))
     pictures = {"deblur": blind, "restore": known, "stack": series, "batch": many}
@@ -49,11 +48,9 @@ def blind(options: argparse.Namespace) -> None:
     """Deblur the sample: running.png and finished.png."""
     viewer, panel = opened(options, DEBLUR)
     panel.preset.value = options.preset
-    panel.form.show({"iterations": options.iterations})
     wait(lambda: panel.run_button.enabled and "of memory" in panel.cost.value)
     panel.run_button.native.click()
     job = panel.job
-    wait(lambda: not job.running or panel.status.stage.text().startswith("Networks"))
     wait(lambda: not job.running or panel.status.bar.value() >= options.early)
     take(viewer, options.folder / "running.png")
     wait(lambda: not job.running)

@@ -24,13 +24,13 @@ _TICK_MS = 500
 _STAGES = {
     "read": "Reading",
     "size": "Kernel size",
-    "edges": "Edge-based estimates",
+    "edges": "Kernels by edges",
     "joint": "Networks",
     "alternating": "Networks, in turn",
-    "fuse": "Comparing the estimates",
+    "fuse": "Comparison",
     "restart": "Other kernel sizes",
-    "spread": "Spread of the estimates",
-    "grid": "Kernels of the cells",
+    "spread": "Spread",
+    "grid": "Kernels of cells",
     "restore": "Restoration",
 }
 
