@@ -23,6 +23,7 @@ from napari_selfdeblur import restore
 from napari_selfdeblur.compare.metrics import score
 from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.numerics.assess import assess
+from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.run.survey import Survey
 
 CUT = 192  # pixels: the side of what is deblurred, in the middle of the images made on the spot
@@ -36,8 +37,10 @@ _RUNS: dict[str, Callable[[int], int]] = {
     "blur varying over the frame": lambda size: size + 14,
     "never blurred": lambda _: 15,
     "pure noise": lambda _: 15,
+    "few steps": lambda size: size + 4,
 }
 """Kinds of blind runs, and the kernel size that each is given for a blur of `size`."""
+_FEW_STEPS = PRESETS["fast"].values | {"solvers": ("joint",), "iterations": 40}
 KINDS = (*_RUNS, "true kernel, restored", "wrong kernel, restored")
 """All kinds. A restoration has no other estimates, and its verdict no agreement of them."""
 
@@ -50,7 +53,9 @@ def tasks(half: str, setup: Setup) -> list[Task]:
             size = _blur(half, name)[1]
             size = _RUNS[what](size) if what in _RUNS else size
             test = TestImage(dataset="verdict", image=name, kernel=what, category=half)
-            made.append(Task(kind="verdict", image=test, setups=(setup.changed(kernel_size=size),)))
+            asked = _FEW_STEPS if what == "few steps" else {}
+            setups = (setup.changed(kernel_size=size, **asked),)
+            made.append(Task(kind="verdict", image=test, setups=setups))
     return made
 
 

@@ -39,6 +39,13 @@ def test_every_kind_is_made_of_every_scene():
     assert 2 * small < right < large / 1.5
 
 
+def test_few_steps_are_those_of_networks_by_themselves():
+    """They have a row of the kind's own settings beside the others of the preset."""
+    config = task_of("few steps").setups[0].config
+    assert (config.solvers, config.iterations) == (("joint",), 40)
+    assert config.sides == task_of("right size").setups[0].config.sides
+
+
 @pytest.mark.parametrize("what", ["right size", "blur varying over the frame", "never blurred"])
 def test_images_have_their_truth(what):
     """They are of one size, and the sharp image lies where the blurred one does."""
