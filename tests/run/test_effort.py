@@ -7,9 +7,12 @@ import pytest
 from scipy.signal import fftconvolve
 
 import napari_selfdeblur as sd
+from napari_selfdeblur import registry
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics.cost import expected_stages
+from napari_selfdeblur.run.effort import adds_in_noise
 from napari_selfdeblur.run.events import Clock, Progress
+from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.result import DeblurResult
 
 SAMPLE = motion_blurred_photograph(size=112)
@@ -57,6 +60,13 @@ def test_the_first_solver_always_runs(solvers: tuple[str, ...]) -> None:
     """Networks with nothing before them are what was asked for, and edges are cheap."""
     ran, _ = stages(NOISY, BOTH.replace(solvers=solvers))
     assert ran == [*solvers, "fuse", "restore"]
+
+
+def test_only_networks_are_left_out() -> None:
+    """Solvers that train none are cheap, and noise is no reason against them."""
+    plan = Plan.of(NOISY, BOTH)
+    found = {name: adds_in_noise(plan, name) for name in registry.SOLVERS}
+    assert found == {"edges": True, "joint": False, "alternating": False}
 
 
 def test_the_time_left_is_without_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_selfdeblur import registry
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.state import State
 
@@ -24,4 +25,5 @@ def has_work(state: State, name: str) -> bool:
 
 def adds_in_noise(plan: Plan, name: str) -> bool:
     """Return whether the solver `name`, after others, can add in the image's noise."""
-    return name == "edges" or not plan.config.adaptive or plan.sigma < _FAINT
+    networks = bool(registry.SOLVERS[name].settings)
+    return not networks or not plan.config.adaptive or plan.sigma < _FAINT
