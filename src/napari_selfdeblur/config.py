@@ -99,8 +99,8 @@ class SelfDeblurConfig(Settings):
     adaptive: bool = Flag(
         label="Adaptive effort",
         group="result",
-        help="Leave out networks that follow other solvers where these show no blur, or the noise "
-        "is above what 8 bits hide (0.2 % of the range): networks fit it too, and add nothing.",
+        help="Leave out networks that follow other solvers where the noise is above what 8 bits "
+        "hide (sigma of 0.2 % of the range): they fit it too, and add nothing.",
     ).default(True)
     restoration: str | None = Choice(
         label="Restoration",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -243,6 +244,17 @@ def test_the_cost_is_that_of_the_numerics() -> None:
     assert not found.problem
     assert found.text.startswith("64 x 64 px: about 0:")
     assert "of memory" in found.text
+
+
+def test_the_time_is_a_range_where_networks_may_be_left_out() -> None:
+    """From the time without to that with them; one time where every solver is asked for."""
+    small = {"iterations": 100_000, "channels": 4, "scales": 2, "kernel_size": 9, "device": "cpu"}
+    config = SelfDeblurConfig.preset("draft").replace(solvers=("edges", "joint"), **small)
+    both, every = (
+        FIND_COST(config.replace(adaptive=each), (64, 64)).text for each in (True, False)
+    )
+    assert re.search(r"about 0:\d\d to \d+:\d\d(:\d\d)?, ", both)
+    assert " to " not in every
 
 
 def test_too_little_memory_is_said_before_the_run(monkeypatch) -> None:
