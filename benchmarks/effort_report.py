@@ -13,7 +13,7 @@ from napari_selfdeblur.presets import PRESETS
 _NOTES = """\
 The same images by presets of growing effort, the kernel's size found by each: only images that
 every preset of a table was measured on. *Better* and *worse* are images that differ by more than
-0.1 dB from the preset above. Seconds are those of one thread each of two processes side by side."""
+0.1 dB from the preset above. Seconds are of one thread, beside other processes."""
 _DIFFERENCE = 0.1  # dB
 _SETS = {"tuning": "Made on the spot, tuning half", "checking": "Made on the spot, checking half"}
 
