@@ -99,8 +99,8 @@ class SelfDeblurConfig(Settings):
     adaptive: bool = Flag(
         label="Adaptive effort",
         group="result",
-        help="Leave out networks that follow other solvers where the noise is above what 8 bits "
-        "hide (sigma of 0.2 % of the range): they fit it too, and add nothing.",
+        help="Leave out networks that follow a solver without them where the noise is above what "
+        "8 bits hide (sigma of 0.2 % of the range): they fit it too, and add nothing.",
     ).default(True)
     restoration: str | None = Choice(
         label="Restoration",
@@ -286,6 +286,16 @@ class SelfDeblurConfig(Settings):
                 f"preset must be one of {', '.join(PRESETS)}, got {name!r}", field="preset"
             )
         return cls(**PRESETS[name].values)
+
+    @property
+    def quiet_solvers(self) -> tuple[str, ...]:
+        """Solvers that are run only where there is little noise: see `adaptive`."""
+        if not self.adaptive or self.restoration is None:
+            return ()
+        networks = [bool(registry.SOLVERS[name].settings) for name in self.solvers]
+        first = networks.index(False) if False in networks else len(networks)
+        later = zip(self.solvers[first:], networks[first:], strict=True)
+        return tuple(name for name, trained in later if trained)
 
     @property
     def sides(self) -> tuple[int, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_selfdeblur import registry
 from napari_selfdeblur._napari.report import clock
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeviceError, OutOfMemoryError
@@ -73,10 +72,8 @@ def find_cost(config: SelfDeblurConfig, shape: tuple[int, int], amount: Amount =
     try:
         check_memory(config, shape, resolve_device(config.device))
         memory = (estimate_memory(config, shape) + amount.result) / 2**30
-        kinds = [config]
-        if config.adaptive and config.restoration:  # networks may be left out
-            later = [n for n in config.solvers[1:] if not registry.SOLVERS[n].settings]
-            kinds.insert(0, config.replace(solvers=(config.solvers[0], *later)))
+        sure = tuple(name for name in config.solvers if name not in config.quiet_solvers)
+        kinds = config.replace(solvers=sure), config
         seconds = [expected_seconds(each, shape) * amount.estimates for each in kinds]
         if amount.restorations:
             restored = config.replace(restoration=config.restoration or "sparse")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from napari_selfdeblur import registry
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.state import State
 
@@ -24,6 +23,5 @@ def has_work(state: State, name: str) -> bool:
 
 
 def adds_in_noise(plan: Plan, name: str) -> bool:
-    """Return whether the solver `name`, after others, can add in the image's noise."""
-    networks = bool(registry.SOLVERS[name].settings)
-    return not networks or not plan.config.adaptive or plan.sigma < _FAINT
+    """Return whether the solver `name` can add in the image's noise."""
+    return plan.sigma < _FAINT or name not in plan.config.quiet_solvers

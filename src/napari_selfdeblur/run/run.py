@@ -113,9 +113,9 @@ def _run(
         if several:
             clipped = plan.survey.level is not None
             expected = expected_stages(plan.config, plan.frame.shape, clipped=clipped)
-            for name in plan.config.solvers[1:]:
+            for name in plan.config.solvers:
                 if not adds_in_noise(plan, name):
-                    expected.pop(name, None)
+                    del expected[name]
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
         with memory_errors(plan.config, plan.frame.shape, plan.runtime.device):
