@@ -115,7 +115,7 @@ def _run(
             expected = expected_stages(plan.config, plan.frame.shape, clipped=clipped)
             for name in plan.config.solvers:
                 if not adds_in_noise(plan, name):
-                    del expected[name]
+                    expected.pop(name, None)
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
         with memory_errors(plan.config, plan.frame.shape, plan.runtime.device):
