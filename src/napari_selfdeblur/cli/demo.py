@@ -32,8 +32,9 @@ def demo(
     Takes a minute or two on two CPU cores. Writes demo_panel.png to look at, with the deblurred
     image, the kernel and the record beside it.
     """
+    # With the networks, which the example's noise would leave out: they are to be seen.
     config = SelfDeblurConfig.preset("fast").replace(
-        iterations=iterations, device=device, seed=seed
+        iterations=iterations, device=device, seed=seed, adaptive=False
     )
 
     from napari_selfdeblur.compare.ground_truth import GroundTruth
