@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 from typing import Any, Literal, Self
 
 from napari_selfdeblur import registry
@@ -292,10 +293,9 @@ class SelfDeblurConfig(Settings):
         """Solvers that are run only where there is little noise: see `adaptive`."""
         if not self.adaptive or self.restoration is None:
             return ()
-        networks = [bool(registry.SOLVERS[name].settings) for name in self.solvers]
-        first = networks.index(False) if False in networks else len(networks)
-        later = zip(self.solvers[first:], networks[first:], strict=True)
-        return tuple(name for name, trained in later if trained)
+        networks = {name for name in self.solvers if registry.SOLVERS[name].settings}
+        later = dropwhile(networks.__contains__, self.solvers)
+        return tuple(name for name in later if name in networks)
 
     @property
     def sides(self) -> tuple[int, int]:

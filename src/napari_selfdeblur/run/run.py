@@ -112,10 +112,9 @@ def _run(
     ):
         if several:
             clipped = plan.survey.level is not None
-            expected = expected_stages(plan.config, plan.frame.shape, clipped=clipped)
-            for name in plan.config.solvers:
-                if not adds_in_noise(plan, name):
-                    expected.pop(name, None)
+            sure = tuple(name for name in plan.config.solvers if adds_in_noise(plan, name))
+            config = plan.config.replace(solvers=sure)  # others need not be timed
+            expected = expected_stages(config, plan.frame.shape, clipped=clipped)
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
         with memory_errors(plan.config, plan.frame.shape, plan.runtime.device):
