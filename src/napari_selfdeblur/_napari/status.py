@@ -28,7 +28,7 @@ _STAGES = {
     "joint": "Networks",
     "alternating": "Networks, in turn",
     "fuse": "Comparison",
-    "restart": "Other kernel sizes",
+    "restart": "More kernels",
     "spread": "Spread",
     "grid": "Kernels of cells",
     "restore": "Restoration",
