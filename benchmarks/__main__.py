@@ -259,7 +259,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--half": {"choices": ("tuning", "checking"), "default": "tuning", "help": "of the scenes"},
     "--grid": {"default": "3", "metavar": "N|RxC", "help": "cells of the grid of kernels"},
     "--selection": {
-        "choices": ("small", "full", "jpeg"),
+        "choices": ("small", "full", "jpeg", "random"),
         "default": "small",
         "help": "which cells",
     },

@@ -5,6 +5,7 @@ Scenes are photographs in scikit-image's wheel and simulated microscopy: anyone 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
@@ -16,8 +17,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from scipy.signal import fftconvolve
 from scipy.special import j1
-from skimage import color, data
-from skimage.transform import downscale_local_mean
+
+from benchmarks.scenes import SIDE, SIMULATED, Plane, central, drawn, is_simulated, scene, view_of
 
 _TUNING = "camera coffee chelsea brick immunohistochemistry filaments_1 spots_1 cells_1"
 _CHECKING = "astronaut stereo_motorcycle coins gravel retina filaments_2 spots_2 cells_2"
@@ -25,12 +26,11 @@ SCENES = {"tuning": tuple(_TUNING.split()), "checking": tuple(_CHECKING.split())
 """Scenes of each half, of one kind where they stand at one place: a person, things, an animal or
 objects, a texture, tissue, three of microscopy. What is fitted on one half is shown on the other.
 """
-SIDE = 255
-"""Side of every blurred image in pixels."""
-_FIELD = SIDE + 44  # of the scenes: a kernel of 45 x 45 needs no pixel outside
-_REDUCED = {"retina": 3}  # a photograph of 1411 x 1411 pixels
-
-Plane = NDArray[np.float64]
+_VIEWED = {
+    "tuning": "camera coffee chelsea brick immunohistochemistry grass hubble_deep_field moon "
+    "rocket cell page filaments spots cells",
+    "checking": "astronaut stereo_motorcycle coins gravel retina filaments spots cells",
+}
 KERNELS = (
     *(("motion", size) for size in (9, 15, 21, 31, 45)),
     ("disk", 11),
@@ -100,8 +100,11 @@ def cells(half: str, selection: str) -> list[Cell]:
     The small one has each scene and each kernel three times, each noise level four or five
     times, and no two of these together twice; and each noise level once without blur. About
     a third of the blurred images are clipped. The full one has every combination. That of JPEG
-    has each photograph with three kernels and without blur, in two qualities each.
+    has each photograph with three kernels and without blur, in two qualities each. The random one
+    has views of these and of other photographs, and other fields, with everything drawn.
     """
+    if selection == "random":
+        return list(_random(half))
     if selection == "jpeg":
         photographs = [name for name in SCENES[half] if not is_simulated(name)]
         blurs = (*_COMPRESSED, (*SHARP, 0.0))
@@ -123,6 +126,26 @@ def cells(half: str, selection: str) -> list[Cell]:
         Cell(half, scenes[s], *kernels[k], NOISE[i], k < m and (2 * s + k + 2 * i) % 3 == 0)
         for s, k, i in places
     ]
+
+
+def _random(half: str) -> Iterator[Cell]:
+    """Yield 56 cells: each scene as often as any other, another part of it each time."""
+    rng = np.random.default_rng(_seed(half))
+    kinds = [*["motion"] * 5, "disk", "gaussian", "airy", SHARP[0]]
+    sides = {"motion": (7, 43), "disk": (5, 15), "gaussian": (7, 17), "airy": (11, 25)}
+    names = _VIEWED[half].split()
+    for name in names * (56 // len(names)):
+        if name in SIMULATED:  # fields 1 and 2 are those of the other selections
+            at = f"{name}_{rng.integers(3, 100) + 100 * (half == 'checking')}"
+        else:
+            at = view_of(name, rng.uniform(0.5, 1.3), rng.random(), rng.random())
+        kind = str(rng.choice(kinds))
+        size = 1
+        if kind in sides:
+            least, most = sides[kind]
+            size = least + 2 * int(rng.integers((most - least) // 2 + 1))
+        noise = float(rng.choice(NOISE))
+        yield Cell(half, at, kind, size, noise, bool(rng.random() < 0.3) and size > 1)
 
 
 def kernel(kind: str, size: int, seed: int = 0) -> Plane:
@@ -217,75 +240,10 @@ def _seed(*names: object) -> int:
     return crc32(" ".join(map(str, names)).encode())
 
 
-def is_simulated(name: str) -> bool:
-    """Return whether the scene is simulated microscopy, not a photograph."""
-    return name.rpartition("_")[0] in _SIMULATED
-
-
-def scene(name: str) -> Plane:
-    """Return the scene `name` (299, 299): a photograph in [0, 1], or what a specimen emits."""
-    if is_simulated(name):
-        rng = np.random.default_rng(crc32(name.encode()))
-        return _SIMULATED[name.rpartition("_")[0]](rng)
-    found = getattr(data, name)()
-    image = np.asarray(found[0] if isinstance(found, tuple) else found)  # stereo: left and right
-    plane = color.rgb2gray(image) if image.ndim == 3 else image / 255
-    return central(downscale_local_mean(plane, (_REDUCED.get(name, 1),) * 2), _FIELD)
-
-
-def central(image: Plane, side: int) -> Plane:
-    """Return the central (side, side) of `image`."""
-    top, left = ((n - side) // 2 for n in image.shape)
-    return np.asarray(image[top : top + side, left : left + side], dtype=np.float64)
-
-
-def drawn(points: Plane, side: int) -> Plane:
-    """Return how many of `points` (2, N), rows and columns, lie in each pixel of (side, side)."""
-    rows, columns = points
-    return np.asarray(np.histogram2d(rows, columns, bins=side, range=[(0, side)] * 2)[0])
-
-
-def _filaments(rng: np.random.Generator) -> Plane:
-    """Return thirty gently bending lines, about two pixels wide."""
-    lines = np.full((_FIELD, _FIELD), 0.02)
-    for _ in range(30):
-        direction = rng.uniform(0, 2 * np.pi) + np.cumsum(
-            gaussian_filter1d(rng.normal(0, 0.05, 1600), 40)
-        )
-        path = np.cumsum([np.sin(direction), np.cos(direction)], axis=1) / 4
-        path += rng.uniform(0, _FIELD, (2, 1)) - path[:, 800:801]
-        lines += rng.uniform(0.1, 0.25) * drawn(path, _FIELD)
-    return np.asarray(gaussian_filter(lines, 0.8))
-
-
-def _spots(rng: np.random.Generator) -> Plane:
-    """Return two hundred spots, smaller than the resolution, over a weak uneven background."""
-    spots = np.full((_FIELD, _FIELD), 0.0)
-    for brightness in rng.uniform(1, 6, 200):
-        spots += brightness * drawn(rng.uniform(0, _FIELD, (2, 1)), _FIELD)
-    haze = gaussian_filter(rng.normal(size=spots.shape), 25)
-    return np.asarray(gaussian_filter(spots, 0.9) + 0.03 * (1 + haze / np.ptp(haze)))
-
-
-def _cells(rng: np.random.Generator) -> Plane:
-    """Return thirty ellipses with a mottled inside, a bright rim and a dark nucleus."""
-    field = np.full((_FIELD, _FIELD), 0.05)
-    for _ in range(30):
-        rows, columns = np.indices(field.shape) - rng.uniform(0, _FIELD, (2, 1, 1))
-        turn, long, short = rng.uniform((0, 28, 18), (np.pi, 42, 28))
-        along = (rows * np.cos(turn) + columns * np.sin(turn)) / long
-        across = (columns * np.cos(turn) - rows * np.sin(turn)) / short
-        distance = np.hypot(along, across)
-        mottled = gaussian_filter(rng.normal(size=field.shape), 1.5)
-        inside = 0.5 + 0.15 * mottled / mottled.std() - 0.35 * (distance < 0.4)
-        field += (distance < 1) * np.clip(inside, 0.05, None) + (np.abs(distance - 1) < 0.04)
-    return np.asarray(gaussian_filter(field, 0.7))
-
-
-_SIMULATED = {"filaments": _filaments, "spots": _spots, "cells": _cells}
-
-
 CELLS = {
-    (c.scene, c.blur): c for half in SCENES for name in ("full", "jpeg") for c in cells(half, name)
+    (c.scene, c.blur): c
+    for half in SCENES
+    for name in ("full", "jpeg", "random")
+    for c in cells(half, name)
 }
 """Every cell by scene and blur."""

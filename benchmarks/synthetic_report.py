@@ -18,7 +18,8 @@ shift; noise in percent of the range; clipped images have 1.5 % of their pixels 
 *failure* is less than 0.2 dB above the blurred image, or more than 4.77 dB under the same
 restoration with the *true kernel*. An image that was never blurred is *changed* where the result
 is nearer to the truth neither than the image itself nor than 40 dB. Of *JPEG* the photographs
-were compressed last, in the quality given. The area under the ROC curve is the chance that a good
+were compressed last, in the quality given. *Random* ones are other parts of photographs, at
+another scale, and other fields, with kernel, size and noise drawn; many have texture or text. The area under the ROC curve is the chance that a good
 result has a higher score than a failure: 1 is perfect, 0.5 is chance. Never blurred images are in
 their own table alone."""
 _LOSSLESS = "not compressed"
@@ -48,6 +49,7 @@ def sentences(rows: Iterable[Mapping[str, Any]]) -> list[str]:
         _GROUP, sort=False
     ):
         images = "images" if (group.quality == _LOSSLESS).all() else "JPEG files"
+        images = "images drawn at random," if group.view.all() else images
         said.append(
             f"On {len(group)} {images} made on the spot ({half} half, themselves "
             f"{group.psnr_blurred.mean():.2f} dB on average) `{settings}`, kernel size {size}, "
@@ -88,6 +90,8 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
     line |= {"blur": kind.partition(" ")[0], "noise": noise.partition(",")[0]}
     line |= {"clipped": "clipped" if row.get("clipped") else "not clipped"}
     quality = row.get("quality")
+    field = row["image"].rpartition("_")[2]  # of a simulated field; 1 and 2 are the halves' own
+    line |= {"view": "@" in row["image"] or (field.isdigit() and int(field) > 2)}
     line |= {"quality": _LOSSLESS if quality is None else f"JPEG {quality}"}
     return line | {"row": row}
 

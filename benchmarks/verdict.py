@@ -13,10 +13,11 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cells import SCENES, SHARP, SIDE, Cell, Plane, Truth, central, kernel, make
+from benchmarks.cells import SCENES, SHARP, Cell, Truth, kernel, make
 from benchmarks.deblur import run
 from benchmarks.images import TestImage
 from benchmarks.results import rounded
+from benchmarks.scenes import SIDE, Plane, central
 from benchmarks.synthetic import judged
 from benchmarks.task import Setup, Task
 from napari_selfdeblur import restore

@@ -14,15 +14,14 @@ from benchmarks.cells import (
     NOISE,
     SCENES,
     SHARP,
-    SIDE,
     Cell,
     cells,
     kernel,
     make,
-    scene,
 )
 from benchmarks.report import render
 from benchmarks.results import Results, row_key
+from benchmarks.scenes import FIELD, SIDE, scene
 from benchmarks.synthetic_report import roc_area
 from benchmarks.task import Setup
 from napari_selfdeblur.config import SelfDeblurConfig
@@ -77,7 +76,8 @@ def test_the_small_selection_is_balanced(half):
 
 def test_every_cell_is_known_by_scene_and_blur():
     """No two cells have one name, and no two tasks one row."""
-    everything = [c for half in HALVES for name in ("full", "jpeg") for c in cells(half, name)]
+    names = ("full", "jpeg", "random")
+    everything = [c for half in HALVES for name in names for c in cells(half, name)]
     assert len(CELLS) == len(everything)
     tasks = synthetic.tasks(everything, DRAFT, [0, 1], "true")
     assert len({row_key(task.identities()[0]) for task in tasks}) == 2 * len(CELLS)
@@ -85,6 +85,21 @@ def test_every_cell_is_known_by_scene_and_blur():
 
 def cell(scene, kind="motion", size=15, noise=0.0, clipped=False):
     return Cell("tuning", scene, kind, size, noise, clipped)
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_the_random_selection_has_new_views_of_its_half(half):
+    """No scene of the other selections, nor of the other half; each is a whole field."""
+    drawn = [c.scene for c in cells(half, "random")]
+    assert len(drawn) == 56
+    assert not set(drawn) & {name for each in HALVES for name in SCENES[each]}
+    other = cells("checking" if half == "tuning" else "tuning", "random")
+    assert not {name.partition("@")[0] for name in drawn} & {
+        c.scene.partition("@")[0] for c in other
+    }
+    for name in drawn[:14]:
+        assert scene(name).shape == (FIELD, FIELD)
+        assert 0 <= scene(name).min() < scene(name).max()
 
 
 @pytest.mark.parametrize("half", HALVES)
