@@ -19,9 +19,9 @@ shift; noise in percent of the range; clipped images have 1.5 % of their pixels 
 restoration with the *true kernel*. An image that was never blurred is *changed* where the result
 is nearer to the truth neither than the image itself nor than 40 dB. Of *JPEG* the photographs
 were compressed last, in the quality given. *Random* ones are other parts of photographs, at
-another scale, and other fields, with kernel, size and noise drawn; many have texture or text. The area under the ROC curve is the chance that a good
-result has a higher score than a failure: 1 is perfect, 0.5 is chance. Never blurred images are in
-their own table alone."""
+another scale, and other fields, with kernel, size and noise drawn; many have texture or text. The
+area under the ROC curve is the chance that a good result has a higher score than a failure: 1 is
+perfect, 0.5 is chance. Never blurred images are in their own table alone."""
 _LOSSLESS = "not compressed"
 _GROUP = ["half", "settings", "kernel size", "seed", "file"]
 

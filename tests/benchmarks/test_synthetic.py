@@ -232,6 +232,18 @@ def test_the_report_counts_failures_and_verdicts(tmp_path):
     assert "does not improve by 0.2 dB either: 0." in text
 
 
+def test_the_report_tells_images_drawn_at_random(tmp_path):
+    """Views of photographs and further fields are, the halves' own scenes are not."""
+    rows = [row_of(each, 27.0, True, 0.9) for each in cells("tuning", "random")[::9]]
+    blurred = [row for row in rows if row["kind_of_blur"] != "none"]
+    Results(tmp_path / "r.json", [], blurred).write()
+    text = render([tmp_path / "r.json"])
+    assert f"On {len(blurred)} images drawn at random, made on the spot (tuning half" in text
+    mixed = [*blurred, row_of(cell("cells_1"), 27.0, True, 0.9)]
+    Results(tmp_path / "r.json", [], mixed).write()
+    assert "drawn at random, made" not in render([tmp_path / "r.json"])
+
+
 def test_the_report_tells_jpeg_files_by_their_quality(tmp_path):
     """They have a line for each quality, and are called files; other images have no such line."""
     chosen = [c for c in cells("tuning", "jpeg") if c.kind == "disk"][:2]
