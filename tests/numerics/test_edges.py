@@ -14,17 +14,10 @@ from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics.blur import sharp_size
-from napari_selfdeblur.numerics.edge_kernel import first_smoothing
 from napari_selfdeblur.numerics.fusion import best_of
 from napari_selfdeblur.numerics.runtime import Runtime
 from napari_selfdeblur.numerics.solvers.base import Problem, Step, estimate_of
-from napari_selfdeblur.numerics.solvers.edges import (
-    EdgeSolver,
-    Trial,
-    further_trials,
-    trials,
-    trials_of_objects,
-)
+from napari_selfdeblur.numerics.solvers.edges import EdgeSolver, trials, trials_of_objects
 from napari_selfdeblur.numerics.support import extent_of, next_size, sides_of, sizes_to_try
 
 SAMPLE = motion_blurred_photograph(size=128)
@@ -125,23 +118,6 @@ def test_objects_that_stand_apart_have_trials_of_their_own(size):
     again = EdgeSolver(replace(spots(), config=config))
     again.restore_state(solver.state())
     assert [c.intensities for c in again.candidates] == [c.intensities for c in solver.candidates]
-
-
-@pytest.mark.parametrize("noise", [0.0, 0.02])
-@pytest.mark.parametrize("objects", [False, True])
-def test_what_follows_a_doubt_was_not_tried_before(noise, objects):
-    """Of the size found and of the largest, each once."""
-    shape, size = (255, 255), (19, 19)
-    width = first_smoothing(noise)
-    before = [*trials(size, noise), *(Trial(n, 1.0, width) for n in sizes_to_try(shape))]
-    if objects:
-        before += [*trials_of_objects(size, noise), Trial((55, 55), 1.0, width, intensities=10.0)]
-    further = further_trials(size, shape, noise, objects=objects)
-    assert len(set(further)) == len(further) == (8 if objects else 10)
-    assert not set(further) & set(before)
-    assert {trial.size for trial in further} == {size, (55, 55)}
-    only = EdgeSolver(PROBLEM, further)
-    assert only.total == len(further)
 
 
 def test_a_photograph_has_no_trials_of_objects(solved):

@@ -28,7 +28,7 @@ _STAGES = {
     "joint": "Networks",
     "alternating": "Networks, in turn",
     "fuse": "Comparison",
-    "restart": "More kernels",
+    "restart": "Other kernel sizes",
     "spread": "Spread",
     "grid": "Kernels of cells",
     "restore": "Restoration",

@@ -1,4 +1,4 @@
-"""The stage that seeks on when the kernel found is doubtful."""
+"""The stage that begins again elsewhere when the kernel found is doubtful."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_selfdeblur.numerics.assess import assess
 from napari_selfdeblur.numerics.costs import costs
 from napari_selfdeblur.numerics.fusion import fuse, restored_to_compare
 from napari_selfdeblur.numerics.registration import agreement_of
-from napari_selfdeblur.numerics.solvers.edges import EdgeSolver, further_trials
+from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
 from napari_selfdeblur.numerics.stop import interruptible
 from napari_selfdeblur.numerics.support import sides_of
 from napari_selfdeblur.run.events import Progress
@@ -21,31 +21,28 @@ from napari_selfdeblur.run.state import Made, State
 
 __all__ = ["restart_stage"]
 
-_MOST = 2  # other sizes of one run
+_MOST = 2  # restarts of one run
 
 
 def restart_stage(state: State) -> Generator[Progress, None, None]:
-    """While the fused kernel is doubtful, estimate more kernels and choose among all again.
+    """While the fused kernel is doubtful, estimate kernels of the size of the likeliest other one.
 
-    Only where the size was to be found, and edges are among the solvers. First `further_trials`
-    of the size found and the largest; then, at most twice, all trials at the size of the
-    likeliest other kernel. The size is that of the chosen one.
+    Only where the size was to be found, and edges are among the solvers: with the size given,
+    every start was tried. After each of at most two restarts the kernel is chosen among all
+    estimates again, and the size is that of the chosen one.
     """
     edges = next((made for made in state.made if made.estimate.source == "edges"), None)
-    if state.plan.asked.kernel_size != "auto" or edges is None or not _is_doubtful(state):
+    if state.plan.asked.kernel_size != "auto" or edges is None:
         return
-    problem, found = state.plan.problem, state.plan.config.sides
-    objects = any(each.intensities for each in state.candidates)
-    further = further_trials(found, problem.shape, problem.noise, objects=objects)
-    yield from _restarted(state, EdgeSolver(problem, further), edges)
-    tried = {found}
+    tried = {state.plan.config.sides}
     for _ in range(_MOST):
-        size = None if state.stopped or not _is_doubtful(state) else _other_size(state, tried)
+        size = _other_size(state, tried) if _is_doubtful(state) else None
         if size is None:
             return
         tried.add(size)
-        resized = problem.config.replace(kernel_size=size)
-        yield from _restarted(state, EdgeSolver(replace(problem, config=resized)), edges)
+        yield from _restarted(state, size, edges)
+        if state.stopped:
+            return
 
 
 def _is_doubtful(state: State) -> bool:
@@ -79,9 +76,11 @@ def _other_size(state: State, tried: set[tuple[int, int]]) -> tuple[int, int] | 
     return None
 
 
-def _restarted(state: State, solver: EdgeSolver, edges: Made) -> Generator[Progress, None, None]:
-    """Add the kernels of a solver and choose among all again; they join the account of `edges`."""
+def _restarted(state: State, size: tuple[int, int], edges: Made) -> Generator[Progress, None, None]:
+    """Estimate kernels of `size` and choose among all again; they join the account of `edges`."""
     begun, plan = time.perf_counter(), state.plan
+    resized = plan.config.replace(kernel_size=size)
+    solver = EdgeSolver(replace(plan.problem, config=resized))
     state.clock.begin("restart", 0)
     while solver.t < solver.total:
         step = checked_step(state, solver, "edges", solver.last)
@@ -97,7 +96,6 @@ def _restarted(state: State, solver: EdgeSolver, edges: Made) -> Generator[Progr
     yield from fuse_stage(state)
     assert state.fused is not None
     if state.fused.best >= first:
-        size = sides_of(state.candidates[state.fused.best].kernel, plan.problem.shape)
-        state.plan = replace(plan, config=plan.config.replace(kernel_size=size))
+        state.plan = replace(plan, config=resized)
         if state.blurred:  # on the support of that size
-            state.fused = fuse(state.candidates, size)
+            state.fused = fuse(state.candidates, resized.sides)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,13 +21,7 @@ from napari_selfdeblur.numerics.solvers.base import Problem, Step
 from napari_selfdeblur.numerics.spectral_kernel import spectral_kernels
 from napari_selfdeblur.numerics.support import next_size, sides_of, sizes_to_try
 
-__all__ = [
-    "EdgeSolver",
-    "Trial",
-    "further_trials",
-    "trials",
-    "trials_of_objects",
-]
+__all__ = ["EdgeSolver", "Trial", "trials", "trials_of_objects"]
 
 _NORMAL = math.sqrt(2 / math.pi)  # Geary's ratio of a normal distribution
 _MU = 10.0  # L0 of the intensities over that of the gradients
@@ -84,26 +77,6 @@ def trials_of_objects(size: tuple[int, int], noise: float) -> list[Trial]:
     ]
 
 
-def further_trials(
-    size: tuple[int, int], shape: tuple[int, int], noise: float, *, objects: bool
-) -> list[Trial]:
-    """Return what is tried where the kernel found is doubtful, of its size and of the largest.
-
-    The usual and the largest strength, with intensities and without, but for what was tried
-    before: the usual strength without, and where `objects` stand apart some with.
-    """
-    width = first_smoothing(noise)
-    largest = sizes_to_try(shape)[-1]
-    before = [*trials_of_objects(size, noise), Trial(largest, 1.0, width, intensities=_MU)]
-    settings = [(4.0, 0.0), *((strength, mu) for mu in (0.3 * _MU, _MU) for strength in (1.0, 4.0))]
-    further = [
-        Trial(each, strength, width, intensities=mu)
-        for each in dict.fromkeys((size, largest))
-        for strength, mu in settings
-    ]
-    return [trial for trial in further if not (objects and trial in before)]
-
-
 class EdgeSolver:
     """Estimate one edge-based kernel a step; keep the one that `fusion` judges the best.
 
@@ -116,8 +89,6 @@ class EdgeSolver:
     ----------
     problem : Problem
         Of its settings only the kernel size is used, and of its runtime only the device.
-    only : sequence of Trial, optional
-        What is tried, and nothing else, where the kernel size is known.
 
     Attributes
     ----------
@@ -137,7 +108,7 @@ class EdgeSolver:
         By `step`, if kernel size or image is unusable; see `edge_kernel`.
     """
 
-    def __init__(self, problem: Problem, only: Sequence[Trial] = ()) -> None:
+    def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.t = 0
         self.losses: list[float] = []
@@ -146,9 +117,7 @@ class EdgeSolver:
         self._spectral: list[Tensor] | None = None  # once for the two trials that begin with it
         size = problem.config.kernel_size
         self.size = None if isinstance(size, str) else size
-        if only:
-            self.trials = list(only)
-        elif self.size is None:
+        if self.size is None:
             width = first_smoothing(problem.noise)
             self.trials = [Trial(side, 1.0, width) for side in sizes_to_try(problem.shape)]
         else:
