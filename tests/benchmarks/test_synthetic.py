@@ -160,6 +160,7 @@ def test_jpeg_files_differ_by_their_compression_alone(half):
         ("motion", 27.0, 31.8, {"failure": True}),
         ("none", 24.9, 40.0, {"changed": True}),
         ("none", 25.1, 40.0, {"changed": False}),
+        ("none", 24.995, 40.0, {"changed": False}),
     ],
 )
 def test_a_failure_is_by_gain_and_by_loss(kind, psnr, true, expected):
