@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from scipy.stats import mannwhitneyu
 
+from benchmarks.cells import SCENES
 from benchmarks.frame import config_of, markdown, number, settings_of
 
 _NOTES = """\
@@ -19,7 +20,7 @@ shift; noise in percent of the range; clipped images have 1.5 % of their pixels 
 restoration with the *true kernel*. An image that was never blurred is *changed* where the result
 is nearer to the truth neither than the image itself nor than 40 dB. Of *JPEG* the photographs
 were compressed last, in the quality given. *Random* ones are other parts of photographs, at
-another scale, and other fields, with kernel, size and noise drawn; many have texture or text. The
+another scale, and other fields, with kernel, size and noise drawn. The
 area under the ROC curve is the chance that a good result has a higher score than a failure: 1 is
 perfect, 0.5 is chance. Never blurred images are in their own table alone."""
 _LOSSLESS = "not compressed"
@@ -90,8 +91,7 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
     line |= {"blur": kind.partition(" ")[0], "noise": noise.partition(",")[0]}
     line |= {"clipped": "clipped" if row.get("clipped") else "not clipped"}
     quality = row.get("quality")
-    field = row["image"].rpartition("_")[2]  # of a simulated field; 1 and 2 are the halves' own
-    line |= {"view": "@" in row["image"] or (field.isdigit() and int(field) > 2)}
+    line |= {"view": not any(row["image"] in names for names in SCENES.values())}
     line |= {"quality": _LOSSLESS if quality is None else f"JPEG {quality}"}
     return line | {"row": row}
 
