@@ -111,7 +111,7 @@ def test_a_run_restores_all_channels_with_its_kernel():
     assert result.record.used.colour == "channels"
     assert result.record.image["kernel_plane"] == "luma"
     stages = [stage for stage, _ in itertools.groupby(events, key=lambda event: event.stage)]
-    assert stages == ["edges", "fuse", "restore"]
+    assert stages == ["edges", "fuse", "refine", "restore"]
     assert [(e.iteration, e.total) for e in events if e.stage == "restore"][-1] == (3, 3)
 
 

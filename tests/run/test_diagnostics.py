@@ -108,7 +108,7 @@ def test_the_spread_is_a_stage(both):
     """It comes between fusion and restoration; the last event is still the result."""
     _, _, asked, events = both
     stages = [stage for stage, _ in itertools.groupby(events, key=lambda event: event.stage)]
-    assert stages == ["edges", "fuse", "spread", "restore"]
+    assert stages == ["edges", "fuse", "refine", "spread", "restore"]
     np.testing.assert_array_equal(events[-1].sharp, asked.sharp)
 
 

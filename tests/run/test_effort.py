@@ -31,7 +31,7 @@ def stages(image: np.ndarray, config: sd.SelfDeblurConfig) -> tuple[list[str], D
 def test_networks_are_left_out_in_noise() -> None:
     """The record says which solvers ran, and that some did not; with them alone it runs again."""
     ran, result = stages(NOISY, BOTH)
-    assert ran == ["edges", "fuse", "restore"]
+    assert ran == ["edges", "fuse", "refine", "restore"]
     assert result.record.config.solvers == ("edges", "joint")
     assert result.record.used.solvers == ("edges",)
     assert "left out" in result.record.left_out
@@ -49,7 +49,7 @@ def test_networks_are_left_out_in_noise() -> None:
 def test_otherwise_they_run(image: np.ndarray, more: dict[str, bool]) -> None:
     """Where there is little noise, and wherever every solver is asked for."""
     ran, result = stages(image, BOTH.replace(**more))
-    assert ran == ["edges", "joint", "fuse", "restore"]
+    assert ran == ["edges", "joint", "fuse", "refine", "restore"]
     assert result.record.used.solvers == ("edges", "joint")
     assert result.record.left_out == ""
 
@@ -58,7 +58,7 @@ def test_otherwise_they_run(image: np.ndarray, more: dict[str, bool]) -> None:
 def test_the_first_solver_always_runs(solvers: tuple[str, ...]) -> None:
     """Networks with nothing before them are what was asked for, and edges are cheap."""
     ran, _ = stages(NOISY, BOTH.replace(solvers=solvers))
-    assert ran == [*solvers, "fuse", "restore"]
+    assert [stage for stage in ran if stage != "refine"] == [*solvers, "fuse", "restore"]
 
 
 def test_only_networks_are_left_out() -> None:
@@ -85,6 +85,6 @@ def test_the_time_left_is_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     for image in (NOISY, CLEAN):
         sd.deblur(image, config=BOTH)
     assert [list(each) for each in given] == [
-        ["edges", "fuse", "restore"],
+        ["edges", "fuse", "refine", "restore"],
         list(expected_stages(BOTH, CLEAN.shape)),
     ]

@@ -47,7 +47,7 @@ def test_a_doubtful_kernel_is_sought_at_another_size() -> None:
     """What is found there is the result, on its support, and the record counts its trials."""
     events, result = drive(DRAFT)
     stages = list(dict.fromkeys(event.stage for event in events))
-    assert stages == ["edges", "fuse", "restart", "restore"]
+    assert stages == ["edges", "fuse", "restart", "refine", "restore"]
     assert kernel_similarity(result.kernel, SAMPLE.kernel) > 0.7
     assert result.kernel.shape == result.record.used.sides == (17, 17)
     [edges] = result.record.estimates

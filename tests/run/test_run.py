@@ -125,7 +125,7 @@ def test_several_solvers_are_stages_of_one_run():
     config = config.replace(adaptive=False)
     events, result = drive(sd.iter_deblur(sample.blurred, config=config))
     stages = [stage for stage, _ in itertools.groupby(events, key=lambda event: event.stage)]
-    assert stages == ["edges", "joint", "fuse", "restore"]
+    assert stages == ["edges", "joint", "fuse", "refine", "restore"]
     assert [e.iteration for e in events if e.stage == "joint"] == [1, 2, 3, 4]
     assert all(e.total == 4 for e in events if e.stage == "joint")
     assert len(result.record.losses) == result.record.iterations == 4
@@ -206,7 +206,7 @@ def test_a_sharp_image_comes_back_as_it_was():
     """
     sharp = data.camera()[128:383, 128:383]
     events, result = drive(sd.iter_deblur(sharp, preset="fast", kernel_size=9, device="cpu"))
-    assert {event.stage for event in events} == {"edges", "fuse", "restore"}
+    assert {event.stage for event in events} == {"edges", "fuse", "refine", "restore"}
     assert [each["source"] for each in result.record.estimates] == ["edges"]
     np.testing.assert_array_equal(result.sharp, sharp)
     assert not result.record.verdict["credible"]

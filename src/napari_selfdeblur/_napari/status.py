@@ -29,6 +29,7 @@ _STAGES = {
     "alternating": "Networks, in turn",
     "fuse": "Comparison",
     "restart": "Other kernel sizes",
+    "refine": "Refinement",
     "spread": "Spread",
     "grid": "Kernels of cells",
     "restore": "Restoration",

@@ -28,10 +28,20 @@ from scipy.ndimage import label, sum_labels
 from napari_selfdeblur.numerics.registration import correlation_of
 from napari_selfdeblur.numerics.spectrum import MODEL_ERROR, spectral_fit
 
-__all__ = ["Assessment", "assess", "geary_ratio", "is_blurred", "normalised_sparsity"]
+__all__ = [
+    "NORMAL_GEARY",
+    "Assessment",
+    "assess",
+    "geary_ratio",
+    "inner_part",
+    "is_blurred",
+    "normalised_sparsity",
+]
 
 Plane = NDArray[np.floating]
 
+NORMAL_GEARY = math.sqrt(2 / math.pi)
+"""Geary's ratio of a normal distribution: objects stand apart where an image has less."""
 _LAGS = 5
 _RESOLVED = 1.25  # root mean square radius, in pixels: sharp images give kernels up to 1.15
 _POINT_KERNEL = np.ones((1, 1))
@@ -244,21 +254,28 @@ def geary_ratio(image: Plane) -> float:
     return float(np.abs(values - np.median(values)).mean()) / spread if spread else 0.0
 
 
-def _residual(x: Plane, k: Plane, y: Plane) -> NDArray[np.float64]:
-    """Return y - k * x without the border as wide as the kernel, at most a quarter of the image.
+def inner_part(shape: tuple[int, ...], kernel_size: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return an image without the border as wide as the kernel, at most a quarter of the image.
 
-    Nearer to the border y depends on what no one has seen, and a restoration errs there.
+    Nearer to the border y depends on what no one has seen, and a restoration errs there. It is
+    empty where the kernel reaches over the whole image.
     """
+    (top, height), (left, width) = (
+        (min(max(min(n - 1, m // 4), n // 2), m // 2), m)
+        for n, m in zip(kernel_size, shape, strict=True)
+    )
+    return slice(top, max(height - top, top)), slice(left, max(width - left, left))
+
+
+def _residual(x: Plane, k: Plane, y: Plane) -> NDArray[np.float64]:
+    """Return y - k * x in the `inner_part`."""
     size = tuple(next_fast_len(n, real=True) for n in y.shape)
     blurred = irfft2(rfft2(x, s=size) * rfft2(k, s=size), s=size)
-    (top, left), (row, column) = (
-        [max(min(n - 1, m // 4), n // 2) for n, m in zip(k.shape, y.shape, strict=True)],
-        [n // 2 for n in k.shape],
-    )
-    rows, columns = y.shape[0] - 2 * top, y.shape[1] - 2 * left
-    mine = y[top : top + rows, left : left + columns]
-    again = blurred[top + row : top + row + rows, left + column : left + column + columns]
-    return np.asarray(mine - again, dtype=np.float64)
+    inner = inner_part(y.shape, k.shape)
+    again = blurred[
+        *(slice(i.start + n // 2, i.stop + n // 2) for i, n in zip(inner, k.shape, strict=True))
+    ]
+    return np.asarray(y[inner] - again, dtype=np.float64)
 
 
 def _whiteness(r: NDArray[np.float64]) -> float:

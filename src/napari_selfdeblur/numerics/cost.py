@@ -16,6 +16,7 @@ from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.blur import sharp_size
 from napari_selfdeblur.numerics.diagnostics import COMPARED_BY, MOST_COMPARED
 from napari_selfdeblur.numerics.grid import cell_sides
+from napari_selfdeblur.numerics.refinement import REFINED
 from napari_selfdeblur.numerics.regions import region_shape, with_region
 from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
@@ -54,7 +55,8 @@ def stages_of(config: SelfDeblurConfig) -> tuple[str, ...]:
     before = ("size",) if config.kernel_size == "auto" and not own else ()
     spread = ("spread",) if config.diagnostics else ()
     grid = ("grid",) if config.kernel_grid != (1, 1) else ()
-    after = () if config.restoration is None else ("fuse", *spread, *grid, "restore")
+    refine = ("refine",) if "edges" in config.solvers else ()
+    after = () if config.restoration is None else ("fuse", *refine, *spread, *grid, "restore")
     return (*before, *config.solvers, *after)
 
 
@@ -93,13 +95,14 @@ def expected_stages(
             # One kernel more than by `edges` alone: the frame's, improved.
             expected[stage] = sum(fixed + rate * cell for cell in cells) * ((steps or 0) + 1)
         elif config.restoration is not None:
-            method = COMPARED_BY if stage == "spread" else config.restoration
+            method = COMPARED_BY if stage in ("refine", "spread") else config.restoration
             fixed, rate = _restoration_rate(method, str(Runtime.of(config).device), clipped)
             tiled = tiled_pixels(shape, sized.sides, sized.kernel_grid)
-            restored = pixels if stage == "fuse" else tiled
+            restored = pixels if stage in ("fuse", "refine") else tiled
             expected[stage] = fixed + rate * restored
             channels = 3 if config.colour == "channels" else 1
-            expected[stage] *= {"spread": MOST_COMPARED, "restore": channels}.get(stage, 1)
+            times = {"refine": REFINED, "spread": MOST_COMPARED, "restore": channels}
+            expected[stage] *= times.get(stage, 1)
     return expected
 
 

@@ -9,12 +9,13 @@ misled by an image cannot outweigh the others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["costs"]
+__all__ = ["costs", "slopes"]
 
 # Weight of each quantity, and the difference at which half of it is given.
 _SPECTRUM = (1.0, 1.8)  # of nats for each frequency that says something of the kernel
@@ -34,14 +35,8 @@ def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
     frequency that is not noise alone: over all of them it would vanish in an image of much noise.
     """
     total = _WIDER * np.log([m["width"] + 0.5 for m in measures])
-    faint = 1 / (1 + (measures[0]["sigma"] / _FAINT) ** 2)
     informative = min(measures, key=lambda m: m["spectrum"])["informative"]
-    scales = {
-        "spectrum": (_SPECTRUM[0], _SPECTRUM[1] * informative),
-        "sparsity": (_SPARSITY[0] * faint, _SPARSITY[1]),
-        "excess": (_NOISY_EXCESS + (_EXCESS[0] - _NOISY_EXCESS) * faint, _EXCESS[1]),
-    }
-    for name, (weight, scale) in scales.items():
+    for name, (weight, scale) in _scales(measures[0]["sigma"], informative).items():
         worse = np.array([_quantity(m, name) for m in measures])
         worse -= worse.min()
         total += weight * worse / (worse + scale)
@@ -50,6 +45,33 @@ def costs(measures: Sequence[dict[str, float]]) -> NDArray[np.float64]:
     worse = (worse - worse.min()) ** 2
     total += weight * worse / (worse + scale**2)
     return np.asarray(total, dtype=np.float64)
+
+
+def slopes(sigma: float, informative: float) -> dict[str, float]:
+    """Return how much spectrum, sparsity and Geary's ratio cost between kernels that hardly differ.
+
+    Geary's ratio costs nothing to first order at the least: its steepest slope is returned.
+
+    Parameters
+    ----------
+    sigma : float
+        Noise standard deviation.
+    informative : float
+        That of the spectrum, as measured.
+    """
+    scales = _scales(sigma, informative)
+    found = {name: scales[name][0] / scales[name][1] for name in ("spectrum", "sparsity")}
+    return found | {"geary": math.sqrt(27) / 8 * _GEARY[0] / _GEARY[1]}
+
+
+def _scales(sigma: float, informative: float) -> dict[str, tuple[float, float]]:
+    """Return weight, and difference at which half of it is given, of all quantities but Geary's."""
+    faint = 1 / (1 + (sigma / _FAINT) ** 2)
+    return {
+        "spectrum": (_SPECTRUM[0], _SPECTRUM[1] * informative),
+        "sparsity": (_SPARSITY[0] * faint, _SPARSITY[1]),
+        "excess": (_NOISY_EXCESS + (_EXCESS[0] - _NOISY_EXCESS) * faint, _EXCESS[1]),
+    }
 
 
 def _quantity(measures: dict[str, float], name: str) -> float:

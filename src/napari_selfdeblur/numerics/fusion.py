@@ -38,6 +38,7 @@ __all__ = [
     "fuse",
     "plausible",
     "restored_to_compare",
+    "restored_with",
 ]
 
 Plane = NDArray[np.float32]
@@ -152,7 +153,14 @@ def restored_to_compare(
     # The support must not matter: the smallest one that holds the kernel, for all.
     k = torch.from_numpy(cropped(kernel)).to(y.device)
     mask = None if clipped is None else torch.from_numpy(clipped).to(y.device)
-    x = hyper_laplacian(y, k, sigma=sigma, iterations=_COMPARED, clipped=mask)
+    return restored_with(y, k, sigma, mask)
+
+
+def restored_with(
+    y: torch.Tensor, k: torch.Tensor, sigma: float, clipped: torch.Tensor | None
+) -> torch.Tensor:
+    """Return what `restored_to_compare` does, for a kernel on its own support and tensors alone."""
+    x = hyper_laplacian(y, k, sigma=sigma, iterations=_COMPARED, clipped=clipped)
     return x.clamp(0, 1) if clipped is None else x.clamp_min(0)
 
 

@@ -28,6 +28,7 @@ from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.grid_stage import grid_stage
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.record import RunRecord, Status, now
+from napari_selfdeblur.run.refine_stage import refine_stage
 from napari_selfdeblur.run.restarts import restart_stage
 from napari_selfdeblur.run.result import DeblurResult
 from napari_selfdeblur.run.stages import (
@@ -151,6 +152,8 @@ def _stages(state: State) -> Generator[Progress, None, None]:
         if config.restoration is not None and not state.stopped:
             yield from fuse_stage(state)
             yield from restart_stage(state)
+            if not state.stopped:
+                yield from refine_stage(state)
             if config.diagnostics and not state.stopped:
                 yield from spread_stage(state)
             if config.kernel_grid != (1, 1) and state.blurred and not state.stopped:

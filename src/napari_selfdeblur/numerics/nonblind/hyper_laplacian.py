@@ -8,6 +8,7 @@ NIPS 2009. Unknown border: the mask M split off as in Almeida and Figueiredo,
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,7 +71,8 @@ def hyper_laplacian(
         z = (My + rho * Kx) / (M + rho)
         if free is not None:
             z = torch.where(free & (Kx > My), Kx, z)
-        v = torch.where(inside, shrink(Dx, w / gamma, exponent), Dx)
+        shrunk: Tensor = _Shrink.apply(Dx, w / gamma, exponent)  # type: ignore[no-untyped-call]
+        v = torch.where(inside, shrunk, Dx)
         u, s = Kx - z, Dx - v
         right = rho * A.K.conj() * torch.fft.rfft2(z - u)
         right += gamma * torch.fft.rfft2(differences_adjoint(v - s))
@@ -99,3 +101,20 @@ def shrink(t: Tensor, w: float, exponent: float, newton: int = 5) -> Tensor:
         torch.mul(p, v, out=q).mul_(a - 2).add_(r)
         torch.div(q, p.mul_(a - 1).add_(1), out=v)
     return torch.where(size > threshold, torch.copysign(v, t), 0)
+
+
+class _Shrink(torch.autograd.Function):
+    """`shrink`, with its derivative by t: that of the root that it finds, 0 where it gives 0."""
+
+    @staticmethod
+    def forward(ctx: Any, t: Tensor, w: float, exponent: float) -> Tensor:
+        v = shrink(t, w, exponent)
+        ctx.save_for_backward(v)
+        ctx.w, ctx.exponent = w, exponent
+        return v
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (v,), a = ctx.saved_tensors, ctx.exponent
+        slope = 1 / (1 + a * (a - 1) * ctx.w * v.abs().clamp_min(1e-12) ** (a - 2))
+        return gradients[0] * torch.where((v == 0) & (a < 2), 0, slope), None, None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from napari_selfdeblur.numerics.assess import NORMAL_GEARY
 from napari_selfdeblur.numerics.edge_kernel import (
     edge_kernel,
     first_smoothing,
@@ -23,7 +23,6 @@ from napari_selfdeblur.numerics.support import next_size, sides_of, sizes_to_try
 
 __all__ = ["EdgeSolver", "Trial", "trials", "trials_of_objects"]
 
-_NORMAL = math.sqrt(2 / math.pi)  # Geary's ratio of a normal distribution
 _MU = 10.0  # L0 of the intensities over that of the gradients
 
 
@@ -174,7 +173,7 @@ class EdgeSolver:
         """Add what is to be tried after the trials so far, of which `kernel` is the best."""
         last, noise, shape = self.trials[-1], self.problem.noise, self.problem.shape
         objects = any(each.intensities for each in self.trials)
-        more = not objects and min(c.measures["geary"] for c in self.candidates) < _NORMAL
+        more = not objects and min(c.measures["geary"] for c in self.candidates) < NORMAL_GEARY
         if self.size is None:
             larger = next_size(kernel, last.size, shape)
             if larger is not None:

@@ -1,0 +1,141 @@
+"""The kernel chosen, followed to where what speaks against it is least.
+
+Kernels that few edges give all err alike, so a choice among them cannot be right in detail. What
+judges them (`costs`) is lower at the true kernel, and almost everywhere on the way there: along its
+gradient the kernel is improved, through the restoration of the image that is to be sparse.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_selfdeblur.numerics.assess import NORMAL_GEARY, inner_part
+from napari_selfdeblur.numerics.costs import slopes
+from napari_selfdeblur.numerics.fusion import restored_with
+from napari_selfdeblur.numerics.registration import cropped
+from napari_selfdeblur.numerics.spectrum import PowerSpectrum
+
+__all__ = ["NOISY", "REFINED", "Refinement"]
+
+Plane = NDArray[np.float32]
+
+_EVALUATIONS = 12  # of the cost and its gradient
+NOISY = 0.015
+"""Noise from which on a kernel is not refined: the sparsity has a tenth of its weight left."""
+REFINED = _EVALUATIONS
+"""How many restorations a refinement takes about as long as."""
+_SEARCHED = 5  # at most in one line search
+
+
+class Refinement:
+    """Lower the costs of a kernel step by step, from the kernel that was chosen.
+
+    The cost is the spectrum's misfit and the logarithms of the restored image's normalised sparsity
+    and, where objects stand apart, of its Geary ratio; each with the weight that it has in `costs`
+    between kernels that are alike. The root of the kernel is the variable: the kernel stays >= 0,
+    and what is 0 stays so. A step is one of L-BFGS; the kernel of the least cost is kept.
+
+    Parameters
+    ----------
+    y : Tensor of float32, (H, W)
+        Blurred image in [0, 1]; computed on its device.
+    kernel : ndarray of float32, (kh, kw)
+        Odd sides, positive sum.
+    sigma : float
+        Noise standard deviation of y.
+    clipped : ndarray of bool, (H, W), optional
+        Where y is clipped above.
+
+    Attributes
+    ----------
+    kernel : ndarray of float32, (kh, kw)
+        The best so far, with sum 1.
+    cost : float
+        Its cost; infinite before the first step.
+    t, total : int
+        Evaluations of the cost done, and to do.
+    """
+
+    def __init__(
+        self,
+        y: Tensor,
+        kernel: Plane,
+        sigma: float,
+        clipped: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.kernel, self.cost = cropped(kernel), math.inf
+        self.t, self.total = 0, _EVALUATIONS
+        self._y, self._sigma = y, sigma
+        self._clipped = None if clipped is None else torch.from_numpy(clipped).to(y.device)
+        self._spectrum = PowerSpectrum(y.cpu().numpy(), sigma)
+        self._weights: dict[str, float] = {}
+        self._root = torch.from_numpy(np.sqrt(self.kernel)).to(y.device).requires_grad_()
+        self._optimiser = torch.optim.LBFGS(
+            [self._root], max_iter=1, max_eval=_SEARCHED, line_search_fn="strong_wolfe"
+        )
+        self._at: tuple[Tensor, Tensor] | None = None  # where the cost is known, and the cost
+
+    def step(self) -> None:
+        """Do one step of L-BFGS, mostly with one evaluation; the last one where it finds none."""
+        before = self.t
+        with torch.enable_grad():
+            self._optimiser.step(self._evaluated)
+        if self.t == before:
+            self.t = self.total
+
+    def _evaluated(self) -> Tensor:
+        """Return the cost at the present root, whose gradient is left there."""
+        if self._at is not None and torch.equal(self._at[0], self._root.detach()):
+            return self._at[1]  # a step begins where the last one has ended
+        self.t = min(self.t + 1, self.total)
+        self._root.grad = None
+        k = self._root.square()
+        k = k / k.sum()
+        cost = self._cost(k)
+        cost.backward()
+        assert self._root.grad is not None
+        if not (torch.isfinite(cost) and torch.isfinite(self._root.grad).all()):
+            self._root.grad.zero_()  # a flat image: there is nowhere to go
+            cost = cost.new_full((), math.inf)
+        self._at = self._root.detach().clone(), cost.detach()
+        if float(self._at[1]) < self.cost:
+            self.kernel, self.cost = k.detach().cpu().numpy(), float(self._at[1])
+        return self._at[1]
+
+    def _cost(self, k: Tensor) -> Tensor:
+        """Return the cost of a kernel (kh, kw) of sum 1."""
+        used = torch.from_numpy(self._spectrum.used).to(k.device)
+        shape = (self._y.shape[0], self._y.shape[1])
+        K2 = torch.fft.rfft2(k, s=shape).abs().square().flatten()[used].double()
+        fit = self._spectrum.fit(K2.detach().cpu().numpy())
+        slope = torch.from_numpy(fit.slope).to(k.device)
+        x = restored_with(self._y, k, self._sigma, self._clipped)
+        geary = _geary_ratio(x)
+        if not self._weights:
+            self._weights = slopes(self._sigma, fit.informative)
+            if geary >= NORMAL_GEARY:  # no objects stand apart
+                self._weights["geary"] = 0.0
+        quantities = {
+            "spectrum": fit.misfit + (slope * (K2 - K2.detach())).sum(),
+            "sparsity": _sparsity(x[inner_part(self._y.shape, k.shape)]).log(),
+            "geary": geary.log(),
+        }
+        return torch.stack([self._weights[name] * q for name, q in quantities.items()]).sum()
+
+
+def _sparsity(x: Tensor) -> Tensor:
+    """Return L1 / L2 of the gradients, as `assess.normalised_sparsity` but for their number."""
+    gradients = torch.cat([x.diff(dim=axis).flatten() for axis in (0, 1)])
+    ratio: Tensor = gradients.abs().sum() / gradients.norm().clamp_min(1e-12)
+    return ratio
+
+
+def _geary_ratio(x: Tensor) -> Tensor:
+    """Return `assess.geary_ratio`; the median is taken as it is."""
+    ratio: Tensor = (x - x.detach().median()).abs().mean() / x.std().clamp_min(1e-12)
+    return ratio

@@ -1,0 +1,41 @@
+"""The stage that improves the kernel that was chosen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import replace
+
+from napari_selfdeblur.numerics.refinement import NOISY, Refinement
+from napari_selfdeblur.numerics.registration import cropped
+from napari_selfdeblur.numerics.runtime import memory_checked
+from napari_selfdeblur.numerics.stop import interruptible
+from napari_selfdeblur.run.events import Progress
+from napari_selfdeblur.run.state import State
+
+__all__ = ["refine_stage"]
+
+
+def refine_stage(state: State) -> Generator[Progress, None, None]:
+    """Refine the fused kernel of several estimates where there is little noise.
+
+    An event for each step.
+    """
+    plan, fused = state.plan, state.fused
+    assert fused is not None
+    if not state.blurred or fused.agreement is None or plan.sigma >= NOISY:
+        return
+    state.clock.begin("refine", 0)
+    found = Refinement(plan.problem.tensor(), fused.kernel, plan.sigma, plan.clipped)
+    while found.t < found.total:
+        with (
+            memory_checked(plan.config, plan.frame.shape, plan.runtime.device),
+            interruptible(state.stop),
+        ):
+            found.step()
+        if state.stopping:
+            state.stopped = True
+            return
+        yield state.event("refine", found.t, found.total, math.nan, None)
+    rows, columns = fused.kernel.shape
+    state.fused = replace(fused, kernel=cropped(found.kernel, (rows, columns)))

@@ -1,0 +1,103 @@
+"""The refinement of a kernel: its gradient is right, and it comes nearer to the true kernel."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from scipy.signal import fftconvolve
+
+from napari_selfdeblur.numerics.refinement import Refinement
+from napari_selfdeblur.numerics.registration import correlations
+
+KERNEL = np.zeros((9, 9), np.float32)
+KERNEL[4, 1:8] = 1 / 7
+
+
+def blurred(seed: int = 0, sigma: float = 0.001) -> np.ndarray:
+    """Return rectangles of many greys, moved along a line of 7 pixels."""
+    rng = np.random.default_rng(seed)
+    x = np.full((104, 104), 0.5)
+    for _ in range(60):
+        top, left = rng.integers(0, 90, 2)
+        height, width = rng.integers(6, 40, 2)
+        x[top : top + height, left : left + width] = rng.uniform(0.1, 0.9)
+    y = fftconvolve(x, KERNEL, mode="valid")
+    return (y + rng.normal(0, sigma, y.shape)).astype(np.float32)
+
+
+def wrong() -> np.ndarray:
+    """Return the kernel as an estimate has it: smeared and with specks beside it."""
+    k = gaussian_filter(KERNEL, 0.7) + np.random.default_rng(1).uniform(0, 0.003, KERNEL.shape)
+    return (k / k.sum()).astype(np.float32)
+
+
+def refine(**changes: object) -> Refinement:
+    """Return a whole refinement of the wrong kernel."""
+    found = Refinement(
+        **{"y": torch.from_numpy(blurred()), "kernel": wrong(), "sigma": 0.001} | changes
+    )
+    while found.t < found.total:
+        found.step()
+    return found
+
+
+def test_the_kernel_comes_nearer_to_the_true_one():
+    found = refine()
+    before, after = correlations([KERNEL, wrong(), found.kernel])[0, 1:]
+    assert after > before + 0.3 * (1 - before)
+    assert found.kernel.dtype == np.float32
+    assert found.kernel.min() >= 0
+    assert found.kernel.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_cost_never_rises():
+    found = Refinement(torch.from_numpy(blurred()), wrong(), 0.001)
+    costs = []
+    while found.t < found.total:
+        found.step()
+        costs.append(found.cost)
+    assert len(costs) > 3
+    assert all(b <= a for a, b in itertools.pairwise(costs))
+    assert costs[-1] < costs[0]
+
+
+def test_the_gradient_is_that_of_the_cost():
+    """Along a random direction, against a difference of two costs."""
+    found = Refinement(torch.from_numpy(blurred()), wrong(), 0.001)
+    k = torch.from_numpy(found.kernel).requires_grad_()
+    cost = found._cost(k)
+    (gradient,) = torch.autograd.grad(cost, k)
+    along = torch.from_numpy(np.random.default_rng(2).normal(size=k.shape).astype(np.float32))
+    along = along * k.detach()
+    h = 0.02
+    rise = float(found._cost(k.detach() + h * along) - found._cost(k.detach() - h * along)) / (
+        2 * h
+    )
+    assert float((gradient * along).sum()) == pytest.approx(rise, rel=0.2)
+
+
+def test_the_caller_s_state_does_not_reach_in():
+    """Under no_grad it is the same, and grad mode is as it was after."""
+    with torch.no_grad():
+        found = refine()
+        assert not torch.is_grad_enabled()
+    np.testing.assert_array_equal(found.kernel, refine().kernel)
+
+
+def test_clipped_pixels_may_be_brighter():
+    """A saturated image is refined without what it cannot say."""
+    y = blurred()
+    level = float(np.quantile(y, 0.97))
+    found = refine(y=torch.from_numpy(y.clip(max=level)), clipped=y >= level)
+    before, after = correlations([KERNEL, wrong(), found.kernel])[0, 1:]
+    assert after > before
+
+
+def test_a_flat_image_leaves_the_kernel():
+    """Nothing to go by: the kernel stays, without NaN."""
+    found = refine(y=torch.full((64, 64), 0.5), sigma=0.01)
+    np.testing.assert_allclose(found.kernel, wrong(), atol=1e-3)
