@@ -11,7 +11,7 @@ from skimage.transform import resize
 
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics.assess import assess, geary_ratio, is_blurred, normalised_sparsity
-from napari_selfdeblur.numerics.spectrum import spectral_fit
+from napari_selfdeblur.numerics.spectrum import PowerSpectrum, spectral_fit
 
 
 def gaussian(n: int, s: float) -> np.ndarray:
@@ -163,6 +163,17 @@ def test_the_spectrum_prefers_the_true_kernel(kernel):
     _, y = blurred("camera", k, 0.004)
     others = (np.ones((1, 1)), gaussian(9, 1.0), disk(23, 9.0))
     assert all(spectral_fit(y, k, 0.004) < spectral_fit(y, o, 0.004) for o in others)
+
+
+def test_the_slope_of_the_spectrum_s_misfit():
+    """By the kernel's power, as differences of two misfits have it; the fit follows by itself."""
+    _, y = blurred("camera", gaussian(9, 1.0), 0.004)
+    spectrum = PowerSpectrum(y, 0.004)
+    K2 = np.abs(np.fft.rfft2(gaussian(9, 1.3), s=y.shape).flat[spectrum.used]) ** 2
+    along = K2 * np.random.default_rng(0).uniform(0, 1, K2.shape)
+    h = 1e-3
+    rise = (spectrum.fit(K2 + h * along).misfit - spectrum.fit(K2 - h * along).misfit) / (2 * h)
+    assert spectrum.fit(K2).slope @ along == pytest.approx(rise, rel=1e-2)
 
 
 def test_an_assessment_is_json_ready():

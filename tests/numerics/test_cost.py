@@ -26,7 +26,7 @@ def test_each_stage_has_its_time():
     """Solvers, fuse and restore are distinguished; a size that is to be found is a stage too."""
     config = TINY.replace(solvers=("edges", "joint"), restoration="hyper_laplacian")
     times = expected_stages(config, (64, 64))
-    assert list(times) == ["edges", "joint", "fuse", "restore"]
+    assert list(times) == ["edges", "joint", "fuse", "refine", "restore"]
     assert times["fuse"] == pytest.approx(times["restore"])
     unknown = expected_stages(TINY.replace(kernel_size="auto"), (64, 64))
     assert list(unknown) == ["size", "joint"]

@@ -11,7 +11,7 @@ from skimage.transform import resize
 from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.costs import costs
+from napari_selfdeblur.numerics.costs import costs, slopes
 from napari_selfdeblur.numerics.fusion import Candidate, compared, fuse
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 
@@ -247,3 +247,42 @@ def test_a_residual_beyond_the_noise_decides_where_there_is_noise(sigma, decides
     right, wrong = (SAME | {"residual": r, "sigma": sigma, "geary": 0.8} for r in (1.0, 3.0))
     right_cost, wrong_cost = costs([right, wrong])
     assert bool(wrong_cost > right_cost + 0.3) is decides
+
+
+@pytest.mark.parametrize("name", ["spectrum", "sparsity"])
+def test_slopes_are_those_of_the_costs(name: str) -> None:
+    """Where two estimates hardly differ, the cost is the slope times the difference."""
+    one = {
+        "spectrum": -5.0,
+        "sparsity": 0.5,
+        "residual": 1.0,
+        "geary": 0.7,
+        "width": 3.0,
+        "sigma": 0.004,
+        "informative": 0.2,
+    }
+    step = 1e-4
+    changed = one[name] + step if name == "spectrum" else one[name] * np.exp(step)
+    least, more = costs([one, one | {name: changed}])
+    assert more - least == pytest.approx(slopes(0.004, 0.2)[name] * step, rel=1e-2)
+
+
+def test_the_slope_of_geary_s_ratio_is_the_steepest() -> None:
+    """No two estimates differ in cost by more, over their difference in log(Geary)."""
+    apart = np.linspace(0, 1, 2001)
+    cost = costs(
+        [
+            {
+                "spectrum": 0.0,
+                "sparsity": 0.5,
+                "residual": 1.0,
+                "geary": 0.3 * np.exp(d),
+                "width": 3.0,
+                "sigma": 0.0,
+                "informative": 1.0,
+            }
+            for d in apart
+        ]
+    )
+    steepest = np.diff(cost).max() / (apart[1] - apart[0])
+    assert slopes(0.0, 1.0)["geary"] == pytest.approx(steepest, rel=1e-3)

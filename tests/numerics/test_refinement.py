@@ -10,7 +10,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.signal import fftconvolve
 
-from napari_selfdeblur.numerics.refinement import Refinement
+from napari_selfdeblur.numerics.fusion import Candidate
+from napari_selfdeblur.numerics.refinement import Refinement, scatter
 from napari_selfdeblur.numerics.registration import correlations
 
 KERNEL = np.zeros((9, 9), np.float32)
@@ -101,3 +102,38 @@ def test_a_flat_image_leaves_the_kernel():
     """Nothing to go by: the kernel stays, without NaN."""
     found = refine(y=torch.full((64, 64), 0.5), sigma=0.01)
     np.testing.assert_allclose(found.kernel, wrong(), atol=1e-3)
+
+
+def test_estimates_that_agree_hold_the_kernel():
+    """The less they scatter, the less it moves; with none of them nothing holds it."""
+    moved = [np.square(refine(scatter=s).kernel - wrong()).sum() for s in (1e-6, 0.01, np.inf)]
+    assert moved[0] < 0.01 * moved[2]
+    assert moved[0] < moved[1] < moved[2]
+
+
+def test_scatter_is_the_mean_squared_distance_of_the_others():
+    """Registered: a copy moved by two pixels has none, and an unlike one does not count."""
+    same = np.pad(KERNEL, 3)
+    off = gaussian_filter(KERNEL, 0.6).astype(np.float32)
+    off /= off.sum()
+    unlike = np.eye(9, dtype=np.float32)
+
+    def candidate(k: np.ndarray) -> Candidate:
+        measures = {
+            "spectrum": 0.0,
+            "sparsity": 0.5,
+            "residual": 1.0,
+            "geary": 0.7,
+            "width": 3.0,
+            "sigma": 0.0,
+            "informative": 1.0,
+        }
+        return Candidate(np.asarray(k, np.float32), "edges", measures)
+
+    moved = candidate(np.roll(same, 2, axis=0))
+    assert scatter([candidate(KERNEL), moved], KERNEL, 0) < 1e-6
+    assert scatter([candidate(KERNEL)], KERNEL, 0) == np.inf
+    assert scatter([candidate(KERNEL), candidate(unlike)], KERNEL, 0) == np.inf
+    expected = np.square(off - KERNEL).sum() / np.square(KERNEL).sum()
+    found = scatter([candidate(KERNEL), candidate(off)], KERNEL, 0)
+    assert found == pytest.approx(expected, rel=0.02)

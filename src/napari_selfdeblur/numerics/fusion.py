@@ -31,6 +31,7 @@ from napari_selfdeblur.numerics.registration import (
 
 __all__ = [
     "LEAST_WEIGHT",
+    "TEMPERATURE",
     "Candidate",
     "Fused",
     "best_of",
@@ -43,7 +44,7 @@ __all__ = [
 
 Plane = NDArray[np.float32]
 
-_TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
+TEMPERATURE = 0.05  # an estimate that costs this much more counts 1/e
 LEAST_WEIGHT = 0.05  # of a plausible estimate, over that of the best
 _COMPARED = 40  # iterations of a restoration that is only to be compared
 
@@ -209,7 +210,7 @@ def _averaged(
     weights[candidates[best].source] = 1.0
     for source in [name for name in weights if name != candidates[best].source]:
         i = min((n for n, c in enumerate(candidates) if c.source == source), key=lambda n: cost[n])
-        distance = min(cost[best] - cost[i], 0.0) / _TEMPERATURE
+        distance = min(cost[best] - cost[i], 0.0) / TEMPERATURE
         weights[source] = float(agreement_of(alike[i : i + 1])[0] * np.exp(distance))
         if weights[source] > 0:
             k = padded(candidates[i].kernel, fixed.shape[0])
@@ -227,7 +228,7 @@ def best_of(candidates: Sequence[Candidate]) -> int:
     a_ij, with p = exp(-cost / 0.05) and a_ij from 0 (correlation of 0.6 or less) to 1 (0.9 or
     more). The mean, not the sum: a kernel is no better for having been found often.
     """
-    p = np.exp(-costs([c.measures for c in candidates]) / _TEMPERATURE)
+    p = np.exp(-costs([c.measures for c in candidates]) / TEMPERATURE)
     alike = agreement_of(correlations([c.kernel for c in candidates]))
     return int(np.argmax(p * (alike @ p) / alike.sum(axis=1)))
 
@@ -254,7 +255,7 @@ def plausible(
         than 0.05 are left out. However much two kernels differ, both may be plausible.
     """
     cost = costs([c.measures for c in candidates])
-    weights = np.exp(np.minimum(cost[best_of(candidates)] - cost, 0) / _TEMPERATURE)
+    weights = np.exp(np.minimum(cost[best_of(candidates)] - cost, 0) / TEMPERATURE)
     chosen = [i for i in np.argsort(-weights, kind="stable") if weights[i] >= LEAST_WEIGHT]
     side = 2 * max(max(fixed.shape), *(max(c.kernel.shape) for c in candidates)) + 1
     place, kernels = padded(fixed, side), []

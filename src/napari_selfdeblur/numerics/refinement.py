@@ -2,25 +2,34 @@
 
 Kernels that few edges give all err alike, so a choice among them cannot be right in detail. What
 judges them (`costs`) is lower at the true kernel, and almost everywhere on the way there: along its
-gradient the kernel is improved, through the restoration of the image that is to be sparse.
+gradient the kernel is improved, through the restoration of the image that is to be sparse. How far
+it may go is told by how much the estimates that are like it differ.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from napari_selfdeblur.numerics.assess import NORMAL_GEARY, inner_part
-from napari_selfdeblur.numerics.costs import slopes
-from napari_selfdeblur.numerics.fusion import restored_with
-from napari_selfdeblur.numerics.registration import cropped
+from napari_selfdeblur.numerics.costs import costs, slopes
+from napari_selfdeblur.numerics.fusion import LEAST_WEIGHT, TEMPERATURE, Candidate, restored_with
+from napari_selfdeblur.numerics.registration import (
+    agreement_of,
+    correlations,
+    cropped,
+    padded,
+    shift_between,
+)
 from napari_selfdeblur.numerics.spectrum import PowerSpectrum
 
-__all__ = ["NOISY", "REFINED", "Refinement"]
+__all__ = ["NOISY", "REFINED", "Refinement", "scatter"]
 
 Plane = NDArray[np.float32]
 
@@ -30,6 +39,7 @@ NOISY = 0.015
 REFINED = _EVALUATIONS
 """How many restorations a refinement takes about as long as."""
 _SEARCHED = 5  # at most in one line search
+_LEAST_SCATTER = 1e-6
 
 
 class Refinement:
@@ -37,8 +47,10 @@ class Refinement:
 
     The cost is the spectrum's misfit and the logarithms of the restored image's normalised sparsity
     and, where objects stand apart, of its Geary ratio; each with the weight that it has in `costs`
-    between kernels that are alike. The root of the kernel is the variable: the kernel stays >= 0,
-    and what is 0 stays so. A step is one of L-BFGS; the kernel of the least cost is kept.
+    between kernels that are alike. A cost of 0.05 counts as one nat, as in the choice; so the prior
+    of a kernel near the chosen one, a normal distribution as wide as the estimates scatter, costs
+    0.025 at their distance. The root of the kernel is the variable: the kernel stays >= 0, and what
+    is 0 stays so. A step is one of L-BFGS; the kernel of the least cost is kept.
 
     Parameters
     ----------
@@ -50,6 +62,8 @@ class Refinement:
         Noise standard deviation of y.
     clipped : ndarray of bool, (H, W), optional
         Where y is clipped above.
+    scatter : float
+        Mean squared distance of the estimates from the kernel, over its energy: see `scatter`.
 
     Attributes
     ----------
@@ -67,6 +81,7 @@ class Refinement:
         kernel: Plane,
         sigma: float,
         clipped: NDArray[np.bool_] | None = None,
+        scatter: float = math.inf,
     ) -> None:
         self.kernel, self.cost = cropped(kernel), math.inf
         self.t, self.total = 0, _EVALUATIONS
@@ -74,6 +89,9 @@ class Refinement:
         self._clipped = None if clipped is None else torch.from_numpy(clipped).to(y.device)
         self._spectrum = PowerSpectrum(y.cpu().numpy(), sigma)
         self._weights: dict[str, float] = {}
+        self._chosen = torch.from_numpy(self.kernel).to(y.device)
+        energy = float(self._chosen.square().sum())
+        self._stiffness = TEMPERATURE / 2 / (max(scatter, _LEAST_SCATTER) * energy)
         self._root = torch.from_numpy(np.sqrt(self.kernel)).to(y.device).requires_grad_()
         self._optimiser = torch.optim.LBFGS(
             [self._root], max_iter=1, max_eval=_SEARCHED, line_search_fn="strong_wolfe"
@@ -125,7 +143,42 @@ class Refinement:
             "sparsity": _sparsity(x[inner_part(self._y.shape, k.shape)]).log(),
             "geary": geary.log(),
         }
-        return torch.stack([self._weights[name] * q for name, q in quantities.items()]).sum()
+        cost = torch.stack([self._weights[name] * q for name, q in quantities.items()]).sum()
+        return cost + self._stiffness * (k - self._chosen).square().sum()
+
+
+def scatter(candidates: Sequence[Candidate], kernel: Plane, best: int) -> float:
+    """Return how far the estimates like a kernel lie from it: a squared distance over its energy.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        At least one.
+    kernel : ndarray of float32, (kh, kw)
+        What they gave.
+    best : int
+        Index of the best of them, which is left out.
+
+    Returns
+    -------
+    float
+        The mean over the others, registered to the kernel, by their weights in the choice times how
+        alike they are (`fuse`); weights below 0.05 count as none. Infinite where there is no other.
+    """
+    cost = costs([c.measures for c in candidates])
+    alike = agreement_of(correlations([kernel, *(c.kernel for c in candidates)])[0, 1:])
+    weights = alike * np.exp(np.minimum(cost[best] - cost, 0) / TEMPERATURE)
+    weights[best] = 0
+    side = 2 * max(max(kernel.shape), *(max(c.kernel.shape) for c in candidates)) + 1
+    fixed, total, whole = padded(kernel, side), 0.0, 0.0
+    for each, weight in zip(candidates, weights, strict=True):
+        if weight < LEAST_WEIGHT:
+            continue
+        k = padded(each.kernel, side)
+        k = ndimage.shift(k, shift_between(fixed, k), order=3).clip(0)
+        total += weight * float(np.square(k / k.sum() - fixed).sum())
+        whole += weight
+    return total / whole / float(np.square(fixed).sum()) if whole else math.inf
 
 
 def _sparsity(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Generator
 from dataclasses import replace
 
-from napari_selfdeblur.numerics.refinement import NOISY, Refinement
+from napari_selfdeblur.numerics.refinement import NOISY, Refinement, scatter
 from napari_selfdeblur.numerics.registration import cropped
 from napari_selfdeblur.numerics.runtime import memory_checked
 from napari_selfdeblur.numerics.stop import interruptible
@@ -26,7 +26,8 @@ def refine_stage(state: State) -> Generator[Progress, None, None]:
     if not state.blurred or fused.agreement is None or plan.sigma >= NOISY:
         return
     state.clock.begin("refine", 0)
-    found = Refinement(plan.problem.tensor(), fused.kernel, plan.sigma, plan.clipped)
+    y, spread = plan.problem.tensor(), scatter(state.candidates, fused.kernel, fused.best)
+    found = Refinement(y, fused.kernel, plan.sigma, plan.clipped, spread)
     while found.t < found.total:
         with (
             memory_checked(plan.config, plan.frame.shape, plan.runtime.device),
