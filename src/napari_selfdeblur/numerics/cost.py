@@ -55,7 +55,7 @@ def stages_of(config: SelfDeblurConfig) -> tuple[str, ...]:
     before = ("size",) if config.kernel_size == "auto" and not own else ()
     spread = ("spread",) if config.diagnostics else ()
     grid = ("grid",) if config.kernel_grid != (1, 1) else ()
-    refine = ("refine",) if "edges" in config.solvers else ()
+    refine = ("refine",) if "edges" in config.solvers and not grid else ()
     after = () if config.restoration is None else ("fuse", *refine, *spread, *grid, "restore")
     return (*before, *config.solvers, *after)
 

@@ -19,11 +19,13 @@ __all__ = ["refine_stage"]
 def refine_stage(state: State) -> Generator[Progress, None, None]:
     """Refine the fused kernel of several estimates where there is little noise.
 
-    An event for each step.
+    Not where each cell of a grid is to have its own: the cells' kernels are not refined, and the
+    one between them has to be compared with them. An event for each step.
     """
     plan, fused = state.plan, state.fused
     assert fused is not None
-    if not state.blurred or fused.agreement is None or plan.sigma >= NOISY:
+    several = fused.agreement is not None and plan.config.kernel_grid == (1, 1)
+    if not (state.blurred and several) or plan.sigma >= NOISY:
         return
     state.clock.begin("refine", 0)
     y, spread = plan.problem.tensor(), scatter(state.candidates, fused.kernel, fused.best)
