@@ -33,3 +33,12 @@ def test_parts_no_larger_than_the_kernel_say_nothing():
     wide = np.full((41, 41), 1 / 41**2, np.float32)
     assert parts_agreement(Y[:60, :60], wide, 0.001) is None
     assert parts_agreement(torch.zeros(90, 90), SAMPLE.kernel, 0.001) is None
+
+
+def test_a_part_of_one_value_says_nothing():
+    """Whatever the value, also where its standard deviation is rounded to more than 0."""
+    k = np.ones((5, 5), np.float32) / 25
+    for value in (0.0, 0.1, 0.3, 0.7):
+        for noise in (0.0, 0.02):
+            flat = torch.full((120, 90), value)
+            assert parts_agreement(flat, k, noise) is None

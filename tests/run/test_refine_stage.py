@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import napari_selfdeblur as sd
 from napari_selfdeblur.compare.metrics import kernel_similarity, psnr_up_to_shift
@@ -67,3 +69,20 @@ def test_a_stop_there_keeps_the_estimate_before() -> None:
     assert result.record.status == "stopped"
     assert np.isfinite(result.sharp).all()
     assert "restore" not in [event.stage for event in events]
+
+
+def test_of_a_larger_image_a_region_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gradient takes too much memory for all of it; it is the region with the edges."""
+    image = np.full((400, 300), 0.3, np.float32)
+    image[260:388, 150:278] = np.asarray(SAMPLE.blurred, np.float32) / np.max(SAMPLE.blurred)
+    shapes = []
+
+    class Watched(refine_stage.Refinement):
+        def __init__(self, y: torch.Tensor, *more: Any) -> None:
+            shapes.append(y.shape)
+            assert y.std() > 0.05
+            super().__init__(y, *more)
+
+    monkeypatch.setattr(refine_stage, "Refinement", Watched)
+    drive(image)
+    assert shapes == [(256, 256)]

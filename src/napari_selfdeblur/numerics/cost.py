@@ -17,7 +17,7 @@ from napari_selfdeblur.numerics.blur import sharp_size
 from napari_selfdeblur.numerics.diagnostics import COMPARED_BY, MOST_COMPARED
 from napari_selfdeblur.numerics.grid import cell_sides
 from napari_selfdeblur.numerics.refinement import REFINED
-from napari_selfdeblur.numerics.regions import region_shape, with_region
+from napari_selfdeblur.numerics.regions import costly_side, region_shape, with_region
 from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
 from napari_selfdeblur.numerics.support import sizes_to_try, with_size
@@ -98,7 +98,11 @@ def expected_stages(
             method = COMPARED_BY if stage in ("refine", "spread") else config.restoration
             fixed, rate = _restoration_rate(method, str(Runtime.of(config).device), clipped)
             tiled = tiled_pixels(shape, sized.sides, sized.kernel_grid)
-            restored = pixels if stage in ("fuse", "refine") else tiled
+            side = costly_side(sized.sides)
+            refined = math.prod(
+                sharp_size((min(region[0], side), min(region[1], side)), sized.sides)
+            )
+            restored = {"fuse": pixels, "refine": refined}.get(stage, tiled)
             expected[stage] = fixed + rate * restored
             channels = 3 if config.colour == "channels" else 1
             times = {"refine": REFINED, "spread": MOST_COMPARED, "restore": channels}

@@ -20,6 +20,7 @@ from napari_selfdeblur.numerics.support import sides_of
 __all__ = ["parts_agreement"]
 
 _SIDE = 0.6  # of a part, over the image's
+_FLAT = 1e-5  # range of a part that differs by rounding alone
 
 
 def parts_agreement(
@@ -59,7 +60,7 @@ def parts_agreement(
     kernels = [
         edge_kernel(part, size, intensities=intensities).cpu().numpy()
         for part in parts
-        if part.std() > 0
+        if part.max() - part.min() > _FLAT
     ]
     return float(correlations([k, *kernels])[0, 1:].min()) if kernels else None
 

@@ -20,7 +20,7 @@ from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.numerics.tiles import Window
 
-__all__ = ["Structure", "check_region", "region_shape", "with_region"]
+__all__ = ["Structure", "check_region", "costly_side", "region_shape", "with_region"]
 
 _WHOLE = 2**20  # pixels: a larger frame has a region
 _SIDE = 512  # pixels: the least side of a region
@@ -37,6 +37,14 @@ _TINY = 1e-12
 _STEP = 0.25  # of a region's side, between the regions compared
 _COMPARABLE = 0.1  # of the best region's score that another must have to be asked too
 _SOME = 0.01  # of the best region's score, below which a cell of a grid shows no kernel
+
+
+def costly_side(kernel_size: tuple[int, int]) -> int:
+    """Return the side of a region whose pixels take much time or memory each.
+
+    That of networks: 256 pixels, or eight kernel sides.
+    """
+    return max(_SIDE_NETWORKS, _KERNELS * max(kernel_size))
 
 
 def region_shape(config: SelfDeblurConfig, shape: tuple[int, int]) -> tuple[int, int]:

@@ -7,8 +7,10 @@ from collections.abc import Generator
 from dataclasses import replace
 
 from napari_selfdeblur.numerics.refinement import NOISY, Refinement, scatter
+from napari_selfdeblur.numerics.regions import costly_side
 from napari_selfdeblur.numerics.registration import cropped
 from napari_selfdeblur.numerics.runtime import memory_checked
+from napari_selfdeblur.numerics.solvers.base import Problem
 from napari_selfdeblur.numerics.stop import interruptible
 from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.state import State
@@ -28,8 +30,8 @@ def refine_stage(state: State) -> Generator[Progress, None, None]:
     if not (state.blurred and several) or plan.sigma >= NOISY:
         return
     state.clock.begin("refine", 0)
-    y, spread = plan.problem.tensor(), scatter(state.candidates, fused.kernel, fused.best)
-    found = Refinement(y, fused.kernel, plan.sigma, plan.clipped, spread)
+    problem, spread = _problem(state), scatter(state.candidates, fused.kernel, fused.best)
+    found = Refinement(problem.tensor(), fused.kernel, plan.sigma, problem.clipped, spread)
     while found.t < found.total:
         with (
             memory_checked(plan.config, plan.frame.shape, plan.runtime.device),
@@ -42,3 +44,13 @@ def refine_stage(state: State) -> Generator[Progress, None, None]:
         yield state.event("refine", found.t, found.total, math.nan, None)
     rows, columns = fused.kernel.shape
     state.fused = replace(fused, kernel=cropped(found.kernel, (rows, columns)))
+
+
+def _problem(state: State) -> Problem:
+    """Return the region that the kernel is refined on: 4 kB a pixel are held for the gradient."""
+    plan, fused = state.plan, state.fused
+    assert fused is not None
+    side = costly_side((fused.kernel.shape[0], fused.kernel.shape[1]))
+    if max(plan.y.shape) <= side:
+        return plan.problem
+    return plan.part(plan.measured.within(plan.window, (side, side)))
