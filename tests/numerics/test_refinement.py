@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.signal import fftconvolve
 
-from napari_selfdeblur.numerics.fusion import Candidate
+from napari_selfdeblur.numerics.fusion import Candidate, Fused
 from napari_selfdeblur.numerics.refinement import Refinement, scatter
 from napari_selfdeblur.numerics.registration import correlations
 
@@ -130,10 +130,15 @@ def test_scatter_is_the_mean_squared_distance_of_the_others():
         }
         return Candidate(np.asarray(k, np.float32), "edges", measures)
 
-    moved = candidate(np.roll(same, 2, axis=0))
-    assert scatter([candidate(KERNEL), moved], KERNEL, 0) < 1e-6
-    assert scatter([candidate(KERNEL)], KERNEL, 0) == np.inf
-    assert scatter([candidate(KERNEL), candidate(unlike)], KERNEL, 0) == np.inf
+    def around(*kernels: np.ndarray) -> float:
+        """Return the scatter around the first one."""
+        alike = correlations([KERNEL, *kernels])[0, 1:]
+        fused = Fused(KERNEL, 0, {"edges": 1.0}, alike, None)
+        return scatter([candidate(k) for k in kernels], fused)
+
+    assert around(KERNEL, np.roll(same, 2, axis=0)) < 1e-6
+    assert around(KERNEL) == np.inf
+    assert around(KERNEL, unlike) == np.inf
     expected = np.square(off - KERNEL).sum() / np.square(KERNEL).sum()
-    found = scatter([candidate(KERNEL), candidate(off)], KERNEL, 0)
+    found = around(KERNEL, off)
     assert found == pytest.approx(expected, rel=0.02)

@@ -16,7 +16,7 @@ from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.blur import sharp_size
 from napari_selfdeblur.numerics.diagnostics import COMPARED_BY, MOST_COMPARED
 from napari_selfdeblur.numerics.grid import cell_sides
-from napari_selfdeblur.numerics.refinement import REFINED
+from napari_selfdeblur.numerics.refinement import EVALUATIONS
 from napari_selfdeblur.numerics.regions import costly_side, region_shape, with_region
 from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
@@ -105,7 +105,7 @@ def expected_stages(
             restored = {"fuse": pixels, "refine": refined}.get(stage, tiled)
             expected[stage] = fixed + rate * restored
             channels = 3 if config.colour == "channels" else 1
-            times = {"refine": REFINED, "spread": MOST_COMPARED, "restore": channels}
+            times = {"refine": EVALUATIONS, "spread": MOST_COMPARED, "restore": channels}
             expected[stage] *= times.get(stage, 1)
     return expected
 

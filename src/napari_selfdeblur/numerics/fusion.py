@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.numerics.assess import measure
@@ -25,7 +24,7 @@ from napari_selfdeblur.numerics.registration import (
     correlations,
     cropped,
     padded,
-    shift_between,
+    registered,
     trimmed,
 )
 
@@ -213,10 +212,7 @@ def _averaged(
         distance = min(cost[best] - cost[i], 0.0) / TEMPERATURE
         weights[source] = float(agreement_of(alike[i : i + 1])[0] * np.exp(distance))
         if weights[source] > 0:
-            k = padded(candidates[i].kernel, fixed.shape[0])
-            # Cubic: linear interpolation would blur the kernel.
-            k = ndimage.shift(k, shift_between(fixed, k), order=3).clip(0)
-            total = total + weights[source] * k / k.sum()
+            total = total + weights[source] * registered(candidates[i].kernel, fixed)
     whole = sum(weights.values())
     return total / whole, {source: weight / whole for source, weight in weights.items()}
 
@@ -260,7 +256,6 @@ def plausible(
     side = 2 * max(max(fixed.shape), *(max(c.kernel.shape) for c in candidates)) + 1
     place, kernels = padded(fixed, side), []
     for i in chosen[:most]:
-        k = padded(candidates[i].kernel, side)
-        k = ndimage.shift(k, shift_between(place, k), order=3).clip(0)
-        kernels.append((trimmed(k / k.sum()), float(weights[i])))
+        k = registered(candidates[i].kernel, place)
+        kernels.append((trimmed(k), float(weights[i])))
     return kernels

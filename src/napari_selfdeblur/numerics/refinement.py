@@ -14,30 +14,33 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from napari_selfdeblur.numerics.assess import NORMAL_GEARY, inner_part
 from napari_selfdeblur.numerics.costs import costs, slopes
-from napari_selfdeblur.numerics.fusion import LEAST_WEIGHT, TEMPERATURE, Candidate, restored_with
+from napari_selfdeblur.numerics.fusion import (
+    LEAST_WEIGHT,
+    TEMPERATURE,
+    Candidate,
+    Fused,
+    restored_with,
+)
 from napari_selfdeblur.numerics.registration import (
     agreement_of,
-    correlations,
     cropped,
     padded,
-    shift_between,
+    registered,
 )
 from napari_selfdeblur.numerics.spectrum import PowerSpectrum
 
-__all__ = ["NOISY", "REFINED", "Refinement", "scatter"]
+__all__ = ["EVALUATIONS", "NOISY", "Refinement", "scatter"]
 
 Plane = NDArray[np.float32]
 
-_EVALUATIONS = 12  # of the cost and its gradient
 NOISY = 0.015
 """Noise from which on a kernel is not refined: the sparsity has a tenth of its weight left."""
-REFINED = _EVALUATIONS
-"""How many restorations a refinement takes about as long as."""
+EVALUATIONS = 12
+"""Of the cost and its gradient; each takes about as long as a restoration."""
 _SEARCHED = 5  # at most in one line search
 _LEAST_SCATTER = 1e-6
 
@@ -84,10 +87,11 @@ class Refinement:
         scatter: float = math.inf,
     ) -> None:
         self.kernel, self.cost = cropped(kernel), math.inf
-        self.t, self.total = 0, _EVALUATIONS
+        self.t, self.total = 0, EVALUATIONS
         self._y, self._sigma = y, sigma
         self._clipped = None if clipped is None else torch.from_numpy(clipped).to(y.device)
         self._spectrum = PowerSpectrum(y.cpu().numpy(), sigma)
+        self._used = torch.from_numpy(self._spectrum.used).to(y.device)
         self._weights: dict[str, float] = {}
         self._chosen = torch.from_numpy(self.kernel).to(y.device)
         energy = float(self._chosen.square().sum())
@@ -127,37 +131,35 @@ class Refinement:
 
     def _cost(self, k: Tensor) -> Tensor:
         """Return the cost of a kernel (kh, kw) of sum 1."""
-        used = torch.from_numpy(self._spectrum.used).to(k.device)
         shape = (self._y.shape[0], self._y.shape[1])
-        K2 = torch.fft.rfft2(k, s=shape).abs().square().flatten()[used].double()
-        fit = self._spectrum.fit(K2.detach().cpu().numpy())
-        slope = torch.from_numpy(fit.slope).to(k.device)
+        K2 = torch.fft.rfft2(k, s=shape).abs().square().flatten()[self._used]
+        K2 = K2.cpu().double()  # not every device has float64
+        fit = self._spectrum.fit(K2.detach().numpy())
+        slope = torch.from_numpy(fit.slope)
         x = restored_with(self._y, k, self._sigma, self._clipped)
-        geary = _geary_ratio(x)
+        geary = _geary_ratio(x).cpu()
         if not self._weights:
             self._weights = slopes(self._sigma, fit.informative)
             if geary >= NORMAL_GEARY:  # no objects stand apart
                 self._weights["geary"] = 0.0
         quantities = {
             "spectrum": fit.misfit + (slope * (K2 - K2.detach())).sum(),
-            "sparsity": _sparsity(x[inner_part(self._y.shape, k.shape)]).log(),
+            "sparsity": _sparsity(x[inner_part(self._y.shape, k.shape)]).log().cpu(),
             "geary": geary.log(),
         }
         cost = torch.stack([self._weights[name] * q for name, q in quantities.items()]).sum()
-        return cost + self._stiffness * (k - self._chosen).square().sum()
+        return cost + self._stiffness * (k - self._chosen).square().sum().cpu()
 
 
-def scatter(candidates: Sequence[Candidate], kernel: Plane, best: int) -> float:
+def scatter(candidates: Sequence[Candidate], fused: Fused) -> float:
     """Return how far the estimates like a kernel lie from it: a squared distance over its energy.
 
     Parameters
     ----------
     candidates : sequence of Candidate
         At least one.
-    kernel : ndarray of float32, (kh, kw)
-        What they gave.
-    best : int
-        Index of the best of them, which is left out.
+    fused : Fused
+        What they gave; the best of them is left out.
 
     Returns
     -------
@@ -166,18 +168,16 @@ def scatter(candidates: Sequence[Candidate], kernel: Plane, best: int) -> float:
         alike they are (`fuse`); weights below 0.05 count as none. Infinite where there is no other.
     """
     cost = costs([c.measures for c in candidates])
-    alike = agreement_of(correlations([kernel, *(c.kernel for c in candidates)])[0, 1:])
-    weights = alike * np.exp(np.minimum(cost[best] - cost, 0) / TEMPERATURE)
-    weights[best] = 0
-    side = 2 * max(max(kernel.shape), *(max(c.kernel.shape) for c in candidates)) + 1
-    fixed, total, whole = padded(kernel, side), 0.0, 0.0
+    nats = np.minimum(cost[fused.best] - cost, 0) / TEMPERATURE
+    weights = agreement_of(fused.alike) * np.exp(nats)
+    weights[fused.best] = 0
+    side = 2 * max(max(fused.kernel.shape), *(max(c.kernel.shape) for c in candidates)) + 1
+    fixed, total, whole = padded(fused.kernel, side), 0.0, 0.0
     for each, weight in zip(candidates, weights, strict=True):
-        if weight < LEAST_WEIGHT:
-            continue
-        k = padded(each.kernel, side)
-        k = ndimage.shift(k, shift_between(fixed, k), order=3).clip(0)
-        total += weight * float(np.square(k / k.sum() - fixed).sum())
-        whole += weight
+        if weight >= LEAST_WEIGHT:
+            k = registered(each.kernel, fixed)
+            total += weight * float(np.square(k - fixed).sum())
+            whole += weight
     return total / whole / float(np.square(fixed).sum()) if whole else math.inf
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "correlations",
     "cropped",
     "padded",
+    "registered",
     "shift_between",
     "trimmed",
 ]
@@ -54,6 +55,14 @@ def padded(kernel: NDArray[np.floating], side: int) -> NDArray[np.float64]:
     top, left = ((side - n) // 2 for n in kernel.shape)
     k[top : top + kernel.shape[0], left : left + kernel.shape[1]] = kernel / kernel.sum()
     return np.roll(k, _to_centre(k), axis=(0, 1))
+
+
+def registered(kernel: NDArray[np.floating], fixed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a kernel with sum 1 on the support of `fixed` (side, side), moved onto it."""
+    k = padded(kernel, fixed.shape[0])
+    # Cubic: linear interpolation would blur the kernel.
+    k = ndimage.shift(k, shift_between(fixed, k), order=3).clip(0)
+    return np.asarray(k / k.sum())
 
 
 def cropped(kernel: NDArray[np.floating], least: tuple[int, int] = (3, 3)) -> NDArray[np.float32]:

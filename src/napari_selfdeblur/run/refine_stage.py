@@ -30,7 +30,7 @@ def refine_stage(state: State) -> Generator[Progress, None, None]:
     if not (state.blurred and several) or plan.sigma >= NOISY:
         return
     state.clock.begin("refine", 0)
-    problem, spread = _problem(state), scatter(state.candidates, fused.kernel, fused.best)
+    problem, spread = _problem(state), scatter(state.candidates, fused)
     found = Refinement(problem.tensor(), fused.kernel, plan.sigma, problem.clipped, spread)
     while found.t < found.total:
         with (
