@@ -39,7 +39,7 @@ Plane = NDArray[np.float32]
 
 NOISY = 0.015
 """Noise from which on a kernel is not refined: the sparsity has a tenth of its weight left."""
-EVALUATIONS = 12
+EVALUATIONS = 8
 """Of the cost and its gradient; each takes about as long as a restoration."""
 _SEARCHED = 5  # at most in one line search
 _LEAST_SCATTER = 1e-6

@@ -61,13 +61,14 @@ def hyper_laplacian(
     inside = A.inside(y.device)
     DtD = torch.fft.rfft2(differences_adjoint(differences(delta))).real
     inverse = 1 / (rho * A.K.abs() ** 2 + gamma * DtD)
-    x = A.start(y)
-    u, s = torch.zeros_like(x), x.new_zeros((2, *A.padded))
+    X = torch.fft.rfft2(A.start(y))
+    u, s = y.new_zeros(A.padded), y.new_zeros((2, *A.padded))
     for _ in range(iterations):
         if stopped(stop):
             break
         stop_point()
-        Kx, Dx = A.blur(x) + u, differences(x) + s
+        Kx = torch.fft.irfft2(A.K * X, s=A.padded) + u
+        Dx = differences(torch.fft.irfft2(X, s=A.padded)) + s
         z = (My + rho * Kx) / (M + rho)
         if free is not None:
             z = torch.where(free & (Kx > My), Kx, z)
@@ -76,16 +77,18 @@ def hyper_laplacian(
         u, s = Kx - z, Dx - v
         right = rho * A.K.conj() * torch.fft.rfft2(z - u)
         right += gamma * torch.fft.rfft2(differences_adjoint(v - s))
-        x = torch.fft.irfft2(inverse * right, s=A.padded)
-    return A.centre(x)
+        X = inverse * right
+    return A.centre(torch.fft.irfft2(X, s=A.padded))
 
 
-def shrink(t: Tensor, w: float, exponent: float, newton: int = 5) -> Tensor:
+def shrink(t: Tensor, w: float, exponent: float, newton: int = 2) -> Tensor:
     """Return argmin_v 1/2 (v - t)^2 + w |v|^a elementwise, a in (0, 1] or a = 2.
 
     Zero below a threshold (Zuo et al., "A generalized iterated shrinkage algorithm for
     non-convex sparse coding", ICCV 2013, equation 13); above it Newton's method runs down
-    from |t| to the larger root of v - |t| + a w v^(a - 1), which is convex there.
+    to the larger root of v - |t| + a w v^(a - 1), which is convex there. It begins on a curve
+    above the root that touches it at the threshold, so two steps are enough: the error is 4e-8
+    of v for a = 0.8, at most 3e-6 for any a.
     """
     a = exponent
     if a == 2:
@@ -94,8 +97,8 @@ def shrink(t: Tensor, w: float, exponent: float, newton: int = 5) -> Tensor:
     threshold = least + a * w * least ** (a - 1)
     size = t.abs()
     r = size.clamp_min(threshold)
-    v, p, q = r.clone(), torch.empty_like(r), torch.empty_like(r)
-    for _ in range(newton if a < 1 else 1):
+    v, p, q = r - (threshold - least) * threshold / r, torch.empty_like(r), torch.empty_like(r)
+    for _ in range(newton):
         # a w v^(a - 2) in two thirds of the time that pow takes
         torch.log(v, out=p).mul_(a - 2).add_(math.log(a * w)).exp_()
         torch.mul(p, v, out=q).mul_(a - 2).add_(r)
