@@ -10,7 +10,8 @@ from skimage import color, data
 from skimage.transform import resize
 
 from napari_selfdeblur.io.samples import motion_blurred_photograph
-from napari_selfdeblur.numerics.assess import assess, geary_ratio, is_blurred, normalised_sparsity
+from napari_selfdeblur.numerics.assess import assess, is_blurred
+from napari_selfdeblur.numerics.measures import geary_ratio, normalised_sparsity
 from napari_selfdeblur.numerics.spectrum import PowerSpectrum, spectral_fit
 
 

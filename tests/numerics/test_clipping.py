@@ -8,9 +8,9 @@ from skimage import data
 
 from napari_selfdeblur.compare.metrics import score
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.assess import measure
 from napari_selfdeblur.numerics.clipping import clipped_pixels
 from napari_selfdeblur.numerics.losses import DataTerm
+from napari_selfdeblur.numerics.measures import measure
 from napari_selfdeblur.numerics.noise import noise_sigma
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 from napari_selfdeblur.numerics.nonblind.sparse import sparse

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from napari_selfdeblur.errors import ImageError
-from napari_selfdeblur.numerics.assess import measure
 from napari_selfdeblur.numerics.costs import costs
+from napari_selfdeblur.numerics.measures import measure
 from napari_selfdeblur.numerics.nonblind.hyper_laplacian import hyper_laplacian
 from napari_selfdeblur.numerics.registration import (
     agreement_of,

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_selfdeblur.numerics.assess import NORMAL_GEARY, inner_part
 from napari_selfdeblur.numerics.costs import costs, slopes
 from napari_selfdeblur.numerics.fusion import (
     LEAST_WEIGHT,
@@ -25,6 +24,7 @@ from napari_selfdeblur.numerics.fusion import (
     Fused,
     restored_with,
 )
+from napari_selfdeblur.numerics.measures import NORMAL_GEARY, inner_part
 from napari_selfdeblur.numerics.registration import (
     agreement_of,
     cropped,
@@ -182,13 +182,13 @@ def scatter(candidates: Sequence[Candidate], fused: Fused) -> float:
 
 
 def _sparsity(x: Tensor) -> Tensor:
-    """Return L1 / L2 of the gradients, as `assess.normalised_sparsity` but for their number."""
+    """Return L1 / L2 of the gradients, as `measures.normalised_sparsity` but for their number."""
     gradients = torch.cat([x.diff(dim=axis).flatten() for axis in (0, 1)])
     ratio: Tensor = gradients.abs().sum() / gradients.norm().clamp_min(1e-12)
     return ratio
 
 
 def _geary_ratio(x: Tensor) -> Tensor:
-    """Return `assess.geary_ratio`; the median is taken as it is."""
+    """Return `measures.geary_ratio`; the median is taken as it is."""
     ratio: Tensor = (x - x.detach().median()).abs().mean() / x.std().clamp_min(1e-12)
     return ratio

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from napari_selfdeblur.numerics.assess import NORMAL_GEARY
 from napari_selfdeblur.numerics.edge_kernel import (
     edge_kernel,
     first_smoothing,
@@ -17,6 +16,7 @@ from napari_selfdeblur.numerics.edge_kernel import (
     smoothed,
 )
 from napari_selfdeblur.numerics.fusion import Candidate, best_of, compared
+from napari_selfdeblur.numerics.measures import NORMAL_GEARY
 from napari_selfdeblur.numerics.solvers.base import Problem, Step
 from napari_selfdeblur.numerics.spectral_kernel import spectral_kernels
 from napari_selfdeblur.numerics.support import next_size, sides_of, sizes_to_try
