@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_selfdeblur.numerics.measures import geary_ratio, kernel_width, measure
+from napari_selfdeblur.numerics.measures import kernel_width, measure
 from napari_selfdeblur.numerics.registration import correlation_of
 from napari_selfdeblur.numerics.spectrum import spectral_fit
 
@@ -40,19 +40,8 @@ _POINT_KERNEL = np.ones((1, 1))
 _OFFSET = -0.08
 _WEIGHTS = {"excess": -1.48, "whiteness": -0.43, "gain": 0.38, "pieces": -2.63, "width": 1.04}
 
-# The same where other estimates, and parts of the image, were asked for the kernel too.
-_SUPPORTED_OFFSET = -5.06
-_SUPPORTED = {
-    "whiteness": -0.53,
-    "gain": 0.4,
-    "width": 1.67,
-    "agreement": 1.13,
-    "parts": 3.52,
-    "apart": 3.0,  # not fitted with the others: see docs/decisions/0026
-}
-
-_NOISE, _POINT, _CUT, _FLAT, _SHARP, _PIECES, _AGREE, _PARTS, _POOR = (
-    "noise", "point", "cut", "flat", "sharp", "pieces", "agree", "parts", "poor"
+_NOISE, _POINT, _CUT, _FLAT, _SHARP, _PIECES, _AGREE, _PARTS, _LOSS, _POOR = (
+    "noise", "point", "cut", "flat", "sharp", "pieces", "agree", "parts", "loss", "poor"
 )  # fmt: skip
 _REASONS = {
     _NOISE: "the image holds hardly more than noise",
@@ -63,6 +52,7 @@ _REASONS = {
     _PIECES: "the kernel is scattered over separate pieces",
     _AGREE: "the estimates disagree about the kernel",
     _PARTS: "parts of the image give another kernel, which is wrong or not the same everywhere",
+    _LOSS: "estimates that explain the image as well restore it differently",
     _POOR: "the kernel explains the image worse than kernels that were right did",
 }
 _ADVICE = {
@@ -75,6 +65,7 @@ _ADVICE = {
     _AGREE: "try another kernel size, or a part of the image with more edges",
     _PARTS: "if the blur varies over the image try a kernel grid, a finer one or a smaller region; "
     "if not, another kernel size",
+    _LOSS: "try a part of the image with more edges, or another preset",
     _POOR: "try another kernel size or preset",
 }
 
@@ -116,6 +107,7 @@ def assess(
     *,
     agreement: float | None = None,
     parts: float | None = None,
+    loss: float | None = None,
     clipped: NDArray[np.bool_] | None = None,
 ) -> Assessment:
     """Judge an estimate of a blurred image without the truth.
@@ -133,15 +125,19 @@ def assess(
     parts : float, optional
         Least correlation, from 0 to 1, of this kernel with those of parts of the image. Where it
         is not known the agreement takes its place.
+    loss : float, optional
+        How much worse than with the true kernel the restoration is expected to be, in dB; see
+        `expected_loss`. The score is then the share of the error that is there with it too.
     clipped : ndarray of bool, (H, W), optional
         Where y is clipped above: no residual where k * x is larger.
     """
     m = measure(x, k, y, sigma, clipped)
     m["spectrum_gain"] = spectral_fit(y, _POINT_KERNEL, sigma).misfit - m["spectrum"]
-    m["apart"] = math.log(max(geary_ratio(y), 1e-6) / max(m["geary"], 1e-6))
     if agreement is not None:
         m["agreement"] = agreement
         m["parts"] = correlation_of(agreement) if parts is None else parts
+    if loss is not None:
+        m["loss"] = loss
     signs = {
         _NOISE: m["contrast"] < 1.3,
         _FLAT: m["spread"] < 0.1,
@@ -159,7 +155,8 @@ def assess(
             _AGREE: m.get("agreement", 1) < 0.5,
             _PARTS: m.get("parts", 1) < correlation_of(0.5),
         }
-        found = [name for name, present in weak.items() if present] or [_POOR]
+        rest = _LOSS if "loss" in m else _POOR
+        found = [name for name, present in weak.items() if present] or [rest]
     advice = tuple(dict.fromkeys(_ADVICE[name] for name in found))
     return Assessment(score, not found, tuple(_REASONS[n] for n in found), advice, m)
 
@@ -175,7 +172,10 @@ def is_blurred(k: Plane) -> bool:
 
 
 def _score(m: dict[str, float]) -> float:
-    """Return the logistic of the weighted quantities, of more of them where they are known."""
+    """Return what the expected loss says, or the weighted quantities where it is not known."""
+    if "loss" in m:
+        # E / (E + S) of `expected_loss`: even chances where the kernel's error doubles the other.
+        return float(10 ** (-m["loss"] / 10))
     terms = {
         "excess": max(math.log(max(m["residual"], 1e-6)), 0.0),
         # Structure far below the noise says nothing.
@@ -183,10 +183,6 @@ def _score(m: dict[str, float]) -> float:
         "gain": math.log(max(m["spectrum_gain"], 1e-3)),
         "pieces": m["pieces"],
         "width": math.log(m["width"] + 0.3),
-        "agreement": m.get("agreement", 0.0),
-        "parts": m.get("parts", 0.0),
-        "apart": m["apart"],
     }
-    offset, weights = (_SUPPORTED_OFFSET, _SUPPORTED) if "agreement" in m else (_OFFSET, _WEIGHTS)
-    z = offset + sum(weight * terms[name] for name, weight in weights.items())
+    z = _OFFSET + sum(weight * terms[name] for name, weight in _WEIGHTS.items())
     return 1 / (1 + math.exp(-max(min(z, 30.0), -30.0)))

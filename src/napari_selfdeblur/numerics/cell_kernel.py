@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from napari_selfdeblur.numerics.edge_kernel import first_smoothing, refined_kernel, smoothed
+from napari_selfdeblur.numerics.expected_loss import expected_loss
 from napari_selfdeblur.numerics.fusion import Fused, compared, fuse
 from napari_selfdeblur.numerics.solvers.base import Problem
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
@@ -44,4 +47,5 @@ def cell_kernel(problem: Problem, frame: NDArray[np.float32]) -> Fused:
     while solver.t < solver.total:
         solver.step()
     candidates += solver.candidates
-    return fuse(candidates, problem.config.sides)
+    fused = fuse(candidates, problem.config.sides)
+    return replace(fused, loss=expected_loss(problem, candidates, fused))

@@ -15,6 +15,7 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.numerics.blur import sharp_size
 from napari_selfdeblur.numerics.diagnostics import COMPARED_BY, MOST_COMPARED
+from napari_selfdeblur.numerics.expected_loss import RESTORED
 from napari_selfdeblur.numerics.grid import cell_sides
 from napari_selfdeblur.numerics.refinement import EVALUATIONS
 from napari_selfdeblur.numerics.regions import costly_side, region_shape, with_region
@@ -65,7 +66,7 @@ def expected_stages(
 ) -> dict[str, float]:
     """Return the seconds that each stage of a run is expected to take, in their order.
 
-    Fusing takes as long as a restoration of the region: it compares one for each network.
+    Fusing takes as long as the restorations of the region that are compared.
     `clipped` says whether the image has clipped pixels.
     """
     config = with_region(config, shape)
@@ -95,7 +96,7 @@ def expected_stages(
             # One kernel more than by `edges` alone: the frame's, improved.
             expected[stage] = sum(fixed + rate * cell for cell in cells) * ((steps or 0) + 1)
         elif config.restoration is not None:
-            method = COMPARED_BY if stage in ("refine", "spread") else config.restoration
+            method = COMPARED_BY if stage in ("fuse", "refine", "spread") else config.restoration
             fixed, rate = _restoration_rate(method, str(Runtime.of(config).device), clipped)
             tiled = tiled_pixels(shape, sized.sides, sized.kernel_grid)
             side = costly_side(sized.sides)
@@ -105,7 +106,12 @@ def expected_stages(
             restored = {"fuse": pixels, "refine": refined}.get(stage, tiled)
             expected[stage] = fixed + rate * restored
             channels = 3 if config.colour == "channels" else 1
-            times = {"refine": EVALUATIONS, "spread": MOST_COMPARED, "restore": channels}
+            times = {
+                "fuse": RESTORED,
+                "refine": EVALUATIONS,
+                "spread": MOST_COMPARED,
+                "restore": channels,
+            }
             expected[stage] *= times.get(stage, 1)
     return expected
 

@@ -90,6 +90,9 @@ class Fused:
         How alike the other estimates' kernels are to this one, on average, from 0 (correlation
         of 0.6 or less) to 1 (0.9 or more); those found by the same prior as the best, if there
         are two. None of fewer than three estimates.
+    loss : float or None
+        How much worse a restoration with this kernel is expected to be than one with the true
+        one, in dB, where that has been asked for: see `expected_loss`.
     """
 
     kernel: Plane
@@ -97,6 +100,7 @@ class Fused:
     weights: dict[str, float]
     alike: NDArray[np.float64]
     agreement: float | None
+    loss: float | None = None
 
 
 def compared(

@@ -33,11 +33,15 @@ class SpectralFit(NamedTuple):
         signal's logarithm. Where there is noise alone all kernels explain it alike.
     slope : ndarray of float64, (n,)
         Derivative of the misfit by the kernel's power at each frequency that is used.
+    wiener : float
+        Mean squared error that Wiener's filter with this kernel makes of such a sharp image, in
+        y's units: the mean of S N / (S |K|^2 + N), S the sharp image's power and N the noise's.
     """
 
     misfit: float
     informative: float
     slope: NDArray[np.float64]
+    wiener: float
 
 
 class PowerSpectrum:
@@ -92,7 +96,7 @@ class PowerSpectrum:
         periods of pi to pi / 4, for sharp images too have more contrast in some directions.
         """
         if self._few:
-            return SpectralFit(0.0, 1.0, np.zeros_like(K2))
+            return SpectralFit(0.0, 1.0, np.zeros_like(K2), self._noise)
         P, noise, basis = self._power, self._noise, self._basis
 
         def misfit(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -109,7 +113,8 @@ class PowerSpectrum:
         v = K2 * sharp + noise
         informative = max(float(np.mean((K2 * sharp / v) ** 2)), 1 / P.size)
         # At the best e and a the misfit does not change with them to first order.
-        return SpectralFit(float(found.fun), informative, sharp / v * (1 - P / v) / P.size)
+        slope = sharp / v * (1 - P / v) / P.size
+        return SpectralFit(float(found.fun), informative, slope, float(np.mean(sharp * noise / v)))
 
 
 def spectral_fit(y: NDArray[np.floating], k: NDArray[np.floating], sigma: float) -> SpectralFit:

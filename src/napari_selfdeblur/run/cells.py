@@ -108,6 +108,7 @@ class Cells:
                 problem.sigma,
                 agreement=cell.found.agreement,
                 parts=cell.confirmed,
+                loss=cell.found.loss,
                 clipped=problem.clipped,
             )
             cell.score = verdict.score

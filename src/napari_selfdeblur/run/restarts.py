@@ -60,6 +60,7 @@ def _is_doubtful(state: State) -> bool:
         plan.sigma,
         agreement=fused.agreement,
         parts=state.parts,
+        loss=fused.loss,
         clipped=plan.clipped,
     )
     return not verdict.credible
@@ -98,4 +99,5 @@ def _restarted(state: State, size: tuple[int, int], edges: Made) -> Generator[Pr
     if state.fused.best >= first:
         state.plan = replace(plan, config=resized)
         if state.blurred:  # on the support of that size
-            state.fused = fuse(state.candidates, resized.sides)
+            kernel = fuse(state.candidates, resized.sides).kernel
+            state.fused = replace(state.fused, kernel=kernel)

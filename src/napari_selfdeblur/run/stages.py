@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_selfdeblur import registry
 from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.numerics.assess import Assessment, assess
+from napari_selfdeblur.numerics.expected_loss import expected_loss
 from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared
 from napari_selfdeblur.numerics.own_images import mixed
 from napari_selfdeblur.numerics.parts import parts_agreement
@@ -106,15 +107,19 @@ def fuse_stage(state: State) -> Events:
     y = problem.tensor()
     fused, state.blurred = state.choose()
     with interruptible(state.stop):
-        known = state.fused is not None and np.array_equal(state.fused.kernel, fused.kernel)
-        if state.blurred and fused.agreement is not None and not known:
+        before = state.fused
+        if before is not None and np.array_equal(before.kernel, fused.kernel):
+            fused = replace(fused, loss=before.loss)
+        elif state.blurred and fused.agreement is not None:
             mu = state.candidates[fused.best].intensities
             others = plan.others()
             state.parts = parts_agreement(y, fused.kernel, problem.noise, others, intensities=mu)
+            fused = replace(fused, loss=expected_loss(problem, state.candidates, fused))
     if not state.blurred:
         point = np.zeros_like(fused.kernel)
         point[point.shape[0] // 2, point.shape[1] // 2] = 1
-        fused = replace(fused, kernel=point, weights=dict.fromkeys(fused.weights, 0.0))
+        weights = dict.fromkeys(fused.weights, 0.0)
+        fused = replace(fused, kernel=point, weights=weights, agreement=None, loss=None)
     state.fused = fused
     for made in state.made:
         made.weight = fused.weights[made.estimate.source]
@@ -134,30 +139,27 @@ def restore_stage(state: State) -> Events:
         state.offer(Estimate(x, fused.kernel, "fused"))
         state.stopped = True
         return
-    sharp, agreement = x, None
-    if state.blurred:
-        if plan.is_whole and state.cells is None:  # networks' images have one kernel
-            sharp = mixed(x, fused, state.candidates, 1 - plan.config.restoration_share)
-        agreement = fused.agreement
+    sharp = x
+    if state.blurred and plan.is_whole and state.cells is None:  # networks' images have one kernel
+        sharp = mixed(x, fused, state.candidates, 1 - plan.config.restoration_share)
     state.result = Estimate(sharp, fused.kernel, "fused")
-    state.verdict = _verdict(state, x, fused.kernel, agreement)
+    state.verdict = _verdict(state, x, fused)
     yield state.event("restore", *last, state.result)
 
 
-def _verdict(
-    state: State, x: NDArray[np.float32], k: NDArray[np.float32], agreement: float | None
-) -> Assessment:
+def _verdict(state: State, x: NDArray[np.float32], fused: Fused) -> Assessment:
     """Return the assessment of the restored frame, by the region of its kernel or by cells."""
     plan = state.plan
     if state.cells is not None:
         return state.cells.assess(x, plan.part)
     return assess(
         plan.inside(x),
-        k,
+        fused.kernel,
         plan.y,
         plan.sigma,
-        agreement=agreement,
+        agreement=fused.agreement,
         parts=state.parts,
+        loss=fused.loss,
         clipped=plan.clipped,
     )
 
