@@ -1,6 +1,8 @@
 """How far an estimate (x, k) of a blurred image y can be believed, judged without the truth.
 
-Three quantities tell a wrong kernel, and each of them misses some:
+Where several kernels were estimated, the score is the share of the error that a restoration with
+the true kernel would have too (`expected_loss`). Of a single estimate three quantities tell a wrong
+kernel, and each of them misses some:
 
 - the likelihood of y's power spectrum under k (Whittle's, for images whose spectrum is a power
   law in every direction): a kernel too narrow or too wide gives the wrong spectrum;
@@ -77,7 +79,7 @@ class Assessment:
     Attributes
     ----------
     score : float
-        Estimated probability in [0, 1] that the estimate is a good one.
+        In [0, 1]: how likely the estimate is a good one, where as many are good as are not.
     credible : bool
         Whether the score is at least 0.5 and no sign of failure was found.
     reasons : tuple of str
