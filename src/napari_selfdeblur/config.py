@@ -100,8 +100,9 @@ class SelfDeblurConfig(Settings):
     adaptive: bool = Flag(
         label="Adaptive effort",
         group="result",
-        help="Leave out networks that follow a solver without them where the noise is above what "
-        "8 bits hide (sigma of 0.2 % of the range): they fit it too, and add nothing.",
+        help="Leave out networks that follow a solver without them where the kernel found so far "
+        "is credible, and where the noise is above what 8 bits hide (sigma of 0.2 % of the range): "
+        "they fit it too, and add nothing.",
     ).default(True)
     restoration: str | None = Choice(
         label="Restoration",
@@ -289,8 +290,8 @@ class SelfDeblurConfig(Settings):
         return cls(**PRESETS[name].values)
 
     @property
-    def quiet_solvers(self) -> tuple[str, ...]:
-        """Solvers that are run only where there is little noise: see `adaptive`."""
+    def spared_solvers(self) -> tuple[str, ...]:
+        """Solvers that are run only where those before them leave a doubt: see `adaptive`."""
         if not self.adaptive or self.restoration is None:
             return ()
         networks = {name for name in self.solvers if registry.SOLVERS[name].settings}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from scipy.signal import fftconvolve
@@ -9,10 +11,10 @@ from scipy.signal import fftconvolve
 import napari_selfdeblur as sd
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics.cost import expected_stages
-from napari_selfdeblur.run.effort import adds_in_noise
-from napari_selfdeblur.run.events import Clock, Progress
+from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.result import DeblurResult
+from napari_selfdeblur.run.run import run
 
 SAMPLE = motion_blurred_photograph(size=112)
 CLEAN = fftconvolve(SAMPLE.sharp / 255, SAMPLE.kernel, "valid")
@@ -39,18 +41,47 @@ def test_networks_are_left_out_in_noise() -> None:
     np.testing.assert_array_equal(again.sharp, result.sharp)
 
 
-@pytest.mark.parametrize(
-    ("image", "more"),
-    [
-        pytest.param(CLEAN, {}, id="little noise"),
-        pytest.param(NOISY, {"adaptive": False}, id="asked for"),
-    ],
-)
-def test_otherwise_they_run(image: np.ndarray, more: dict[str, bool]) -> None:
-    """Where there is little noise, and wherever every solver is asked for."""
-    ran, result = stages(image, BOTH.replace(**more))
+@pytest.fixture(params=[True, False], ids=["doubtful", "credible"])
+def doubtful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the kernel of the edges is doubted."""
+    monkeypatch.setattr("napari_selfdeblur.run.effort.is_doubtful", lambda state: request.param)
+    return bool(request.param)
+
+
+def test_networks_run_where_the_kernel_is_doubtful(doubtful: bool) -> None:
+    """Of an image with little noise; the estimates are fused to know, and again with theirs."""
+    ran, result = stages(CLEAN, BOTH)
+    joint = ["joint"] if doubtful else []
+    assert ran == ["edges", "fuse", *joint, "refine", "restore"]
+    assert result.record.used.solvers == ("edges", *joint)
+    assert bool(result.record.left_out) != doubtful
+
+
+@pytest.mark.usefixtures("doubtful")
+@pytest.mark.parametrize("image", [CLEAN, NOISY], ids=["little noise", "noise"])
+def test_every_solver_runs_where_that_is_asked_for(image: np.ndarray) -> None:
+    """Whatever those before have found."""
+    ran, result = stages(image, BOTH.replace(adaptive=False))
     assert ran == ["edges", "joint", "fuse", "refine", "restore"]
     assert result.record.used.solvers == ("edges", "joint")
+    assert result.record.left_out == ""
+
+
+def test_a_stop_before_them_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run is stopped while another size is tried, and does not say what it would have done."""
+    monkeypatch.setattr("napari_selfdeblur.run.restarts.is_doubtful", lambda state: True)
+    monkeypatch.setattr("napari_selfdeblur.run.restarts._other_size", lambda *ignored: (13, 13))
+    stop = threading.Event()
+    steps = run(Plan.of(CLEAN, BOTH.replace(kernel_size="auto")), Previews(), stop=stop)
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            result = end.value
+            break
+        if event.stage == "restart":
+            stop.set()
+    assert result.record.status == "stopped"
     assert result.record.left_out == ""
 
 
@@ -62,19 +93,18 @@ def test_the_first_solver_always_runs(solvers: tuple[str, ...]) -> None:
     assert ran == [*solvers, "fuse", *refine, "restore"]
 
 
-def test_only_networks_are_left_out() -> None:
+def test_only_networks_are_spared() -> None:
     """And only after a solver that trains none: edges are cheap, networks alone are asked for."""
-    for solvers, left_out in {
-        ("edges", "joint", "alternating"): {"joint", "alternating"},
-        ("joint", "edges", "alternating"): {"alternating"},
-        ("joint", "alternating"): set(),
+    for solvers, spared in {
+        ("edges", "joint", "alternating"): ("joint", "alternating"),
+        ("joint", "edges", "alternating"): ("alternating",),
+        ("joint", "alternating"): (),
     }.items():
-        plan = Plan.of(NOISY, BOTH.replace(solvers=solvers))
-        assert {name for name in solvers if not adds_in_noise(plan, name)} == left_out
+        assert BOTH.replace(solvers=solvers).spared_solvers == spared
 
 
 def test_the_time_left_is_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock of a run on a noisy image does not count networks."""
+    """The clock does not count networks before it is known that they are needed."""
     given: list[dict[str, float]] = []
 
     class Kept(Clock):
@@ -83,9 +113,9 @@ def test_the_time_left_is_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
             super().__init__(expected)
 
     monkeypatch.setattr("napari_selfdeblur.run.run.Clock", Kept)
-    for image in (NOISY, CLEAN):
-        sd.deblur(image, config=BOTH)
+    for config in (BOTH, BOTH.replace(adaptive=False)):
+        sd.deblur(NOISY, config=config)
     assert [list(each) for each in given] == [
         ["edges", "fuse", "refine", "restore"],
-        list(expected_stages(BOTH, CLEAN.shape)),
+        list(expected_stages(BOTH, NOISY.shape)),
     ]

@@ -81,7 +81,7 @@ def test_a_credible_kernel_and_a_given_size_are_left(
 ) -> None:
     """The photograph's kernel is not doubted; where the size is given nobody asks."""
     if size != "auto":
-        monkeypatch.setattr(restarts, "_is_doubtful", lambda state: True)
+        monkeypatch.setattr(restarts, "is_doubtful", lambda state: True)
     events, result = drive(DRAFT.replace(kernel_size=size))
     assert "restart" not in [event.stage for event in events]
     assert result.record.verdict["credible"]
@@ -89,7 +89,7 @@ def test_a_credible_kernel_and_a_given_size_are_left(
 
 def test_at_most_two_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     """However doubtful it stays, a run ends."""
-    monkeypatch.setattr(restarts, "_is_doubtful", lambda state: True)
+    monkeypatch.setattr(restarts, "is_doubtful", lambda state: True)
     sizes = iter([(5, 5), (7, 7), (9, 9)])
     monkeypatch.setattr(restarts, "_other_size", lambda *ignored: next(sizes))
     events, result = drive(DRAFT)

@@ -1,27 +1,59 @@
-"""How much a run does: solvers that can add nothing are left out."""
+"""How much a run does: from cheap solvers to dear ones, until the kernel found is credible."""
 
 from __future__ import annotations
 
-from napari_selfdeblur.run.plan import Plan
+from napari_selfdeblur.numerics.assess import assess
+from napari_selfdeblur.numerics.fusion import restored_to_compare
+from napari_selfdeblur.numerics.stop import interruptible
 from napari_selfdeblur.run.state import State
 
-__all__ = ["adds_in_noise", "has_work"]
+__all__ = ["has_work", "is_doubtful", "may_be_enough"]
 
 _FAINT = 0.5 / 255  # noise that 8 bits hide
+
+
+def may_be_enough(state: State, name: str) -> bool:
+    """Return whether the estimates so far are to be asked if the solver `name` is needed.
+
+    Of networks they are, where there is so little noise that networks can add something.
+    """
+    return bool(state.candidates) and _is_dear(state, name) and state.plan.sigma < _FAINT
 
 
 def has_work(state: State, name: str) -> bool:
     """Return whether the solver `name` can add to the estimates so far.
 
-    The first one always can, none where they show no blur, and networks where there is little
-    noise.
+    The first one always can, and none where they show no blur. Networks can where there is little
+    noise and the kernel that the estimates give is doubtful, or too few to be judged by each other.
     """
     if not state.candidates:
         return True
-    _, blurred = state.choose()
-    return blurred and adds_in_noise(state.plan, name)
+    if not _is_dear(state, name):
+        return state.choose()[1]
+    fused = state.fused if may_be_enough(state, name) else None
+    return fused is not None and state.blurred and (fused.agreement is None or is_doubtful(state))
 
 
-def adds_in_noise(plan: Plan, name: str) -> bool:
-    """Return whether the solver `name` can add in the image's noise."""
-    return plan.sigma < _FAINT or name not in plan.config.quiet_solvers
+def is_doubtful(state: State) -> bool:
+    """Return whether the verdict would doubt the fused kernel, by the image restored to compare."""
+    plan, fused = state.plan, state.fused
+    assert fused is not None
+    if not state.blurred or fused.agreement is None:
+        return False
+    with interruptible(state.stop):
+        x = restored_to_compare(plan.problem.tensor(), fused.kernel, plan.sigma, plan.clipped)
+    verdict = assess(
+        x.cpu().numpy(),
+        fused.kernel,
+        plan.y,
+        plan.sigma,
+        agreement=fused.agreement,
+        parts=state.parts,
+        loss=fused.loss,
+        clipped=plan.clipped,
+    )
+    return not verdict.credible
+
+
+def _is_dear(state: State, name: str) -> bool:
+    return name in state.plan.config.spared_solvers

@@ -8,13 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_selfdeblur.numerics.assess import assess
 from napari_selfdeblur.numerics.costs import costs
-from napari_selfdeblur.numerics.fusion import fuse, restored_to_compare
+from napari_selfdeblur.numerics.fusion import fuse
 from napari_selfdeblur.numerics.registration import agreement_of
 from napari_selfdeblur.numerics.solvers.edges import EdgeSolver
-from napari_selfdeblur.numerics.stop import interruptible
 from napari_selfdeblur.numerics.support import sides_of
+from napari_selfdeblur.run.effort import is_doubtful
 from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.stages import checked_step, fuse_stage
 from napari_selfdeblur.run.state import Made, State
@@ -28,42 +27,21 @@ def restart_stage(state: State) -> Generator[Progress, None, None]:
     """While the fused kernel is doubtful, estimate kernels of the size of the likeliest other one.
 
     Only where the size was to be found, and edges are among the solvers: with the size given,
-    every start was tried. After each of at most two restarts the kernel is chosen among all
-    estimates again, and the size is that of the chosen one.
+    every start was tried. After each of at most two restarts of a run the kernel is chosen among
+    all estimates again, and the size is that of the chosen one.
     """
     edges = next((made for made in state.made if made.estimate.source == "edges"), None)
     if state.plan.asked.kernel_size != "auto" or edges is None:
         return
-    tried = {state.plan.config.sides}
-    for _ in range(_MOST):
-        size = _other_size(state, tried) if _is_doubtful(state) else None
+    state.tried.add(state.plan.config.sides)
+    while len(state.tried) <= _MOST:
+        size = _other_size(state, state.tried) if is_doubtful(state) else None
         if size is None:
             return
-        tried.add(size)
+        state.tried.add(size)
         yield from _restarted(state, size, edges)
         if state.stopped:
             return
-
-
-def _is_doubtful(state: State) -> bool:
-    """Return whether the verdict would doubt the kernel, by the image restored to compare."""
-    plan, fused = state.plan, state.fused
-    assert fused is not None
-    if not state.blurred or fused.agreement is None:
-        return False
-    with interruptible(state.stop):
-        x = restored_to_compare(plan.problem.tensor(), fused.kernel, plan.sigma, plan.clipped)
-    verdict = assess(
-        x.cpu().numpy(),
-        fused.kernel,
-        plan.y,
-        plan.sigma,
-        agreement=fused.agreement,
-        parts=state.parts,
-        loss=fused.loss,
-        clipped=plan.clipped,
-    )
-    return not verdict.credible
 
 
 def _other_size(state: State, tried: set[tuple[int, int]]) -> tuple[int, int] | None:

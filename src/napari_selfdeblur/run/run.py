@@ -23,7 +23,7 @@ from napari_selfdeblur.numerics.solvers.base import Estimate, Stop
 from napari_selfdeblur.numerics.stop import Interrupted, interruptible
 from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.diagnostics import residual_of, spread_stage
-from napari_selfdeblur.run.effort import adds_in_noise, has_work
+from napari_selfdeblur.run.effort import has_work, may_be_enough
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.grid_stage import grid_stage
 from napari_selfdeblur.run.plan import Plan
@@ -113,8 +113,9 @@ def _run(
     ):
         if several:
             clipped = plan.survey.level is not None
-            sure = tuple(name for name in plan.config.solvers if adds_in_noise(plan, name))
-            config = plan.config.replace(solvers=sure)  # others need not be timed
+            spared = plan.config.spared_solvers  # whether they are needed is not known yet
+            sure = tuple(name for name in plan.config.solvers if name not in spared)
+            config = plan.config.replace(solvers=sure)
             expected = expected_stages(config, plan.frame.shape, clipped=clipped)
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
@@ -143,6 +144,9 @@ def _stages(state: State) -> Generator[Progress, None, None]:
         if "size" in stages_of(config):
             yield from size_stage(state)
         for index, name in enumerate(config.solvers):
+            if not state.stopped and may_be_enough(state, name):
+                yield from fuse_stage(state)
+                yield from restart_stage(state)
             if state.stopped:
                 break
             if has_work(state, name):

@@ -60,6 +60,8 @@ class State:
         The best estimate so far by its assessment: what previews show.
     left_out : set of str
         Solvers that have nothing to add; see `has_work`.
+    tried : set of (int, int)
+        Sizes that all trials were made at: see `restart_stage`.
     candidates : list of Candidate
         Every kernel found, where they are to be fused.
     fused : Fused or None
@@ -93,6 +95,7 @@ class State:
     best: Estimate | None = None
     best_assessment: Assessment | None = None
     left_out: set[str] = field(default_factory=set)
+    tried: set[tuple[int, int]] = field(default_factory=set)
     candidates: list[Candidate] = field(default_factory=list)
     fused: Fused | None = None
     blurred: bool = True
