@@ -31,8 +31,8 @@ PRESETS = {
         {"solvers": ("edges",), "restoration": "sparse"},
     ),
     "fast": Preset(
-        "The default: what draft does, then, where there is little noise, networks of half width "
-        "for 750 steps; the best kernels of both make the result.",
+        "The default: what draft does; then, where a doubt is left and there is little noise, "
+        "networks of half width for 750 steps. The best kernels of both make the result.",
         {**_NARROW, "iterations": 750},
     ),
     "quality": Preset(
