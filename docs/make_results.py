@@ -25,7 +25,7 @@ from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 PICTURE = Path(__file__).parent / "images" / "results.png"
 SHOWN = {
     "Good": ("astronaut", "motion 31, noise 0.2 %"),
-    "Doubtful": ("filaments_1", "gaussian 13, noise 0.2 %, clipped"),
+    "Doubtful": ("brick", "disk 11, noise 0.2 %"),
     "Failed": ("chelsea", "motion 45, noise 0.2 %"),
     "Already sharp": ("coffee", "none, noise 2 %"),
     "Microscopy": ("cells_1", "airy 21, noise 0.2 %"),
