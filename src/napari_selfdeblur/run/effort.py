@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from napari_selfdeblur.numerics.assess import assess
 from napari_selfdeblur.numerics.fusion import restored_to_compare
 from napari_selfdeblur.numerics.stop import interruptible
 from napari_selfdeblur.run.state import State
@@ -30,8 +29,10 @@ def has_work(state: State, name: str) -> bool:
         return True
     if not _is_dear(state, name):
         return state.choose()[1]
-    fused = state.fused if may_be_enough(state, name) else None
-    return fused is not None and state.blurred and (fused.agreement is None or is_doubtful(state))
+    if not may_be_enough(state, name):
+        return False
+    assert state.fused is not None
+    return state.blurred and (state.fused.agreement is None or is_doubtful(state))
 
 
 def is_doubtful(state: State) -> bool:
@@ -42,17 +43,7 @@ def is_doubtful(state: State) -> bool:
         return False
     with interruptible(state.stop):
         x = restored_to_compare(plan.problem.tensor(), fused.kernel, plan.sigma, plan.clipped)
-    verdict = assess(
-        x.cpu().numpy(),
-        fused.kernel,
-        plan.y,
-        plan.sigma,
-        agreement=fused.agreement,
-        parts=state.parts,
-        loss=fused.loss,
-        clipped=plan.clipped,
-    )
-    return not verdict.credible
+    return not state.judged(x.cpu().numpy()).credible
 
 
 def _is_dear(state: State, name: str) -> bool:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.errors import DivergedError
-from napari_selfdeblur.numerics.assess import Assessment, assess
 from napari_selfdeblur.numerics.expected_loss import expected_loss
 from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared
 from napari_selfdeblur.numerics.own_images import mixed
@@ -143,25 +142,11 @@ def restore_stage(state: State) -> Events:
     if state.blurred and plan.is_whole and state.cells is None:  # networks' images have one kernel
         sharp = mixed(x, fused, state.candidates, 1 - plan.config.restoration_share)
     state.result = Estimate(sharp, fused.kernel, "fused")
-    state.verdict = _verdict(state, x, fused)
-    yield state.event("restore", *last, state.result)
-
-
-def _verdict(state: State, x: NDArray[np.float32], fused: Fused) -> Assessment:
-    """Return the assessment of the restored frame, by the region of its kernel or by cells."""
-    plan = state.plan
     if state.cells is not None:
-        return state.cells.assess(x, plan.part)
-    return assess(
-        plan.inside(x),
-        fused.kernel,
-        plan.y,
-        plan.sigma,
-        agreement=fused.agreement,
-        parts=state.parts,
-        loss=fused.loss,
-        clipped=plan.clipped,
-    )
+        state.verdict = state.cells.assess(x, plan.part)
+    else:
+        state.verdict = state.judged(plan.inside(x))
+    yield state.event("restore", *last, state.result)
 
 
 def _restored(

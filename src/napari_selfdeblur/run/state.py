@@ -123,6 +123,21 @@ class State:
         sharp = plan.inside(estimate.sharp)
         return assess(sharp, estimate.kernel, plan.y, plan.sigma, clipped=plan.clipped)
 
+    def judged(self, x: NDArray[np.float32]) -> Assessment:
+        """Return the assessment of the fused kernel; x is its region restored with it."""
+        plan, fused = self.plan, self.fused
+        assert fused is not None
+        return assess(
+            x,
+            fused.kernel,
+            plan.y,
+            plan.sigma,
+            agreement=fused.agreement,
+            parts=self.parts,
+            loss=fused.loss,
+            clipped=plan.clipped,
+        )
+
     def offer(self, estimate: Estimate) -> Assessment:
         """Assess an estimate; it becomes the best one if none has a higher score."""
         assessment = self.assess(estimate)
