@@ -145,8 +145,7 @@ def _stages(state: State) -> Generator[Progress, None, None]:
             yield from size_stage(state)
         for index, name in enumerate(config.solvers):
             if not state.stopped and may_be_enough(state, name):
-                yield from fuse_stage(state)
-                yield from restart_stage(state)
+                yield from _fused(state)
             if state.stopped:
                 break
             if has_work(state, name):
@@ -154,8 +153,7 @@ def _stages(state: State) -> Generator[Progress, None, None]:
             else:
                 state.left_out.add(name)
         if config.restoration is not None and not state.stopped:
-            yield from fuse_stage(state)
-            yield from restart_stage(state)
+            yield from _fused(state)
             if not state.stopped:
                 yield from refine_stage(state)
             if config.diagnostics and not state.stopped:
@@ -176,6 +174,13 @@ def _stages(state: State) -> Generator[Progress, None, None]:
         source, steps = best.estimate.source, len(best.losses)
         event = state.event(source, steps, best.total, best.losses[-1], best.estimate)
         yield replace(event, iterate=state.in_range(best.estimate))
+
+
+def _fused(state: State) -> Generator[Progress, None, None]:
+    """Fuse the estimates, and try other sizes where they leave a doubt, if any is new."""
+    if state.fused is None or len(state.fused.alike) < len(state.candidates):
+        yield from fuse_stage(state)
+        yield from restart_stage(state)
 
 
 def _take_best(state: State) -> None:
