@@ -123,6 +123,17 @@ def test_a_loss_that_the_estimates_expect_is_a_reason():
     assert found.reasons == ("estimates that explain the image as well restore it differently",)
 
 
+@pytest.mark.parametrize(("s", "credible"), [(1.0, False), (2.0, True)])
+def test_a_spectrum_without_blur_makes_only_narrow_kernels_doubtful(s, credible):
+    """Sharp images in noise give narrow kernels; the spectrum of wide ones can be misjudged."""
+    found = assess(X, gaussian(15, s), X, 0.0, agreement=0.9, parts=0.95, loss=0.5)
+    assert found.measures["spectrum_gain"] <= 0
+    assert found.credible == credible
+    assert assess(X, gaussian(15, s), X, 0.0, agreement=0.9, loss=6.0).reasons == (
+        "no blur at all explains the image's spectrum as well as this kernel does",
+    )
+
+
 def test_disagreement_is_a_reason():
     """Where it may be why a loss is expected."""
     found = assess(X, K, Y, 0.004, agreement=0.05, parts=0.6, loss=6.0)

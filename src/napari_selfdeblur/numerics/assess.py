@@ -35,6 +35,7 @@ __all__ = [
 Plane = NDArray[np.floating]
 
 _RESOLVED = 1.25  # root mean square radius, in pixels: sharp images give kernels up to 1.15
+_NARROW = 1.5  # sharp images in noise give kernels up to 1.45
 _POINT_KERNEL = np.ones((1, 1))
 
 # The logistic score, fitted on right and wrong kernels of half of the scenes: see
@@ -140,12 +141,13 @@ def assess(
         m["parts"] = correlation_of(agreement) if parts is None else parts
     if loss is not None:
         m["loss"] = loss
+    sharp = m["spectrum_gain"] <= 0
     signs = {
         _NOISE: m["contrast"] < 1.3,
         _FLAT: m["spread"] < 0.1,
         _POINT: m["width"] < _RESOLVED,
         _CUT: m["border_mass"] > 0.1,
-        _SHARP: m["spectrum_gain"] <= 0 and m["width"] >= _RESOLVED,
+        _SHARP: sharp and _RESOLVED <= m["width"] < _NARROW,
         _PIECES: m["pieces"] > 0.6,
         _PARTS: m.get("parts", 1.0) < 0.4,
     }
@@ -154,6 +156,7 @@ def assess(
         score = min(score, 0.49)
     elif score < 0.5:
         weak = {
+            _SHARP: sharp,
             _AGREE: m.get("agreement", 1) < 0.5,
             _PARTS: m.get("parts", 1) < correlation_of(0.5),
         }

@@ -81,7 +81,7 @@ def hyper_laplacian(
     return A.centre(torch.fft.irfft2(X, s=A.padded))
 
 
-def shrink(t: Tensor, w: float, exponent: float, newton: int = 2) -> Tensor:
+def shrink(t: Tensor, w: float, exponent: float) -> Tensor:
     """Return argmin_v 1/2 (v - t)^2 + w |v|^a elementwise, a in (0, 1] or a = 2.
 
     Zero below a threshold (Zuo et al., "A generalized iterated shrinkage algorithm for
@@ -98,7 +98,7 @@ def shrink(t: Tensor, w: float, exponent: float, newton: int = 2) -> Tensor:
     size = t.abs()
     r = size.clamp_min(threshold)
     v, p, q = r - (threshold - least) * threshold / r, torch.empty_like(r), torch.empty_like(r)
-    for _ in range(newton):
+    for _ in range(2):
         # a w v^(a - 2) in two thirds of the time that pow takes
         torch.log(v, out=p).mul_(a - 2).add_(math.log(a * w)).exp_()
         torch.mul(p, v, out=q).mul_(a - 2).add_(r)
