@@ -38,13 +38,19 @@ import numpy as np
 import napari_selfdeblur as sd
 
 image = np.random.default_rng(0).random((24, 26))
+stages = []
+edges = np.kron(image[:9, :9], np.ones((8, 8)))
+blurred = sum(np.roll(edges, shift, 1) for shift in range(5))[4:-4, 4:-4]
+sd.deblur(blurred, preset="draft", device="cpu", on_progress=lambda e: stages.append(e.stage))
+assert "refine" in stages
 config = sd.SelfDeblurConfig.preset("fast").replace(
     kernel_size=3, iterations=2, channels=4, skip_channels=2, scales=1, device="cpu"
 )
 sd.deblur(image, config=config)
 sd.deblur(image, config=config.replace(solvers=("alternating",)))
 sd.restore(image, np.ones((3, 3)), "generator", iterations=2)
-print(*(name for name in ("torch._dynamo", "triton") if name in sys.modules))
+compilers = ("torch._dynamo", "torch._inductor", "triton")
+print(*(name for name in compilers if name in sys.modules))
 """
 
 

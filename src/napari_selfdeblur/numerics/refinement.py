@@ -24,6 +24,7 @@ from napari_selfdeblur.numerics.fusion import (
     Fused,
     restored_with,
 )
+from napari_selfdeblur.numerics.lbfgs import LBFGS
 from napari_selfdeblur.numerics.measures import NORMAL_GEARY, inner_part
 from napari_selfdeblur.numerics.registration import (
     agreement_of,
@@ -41,7 +42,6 @@ NOISY = 0.015
 """Noise from which on a kernel is not refined: the sparsity has a tenth of its weight left."""
 EVALUATIONS = 8
 """Of the cost and its gradient; each takes about as long as a restoration."""
-_SEARCHED = 5  # at most in one line search
 _LEAST_SCATTER = 1e-6
 
 
@@ -96,38 +96,29 @@ class Refinement:
         self._chosen = torch.from_numpy(self.kernel).to(y.device)
         energy = float(self._chosen.square().sum())
         self._stiffness = TEMPERATURE / 2 / (max(scatter, _LEAST_SCATTER) * energy)
-        self._root = torch.from_numpy(np.sqrt(self.kernel)).to(y.device).requires_grad_()
-        self._optimiser = torch.optim.LBFGS(
-            [self._root], max_iter=1, max_eval=_SEARCHED, line_search_fn="strong_wolfe"
-        )
-        self._at: tuple[Tensor, Tensor] | None = None  # where the cost is known, and the cost
+        root = torch.from_numpy(np.sqrt(self.kernel)).to(y.device)
+        self._steps = LBFGS(root, self._evaluated)
 
     def step(self) -> None:
         """Do one step of L-BFGS, mostly with one evaluation; the last one where it finds none."""
-        before = self.t
-        with torch.enable_grad():
-            self._optimiser.step(self._evaluated)
-        if self.t == before:
+        if not self._steps.step():
             self.t = self.total
 
-    def _evaluated(self) -> Tensor:
-        """Return the cost at the present root, whose gradient is left there."""
-        if self._at is not None and torch.equal(self._at[0], self._root.detach()):
-            return self._at[1]  # a step begins where the last one has ended
+    def _evaluated(self, root: Tensor) -> tuple[float, Tensor]:
+        """Return the cost at a root of the kernel, and its gradient."""
         self.t = min(self.t + 1, self.total)
-        self._root.grad = None
-        k = self._root.square()
-        k = k / k.sum()
-        cost = self._cost(k)
-        cost.backward()
-        assert self._root.grad is not None
-        if not (torch.isfinite(cost) and torch.isfinite(self._root.grad).all()):
-            self._root.grad.zero_()  # a flat image: there is nowhere to go
-            cost = cost.new_full((), math.inf)
-        self._at = self._root.detach().clone(), cost.detach()
-        if float(self._at[1]) < self.cost:
-            self.kernel, self.cost = k.detach().cpu().numpy(), float(self._at[1])
-        return self._at[1]
+        with torch.enable_grad():
+            root = root.detach().requires_grad_()
+            k = root.square()
+            k = k / k.sum()
+            cost = self._cost(k)
+            (gradient,) = torch.autograd.grad(cost, root)
+        value = float(cost.detach())
+        if not (math.isfinite(value) and bool(torch.isfinite(gradient).all())):
+            return math.inf, torch.zeros_like(root)  # a flat image: there is nowhere to go
+        if value < self.cost:
+            self.kernel, self.cost = k.detach().cpu().numpy(), value
+        return value, gradient
 
     def _cost(self, k: Tensor) -> Tensor:
         """Return the cost of a kernel (kh, kw) of sum 1."""
