@@ -114,6 +114,16 @@ def test_it_is_the_same_each_time_and_leaves_the_caller_s_random_numbers():
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_the_caller_s_default_type_does_not_matter():
+    kernels = estimates(0.3)
+    found = loss(kernels, problem())
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert loss(kernels, problem()) == found
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_an_image_hardly_larger_than_its_kernel():
     small = problem()
     small = replace(small, y=small.y[:13, :13])

@@ -1,4 +1,4 @@
-"""L-BFGS: the quadratic's minimum, never a higher value, and an end where there is nothing to gain."""
+"""L-BFGS: the minimum, never a higher value, and an end where there is nothing to gain."""
 
 from __future__ import annotations
 

@@ -119,3 +119,6 @@ def test_the_other_size_is_of_the_likeliest_kernel_that_differs() -> None:
     assert restarts._other_size(state, set()) == (11, 11)
     assert restarts._other_size(state, {(11, 11)}) == (25, 25)
     assert restarts._other_size(state, {(11, 11), (25, 25)}) is None
+    # A cell of 64 pixels would be too small for it.
+    Fake.plan = Plan.of(SAMPLE.blurred, DRAFT.replace(kernel_grid=(2, 2)))
+    assert restarts._other_size(state, {(11, 11)}) is None

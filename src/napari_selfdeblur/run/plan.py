@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.errors import ConfigError, OutOfMemoryError
 from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.io.images import Scale
 from napari_selfdeblur.numerics.grid import check_grid
@@ -190,10 +191,20 @@ class Plan:
         OutOfMemoryError
             If the run cannot fit into memory with a kernel of that size.
         """
+        self._check(size)
+        return replace(self, config=self.config.replace(kernel_size=size))._placed()
+
+    def takes(self, size: tuple[int, int]) -> bool:
+        """Return whether the grid and the memory take a kernel of that size."""
+        try:
+            self._check(size)
+        except (ConfigError, OutOfMemoryError):
+            return False
+        return True
+
+    def _check(self, size: tuple[int, int]) -> None:
         check_grid(self.config.kernel_grid, self.frame.shape, size)
-        config = self.config.replace(kernel_size=size)
         check_every_stage(self.asked.replace(kernel_size=size), self.frame.shape, self.runtime)
-        return replace(self, config=config)._placed()
 
     def _placed(self) -> Plan:
         """Return this plan with its region."""

@@ -50,7 +50,7 @@ def _other_size(state: State, tried: set[tuple[int, int]]) -> tuple[int, int] | 
     unlike = agreement_of(state.fused.alike) == 0
     for i in np.argsort(costs([each.measures for each in state.candidates])):
         size = sides_of(state.candidates[i].kernel, state.plan.problem.shape)
-        if unlike[i] and size not in tried:
+        if unlike[i] and size not in tried and state.plan.takes(size):
             return size
     return None
 

@@ -107,12 +107,12 @@ def fuse_stage(state: State) -> Events:
     fused, state.blurred = state.choose()
     with interruptible(state.stop):
         before = state.fused
-        if before is not None and np.array_equal(before.kernel, fused.kernel):
-            fused = replace(fused, loss=before.loss)
-        elif state.blurred and fused.agreement is not None:
-            mu = state.candidates[fused.best].intensities
-            others = plan.others()
-            state.parts = parts_agreement(y, fused.kernel, problem.noise, others, intensities=mu)
+        if state.blurred and fused.agreement is not None:
+            if before is None or not np.array_equal(before.kernel, fused.kernel):
+                mu, others = state.candidates[fused.best].intensities, plan.others()
+                state.parts = parts_agreement(
+                    y, fused.kernel, problem.noise, others, intensities=mu
+                )
             fused = replace(fused, loss=expected_loss(problem, state.candidates, fused))
     if not state.blurred:
         point = np.zeros_like(fused.kernel)
