@@ -86,7 +86,8 @@ class SelfDeblurConfig(Settings):
     seed: int = Integer(
         label="Seed",
         high=_MAX_SEED,
-        help="Seed of every random number. Another seed can rescue a run that went wrong.",
+        help="Seed of the networks' random numbers: another one can rescue their run. Kernels by "
+        "edges, and restorations without a network, do not depend on it.",
     ).default(0)
     solvers: tuple[str, ...] = Choices(
         label="Estimates by",

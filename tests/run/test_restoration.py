@@ -15,7 +15,7 @@ from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError, ImageError, OutOfMemoryError
 from napari_selfdeblur.io.kernels import prepare_kernel
 from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL, generator
-from napari_selfdeblur.run import restoration
+from napari_selfdeblur.run import restoration, stages
 
 SHARP = rescale(img_as_float(data.camera())[80:330, 150:400], 0.4, anti_aliasing=True)
 KERNEL = np.zeros((7, 7))
@@ -61,6 +61,24 @@ def test_generator_restoration_learns_the_image_alone():
     assert torch.equal(k, before)
     blurred_again = convolve2d(x.numpy(), KERNEL, mode="valid")
     assert distance(blurred_again, BLURRED[3:-3, 3:-3]) < 0.05
+
+
+def test_the_generator_after_a_run_computes_as_the_run_does(monkeypatch):
+    """What the record says of precision, runtime and seed holds for it too."""
+    given = {}
+    monkeypatch.setattr(
+        stages, "restore_frame", lambda *args, **more: iter([given.update(more)][1:])
+    )
+    own = {"precision": "float32", "runtime": "reference", "seed": 5}
+    config = sd.SelfDeblurConfig.preset("draft").replace(
+        restoration="generator", kernel_size=7, device="cpu", **own
+    )
+    sd.deblur(BLURRED, config=config)
+    assert {name: getattr(given["config"], name) for name in own} == own
+    assert given["config"].iterations == KNOWN_KERNEL.iterations
+    given.clear()
+    sd.deblur(BLURRED, config=config.replace(restoration="sparse"))
+    assert "config" not in given
 
 
 @pytest.mark.parametrize(("method", "steps"), [("generator", [1, 2]), ("sparse", [])])

@@ -60,7 +60,7 @@ _REASONS = {
 }
 _ADVICE = {
     _NOISE: "average several exposures, or check that the right image is chosen",
-    _FLAT: "try another seed or preset",
+    _FLAT: "try another preset, or with networks another seed",
     _POINT: "the image may be sharp already; if it is not, try a larger kernel size",
     _CUT: "try a larger kernel size",
     _SHARP: "the image may be sharp already: compare the result with it",

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Generator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from napari_selfdeblur import registry
 from napari_selfdeblur.errors import DivergedError
 from napari_selfdeblur.numerics.expected_loss import expected_loss
 from napari_selfdeblur.numerics.fusion import Candidate, Fused, compared
+from napari_selfdeblur.numerics.nonblind.generator import KNOWN_KERNEL
 from napari_selfdeblur.numerics.own_images import mixed
 from napari_selfdeblur.numerics.parts import parts_agreement
 from napari_selfdeblur.numerics.runtime import memory_checked
@@ -158,6 +160,10 @@ def _restored(
     rows, columns = plan.window
     if plan.in_channels:
         state.planes = blurred_channels(plan.frame)
+    options: dict[str, Any] = {}
+    if plan.config.restoration == "generator":  # its network computes as the run's do
+        own = {name: getattr(plan.config, name) for name in ("precision", "runtime", "seed")}
+        options["config"] = KNOWN_KERNEL.replace(**own)
     steps = (restore_frame if state.planes is None else restore_channels)(
         plan.survey,
         x if state.planes is None else state.planes,
@@ -167,6 +173,7 @@ def _restored(
         first=((rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2),
         stop=state.stop,
         grid=None if state.cells is None else state.cells.grid,
+        **options,
     )
     for last in steps:
         step, total, _ = last
