@@ -21,7 +21,7 @@ from napari_selfdeblur.io.stores import FrameRef
 from napari_selfdeblur.io.zarr_store import ZarrStore
 from napari_selfdeblur.run.batch import iter_batch, prepare_batch
 from napari_selfdeblur.run.batch_frame import FrameReport, Work
-from napari_selfdeblur.run.cluster import _client, distributed
+from napari_selfdeblur.run.cluster import _client, _environment, distributed
 
 Run = Callable[..., tuple[int, dict[str, Any], str]]
 Scene = Callable[..., NDArray[np.uint16]]
@@ -148,3 +148,24 @@ def test_own_workers_keep_their_memory_and_leave_no_trace() -> None:
     assert list(found.values()) == [os.environ.get("MALLOC_TRIM_THRESHOLD_")]
     assert list(threads.values()) == ["1"]
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "given"),
+    [
+        ("auto", None, ["0", "1", "0"]),
+        ("cuda", "2, 5", ["2", "5", "2"]),
+        ("cuda:1", None, [None, None, None]),
+        ("cpu", None, [None, None, None]),
+    ],
+)
+def test_each_worker_has_one_of_the_gpus_that_may_be_used(
+    device: str, visible: str | None, given: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that the user names is every worker's."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    found = [_environment(n, device).get("CUDA_VISIBLE_DEVICES") for n in range(3)]
+    assert found == given

@@ -66,9 +66,12 @@ def test_generator_restoration_learns_the_image_alone():
 def test_the_generator_after_a_run_computes_as_the_run_does(monkeypatch):
     """What the record says of precision, runtime and seed holds for it too."""
     given = {}
-    monkeypatch.setattr(
-        stages, "restore_frame", lambda *args, **more: iter([given.update(more)][1:])
-    )
+
+    def unrestored(*arguments, **options):
+        given.update(options)
+        return iter(())
+
+    monkeypatch.setattr(stages, "restore_frame", unrestored)
     own = {"precision": "float32", "runtime": "reference", "seed": 5}
     config = sd.SelfDeblurConfig.preset("draft").replace(
         restoration="generator", kernel_size=7, device="cpu", **own

@@ -198,10 +198,17 @@ def _local(workers: int, device: str) -> SpecCluster:
 
 
 def _environment(number: int, device: str) -> dict[str, str]:
-    """Return what the process of a worker is given: one GPU, where there are any."""
-    if not device.startswith(("auto", "cuda")):
+    """Return what the process of a worker is given: one GPU, where there are any and none is named.
+
+    Of those that this process may use.
+    """
+    if device not in ("auto", "cuda"):
         return {}
     import torch
 
     count = torch.cuda.device_count()
-    return {"CUDA_VISIBLE_DEVICES": str(number % count)} if count else {}
+    if not count:
+        return {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(each) for each in range(count)]
+    return {"CUDA_VISIBLE_DEVICES": names[number % count].strip()}
