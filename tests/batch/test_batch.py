@@ -285,6 +285,43 @@ def test_other_settings_are_refused(run: Run, images: Path, tmp_path: Path, out:
     assert run(*words)[1]["done_before"] == 0
 
 
+def test_a_folder_frames_of_something_else_is_left_alone(
+    run: Run, images: Path, tmp_path: Path
+) -> None:
+    """What no batch made is neither written to nor deleted; an empty one, or unfinished, is."""
+    frames = tmp_path / "out" / "frames"
+    frames.mkdir(parents=True)
+    (frames / "0001.png").write_bytes(b"of a video")
+    for more in ([], ["--restart"]):
+        status, _, error = run(images, "-o", tmp_path / "out", *more)
+        assert status == 2
+        assert f"{frames} has files, but no settings.json of a batch; choose another" in error
+        assert [path.name for path in (tmp_path / "out").rglob("*.*")] == ["0001.png"]
+    (frames / "0001.png").rename(frames / ".1-ab.part")  # as a killed batch leaves it
+    assert run(images / "a.tif", "-o", tmp_path / "out")[0] == 0
+
+
+def test_a_restart_deletes_what_the_batch_wrote(run: Run, images: Path, tmp_path: Path) -> None:
+    """Results of inputs that are no longer named go; files of others stay, wherever they lie."""
+    out = tmp_path / "out"
+    (images / "text.tif").write_text("no image")
+    run(images, "-o", out)
+    others = [out / name for name in ("notes.txt", "text_deblurred.tif", "a_kernels.tif")]
+    others += [out / "frames" / "notes.txt", out / "frames" / "a" / "notes.txt"]
+    for path in others:
+        path.write_bytes(b"of others")
+    words = [images / "colour.png", "-o", out, "--restart"]
+    assert run(*words)[1]["done_before"] == 0
+    assert {path.read_bytes() for path in others} == {b"of others"}
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*.*") if path not in others}
+    ends = ("deblurred.tif", "kernel.tif", "record.json")
+    assert written == {
+        "summary.csv", "frames/settings.json", "frames/colour/frame.json",
+        *(f"colour_{end}" for end in ends),
+    }  # fmt: skip
+    assert run(*words[:-1])[1]["done_before"] == 1
+
+
 @pytest.mark.parametrize("out", ["out", "out.ome.zarr"])
 def test_another_source_is_refused(
     run: Run, images: Path, tmp_path: Path, out: str, scene: Scene

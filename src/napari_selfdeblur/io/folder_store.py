@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ from napari_selfdeblur.io.writing import check_writable, naming, replacing, writ
 
 __all__ = ["FolderStore"]
 
+_OF_FRAME = re.compile(r"(frame|[A-Z]\d+(_[A-Z]\d+)*)(\.json|(_kernels?)?\.tif)|.*\.part")
+"""Names of the files of frames, and of what a killed process left unfinished."""
+
 
 @dataclass(frozen=True, slots=True)
 class FolderStore(Store):
@@ -50,6 +54,13 @@ class FolderStore(Store):
     def manifest(self) -> dict[str, Any] | None:
         """Return what `begin` wrote; None where nothing was begun."""
         if not self._manifest.exists():
+            with naming(self._frames, "read"):
+                there = list(self._frames.iterdir()) if self._frames.is_dir() else []
+            if any(path.suffix != ".part" for path in there):
+                raise ConfigError(
+                    f"{self._frames} has files, but no settings.json of a batch; choose another "
+                    "output, or give that folder another name"
+                )
             return None
         found = unsealed(read_json(self._manifest))
         if found is None:
@@ -66,16 +77,19 @@ class FolderStore(Store):
         write_text(self._manifest, json.dumps(sealed(manifest), indent=2) + "\n")
 
     def clear(self) -> None:
-        """Delete what a former batch left here."""
+        """Delete what a former batch wrote here; any other file stays."""
         before = self.manifest()
         if before is None:
             return
         for name in before["images"]:
-            for end in ("deblurred.tif", *(f"{each}.tif" for each in KERNELS), "record.json"):
-                with naming(self._out(name, end), "deleted"):
-                    self._out(name, end).unlink(missing_ok=True)
-        with naming(self._frames, "deleted"):
-            shutil.rmtree(self._frames)
+            for path in [*self._results(name), *self._files_of_frames(name)]:
+                with naming(path, "deleted"):
+                    path.unlink(missing_ok=True)
+        with naming(self._manifest, "deleted"):
+            self._manifest.unlink()
+        for folder in (*(self._frames / name for name in before["images"]), self._frames):
+            with suppress(OSError):  # missing, or with files of others
+                folder.rmdir()
 
     def create(self, name: str, layout: Layout | None = None) -> None:
         """Make the folder of an image's frames."""
@@ -150,6 +164,24 @@ class FolderStore(Store):
     def summary_path(self) -> Path:
         """Return the path of summary.csv in the folder."""
         return self.path / "summary.csv"
+
+    def _files_of_frames(self, name: str) -> list[Path]:
+        folder = self._frames / name
+        with naming(folder, "read"):
+            there = list(folder.iterdir()) if folder.is_dir() else []
+        return [path for path in there if _OF_FRAME.fullmatch(path.name)]
+
+    def _results(self, name: str) -> list[Path]:
+        """Return the files of an image that its frames' markers say were written."""
+        ends = set()
+        for path in self._files_of_frames(name):
+            marker = unsealed(read_json(path)) if path.suffix == ".json" else None
+            if marker is not None:
+                # Of planes the kernels of a grid lie with the frames.
+                kernels = KERNELS if path.stem == "frame" else KERNELS[:1]
+                ends |= {"deblurred.tif", "record.json"}
+                ends |= {f"{each}.tif" for each in kernels if each in marker}
+        return [self._out(name, end) for end in ends]
 
     def _write_kernels(self, name: str, layout: Layout, frames: Sequence[FrameRef]) -> None:
         """Write the kernels of an image's planes as one stack, zeros around the smaller ones."""

@@ -97,7 +97,7 @@ class Store(ABC):
         Raises
         ------
         ConfigError
-            If it is not as it was written.
+            If it is not as it was written, or no batch made what is there.
         """
 
     @abstractmethod
@@ -106,7 +106,7 @@ class Store(ABC):
 
     @abstractmethod
     def clear(self) -> None:
-        """Delete what a former batch left here."""
+        """Delete what a former batch wrote here."""
 
     @abstractmethod
     def create(self, name: str, layout: Layout) -> None:

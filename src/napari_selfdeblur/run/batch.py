@@ -83,13 +83,13 @@ def prepare_batch(
     work : Work
         What to do.
     restart : bool
-        Whether to delete what a former batch left there.
+        Whether to delete what a former batch wrote there.
 
     Raises
     ------
     ConfigError
-        If there is nothing to do, an input lies in the output, or the store holds results of
-        other settings or of inputs that have changed since.
+        If there is nothing to do, an input lies in the output, or the store holds what no batch
+        wrote, or results of other settings or of inputs that have changed since.
     FileError
         If the store cannot be written.
     """
@@ -107,7 +107,8 @@ def prepare_batch(
     if not batch.frames:
         return batch
     manifest = {"settings": work.settings, "dtype": store.dtype, "images": list(batch.layouts)}
-    before = store.manifest()
+    # Of what was cleared there may be files of others left, which `manifest` refuses.
+    before = None if restart else store.manifest()
     if before is not None:
         _check_settings(before, manifest)
         manifest["images"] = list(dict.fromkeys([*before["images"], *batch.layouts]))
