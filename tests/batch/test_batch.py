@@ -405,9 +405,41 @@ def test_wrong_arguments(
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_that_holds_the_inputs_is_refused(run: Run, images: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "output", "words"),
+    [
+        (".", "results.ome.zarr", []),
+        ("*[fr]", "results.ome.zarr", []),
+        ("**/*.tif", "results", []),
+        ("*", "results", []),
+        (".", "results", ["--recursive"]),
+    ],
+)
+def test_the_output_may_lie_among_the_inputs(
+    run: Run,
+    tmp_path: Path,
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    output: str,
+    words: list[str],
+) -> None:
+    """What a folder or a pattern has there is no input: the same command goes on."""
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "a.tif", scene(0))
+    monkeypatch.chdir(tmp_path / "in")
+    for before in (0, 1):
+        status, values, _ = run(name, "-o", output, *words)
+        assert (status, values["done"], values["done_before"]) == (0, 1, before)
+
+
+@pytest.mark.parametrize("name", ["in", "in/*.tif", "in/a.tif"])
+def test_an_output_that_holds_the_inputs_is_refused(
+    run: Run, images: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """Else the results of one batch would be inputs of the next."""
-    status, _, error = run(images, "-o", images)
+    monkeypatch.chdir(images.parent)
+    status, _, error = run(name, "-o", images)
     assert status == 2
     assert "lies in the output; choose another output" in error
 

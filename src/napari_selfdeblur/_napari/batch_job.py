@@ -139,7 +139,7 @@ def batch_events(
 
             execute = distributed(workers=workers)
         store, work = store_at(output), Work(config)
-        batch = prepare_batch(expanded(names), store, work, restart=restart)
+        batch = prepare_batch(expanded(names, output), store, work, restart=restart)
         yield len(batch.frames) + len(batch.failed)
         yield from iter_batch(batch, execute=execute, stop=worker)
 

@@ -100,7 +100,7 @@ def batch(
     with terminal.warnings():
         store = store_at(output, dtype)
         execute = _execute(workers, scheduler)
-        paths = expanded(images, recursive=recursive)
+        paths = expanded(images, output, recursive=recursive)
         planned = prepare_batch(paths, store, work, restart=restart)
         reports, stopped = _perform(planned, execute, terminal)
     _report(terminal, planned, reports, time.perf_counter() - begun)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from napari_selfdeblur.io.zarr_source import is_zarr
 
-__all__ = ["expanded", "stem_of", "unique_names"]
+__all__ = ["expanded", "lies_in", "stem_of", "unique_names"]
 
 _IMAGES = {".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
-def expanded(names: Iterable[str | os.PathLike[str]], *, recursive: bool = False) -> list[Path]:
+def expanded(
+    names: Iterable[str | os.PathLike[str]], output: Path, *, recursive: bool = False
+) -> list[Path]:
     """Return the images meant by files, folders, OME-Zarr folders and patterns, each once.
 
     Parameters
@@ -22,6 +24,9 @@ def expanded(names: Iterable[str | os.PathLike[str]], *, recursive: bool = False
     names : iterable of path-like
         A name that does not exist is a pattern with ``*``, ``?``, ``[...]`` or ``**`` where it
         has one of them. What matches nothing is returned as it is, to be named as missing.
+    output : Path
+        Where results are written. What lies there is left out of a folder or pattern that has
+        other images too.
     recursive : bool
         Whether folders in folders are searched too.
 
@@ -32,9 +37,15 @@ def expanded(names: Iterable[str | os.PathLike[str]], *, recursive: bool = False
     """
     found: dict[Path, Path] = {}
     for name in names:
-        for path in _matches(Path(name), recursive):
+        matches = list(_matches(Path(name), recursive))
+        for path in [each for each in matches if not lies_in(each, output)] or matches:
             found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder or lies in it."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def stem_of(path: Path) -> str:

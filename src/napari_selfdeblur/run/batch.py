@@ -11,7 +11,7 @@ from typing import Any
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError, ImageError
 from napari_selfdeblur.io.folder_store import FolderStore
-from napari_selfdeblur.io.inputs import stem_of
+from napari_selfdeblur.io.inputs import lies_in, stem_of
 from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.sources import Source, open_part, open_parts
 from napari_selfdeblur.io.stores import FrameRef, Store, digest
@@ -98,8 +98,7 @@ def prepare_batch(
     if not paths:
         raise ConfigError("a batch needs an input; name files, folders or patterns")
     for path in paths:
-        inside = store.path.resolve()
-        if path.resolve() == inside or inside in path.resolve().parents:
+        if lies_in(path, store.path):
             raise ConfigError(f"the input {path} lies in the output; choose another output")
     if restart:
         store.clear()
