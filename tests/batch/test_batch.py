@@ -23,9 +23,10 @@ from scipy import ndimage
 import napari_selfdeblur as sd
 from napari_selfdeblur.cli import main
 from napari_selfdeblur.config import RestoreConfig
+from napari_selfdeblur.errors import FileError
 from napari_selfdeblur.io.files import read_image, read_kernel
 from napari_selfdeblur.numerics.solvers import edges
-from napari_selfdeblur.run import batch_frame
+from napari_selfdeblur.run import batch_frame, batch_summary
 from napari_selfdeblur.run.batch import iter_batch, prepare_batch, store_at
 from napari_selfdeblur.run.batch_frame import FrameReport, Work
 from napari_selfdeblur.run.record import RunRecord
@@ -143,6 +144,46 @@ def test_the_summary_is_a_table_of_all(run: Run, images: Path, tmp_path: Path) -
         rows = list(csv.DictReader(file))
     assert [row["plane"] for row in rows] == [each["plane"] for each in values["frames"]]
     assert {row["status"] for row in rows} == {"done"}
+
+
+@pytest.mark.parametrize("out", ["out", "out.ome.zarr"])
+def test_the_summary_keeps_frames_of_earlier_batches(
+    run: Run, images: Path, tmp_path: Path, scene: Scene, out: str
+) -> None:
+    """Image by image, plane by plane; of what failed only what failed now."""
+    series = np.stack([scene(seed) for seed in range(11)])
+    tifffile.imwrite(tmp_path / "long.tif", series, imagej=True, metadata={"axes": "TYX"})
+    (tmp_path / "text.tif").write_text("no image")
+    nan = np.stack([scene(0), np.full((24, 24), np.nan)]).astype(np.float32)
+    tifffile.imwrite(tmp_path / "nan.tif", nan)
+    assert run(tmp_path / "long.tif", tmp_path / "text.tif", images, "-o", tmp_path / out)[0] == 1
+    _, values, _ = run(tmp_path / "nan.tif", tmp_path / "empty.tif", "-o", tmp_path / out)
+    with Path(values["summary"]).open(newline="") as file:
+        rows = [(row["output"], row["plane"], row["status"]) for row in csv.DictReader(file)]
+    assert rows == [
+        *(("long", f"T{t}", "done") for t in range(11)),
+        ("a", "", "done"),
+        ("colour", "", "done"),
+        *(("series", f"T{t}_C{c}", "done") for t in range(2) for c in range(2)),
+        *(("slices", f"Z{z}", "done") for z in range(2)),
+        ("nan", "Q0", "done"),
+        ("nan", "Q1", "failed"),
+        ("", "", "failed"),
+    ]
+
+
+def test_a_summary_that_cannot_be_written_is_a_warning(
+    run: Run, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The results are there all the same."""
+
+    def full(*_: object) -> None:
+        raise FileError("no space")
+
+    monkeypatch.setattr(batch_summary, "write_text", full)
+    status, values, error = run(images / "a.tif", "-o", tmp_path / "out")
+    assert (status, values["done"]) == (0, 1)
+    assert "warning: the summary was not written: no space" in error
 
 
 def bad_inputs(folder: Path, good: NDArray[np.uint16]) -> dict[str, str]:

@@ -68,6 +68,10 @@ def test_a_batch_and_the_same_again(
         assert panel.message.text().startswith("3 done, ")
         times.append((tmp_path / "out" / "a_deblurred.tif").stat().st_mtime_ns)
     assert times[0] == times[1]
+    summary = (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
+    assert [line.split(",")[0] for line in summary.splitlines()[1:]] == [
+        "a.tif", "b.tif", "b.tif", "c.tif"
+    ]  # fmt: skip
     record = RunRecord.from_json((tmp_path / "out" / "a_record.json").read_text())
     assert record.config == config
     panel.form.show({"iterations": 3})

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,17 +17,13 @@ from napari_selfdeblur.config import OUTSIDE_PRESETS, RestoreConfig, SelfDeblurC
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.files import read_kernel
 from napari_selfdeblur.presets import PRESETS
+from napari_selfdeblur.run.batch_summary import COLUMNS, as_row
 
 if TYPE_CHECKING:
     from napari_selfdeblur.run.batch import Batch, Execute
     from napari_selfdeblur.run.batch_frame import FrameReport, Work
 
-__all__ = ["COLUMNS", "batch"]
-
-COLUMNS = (
-    "input", "output", "plane", "status", "credible", "score", "kernel_size", "seconds", "reason",
-)  # fmt: skip
-"""Columns of the summary, the fields of a frame's report."""
+__all__ = ["batch"]
 
 _WIDTH = 72  # characters of a reason in the table
 _STOPPED = 130  # the exit status of what SIGINT ended
@@ -165,12 +158,10 @@ def _line(report: FrameReport) -> str:
 def _report(
     terminal: Terminal, planned: Batch, reports: Sequence[FrameReport], seconds: float
 ) -> None:
-    """Write the summary beside the results, and print it."""
-    from napari_selfdeblur.io.writing import write_text
-
+    """Print what became of each frame, and where the summary is."""
     order = {(each.name, each.label): i for i, each in enumerate(planned.frames)}
     rows = sorted(reports, key=lambda each: order.get((each.output, each.plane), len(order)))
-    table = [{name: asdict(row)[name] for name in COLUMNS} for row in rows]
+    table = [as_row(row) for row in rows]
     counts = Counter(row.status for row in rows)
     doubtful = sum(row.credible is False for row in rows)
     before = sum(row.resumed for row in rows)
@@ -190,13 +181,7 @@ def _report(
         f"{counts['failed']} failed, in {seconds:.1f} s: {planned.store.path}"
     )
     if planned.frames:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-        with terminal.optional("the summary was not written"):  # on a full disk
-            write_text(planned.store.summary_path(), text.getvalue())
-            values["summary"] = str(planned.store.summary_path())
+        values["summary"] = str(planned.store.summary_path())
     terminal.result(lines, values)
     if doubtful:
         terminal.note(f"warning: {doubtful} results may be wrong: see their reasons")

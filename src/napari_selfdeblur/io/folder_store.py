@@ -131,6 +131,12 @@ class FolderStore(Store):
         """Return what a frame was marked with; None where it is not done."""
         return unsealed(read_json(self._frame(frame, ".json")))
 
+    def markers(self) -> Iterator[dict[str, Any]]:
+        """Return the markers of all frames that are done, also of images not named now."""
+        for name in (self.manifest() or {}).get("images", []):
+            for _, marker in self._markers_of(name):
+                yield marker
+
     def finish(self, name: str, layout: Layout | None, frames: Sequence[FrameRef]) -> None:
         """Put the planes of an image together; planes that failed are NaN, or 0 in integers."""
         markers = {each.plane: (each, marker) for each in frames if (marker := self.marker(each))}
@@ -174,14 +180,19 @@ class FolderStore(Store):
     def _results(self, name: str) -> list[Path]:
         """Return the files of an image that its frames' markers say were written."""
         ends = set()
+        for frame, marker in self._markers_of(name):
+            # Of planes the kernels of a grid lie with the frames.
+            kernels = KERNELS if frame == "frame" else KERNELS[:1]
+            ends |= {"deblurred.tif", "record.json"}
+            ends |= {f"{each}.tif" for each in kernels if each in marker}
+        return [self._out(name, end) for end in ends]
+
+    def _markers_of(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Return the frames of an image that are done, as their files are called."""
         for path in self._files_of_frames(name):
             marker = unsealed(read_json(path)) if path.suffix == ".json" else None
             if marker is not None:
-                # Of planes the kernels of a grid lie with the frames.
-                kernels = KERNELS if path.stem == "frame" else KERNELS[:1]
-                ends |= {"deblurred.tif", "record.json"}
-                ends |= {f"{each}.tif" for each in kernels if each in marker}
-        return [self._out(name, end) for end in ends]
+                yield path.stem, marker
 
     def _write_kernels(self, name: str, layout: Layout, frames: Sequence[FrameRef]) -> None:
         """Write the kernels of an image's planes as one stack, zeros around the smaller ones."""

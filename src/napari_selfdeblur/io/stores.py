@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +139,10 @@ class Store(ABC):
     @abstractmethod
     def marker(self, frame: FrameRef) -> dict[str, Any] | None:
         """Return what a frame was marked with; None where it is not done, or that was changed."""
+
+    @abstractmethod
+    def markers(self) -> Iterator[dict[str, Any]]:
+        """Return the markers of all frames that are done, also of images not named now."""
 
     @abstractmethod
     def finish(self, name: str, layout: Layout | None, frames: Sequence[FrameRef]) -> None:

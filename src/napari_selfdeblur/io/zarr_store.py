@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,14 @@ class ZarrStore(Store):
     def marker(self, frame: FrameRef) -> dict[str, Any] | None:
         """Return what a frame was marked with; None where it is not done."""
         return unsealed(attributes_of(self._place(frame)).get(_OWN))
+
+    def markers(self) -> Iterator[dict[str, Any]]:
+        """Return the markers of all frames that are done, also of images not named now."""
+        for name in (self.manifest() or {}).get("images", []):
+            for place in (self.path / name / "frames").glob("*/"):
+                marker = unsealed(attributes_of(place).get(_OWN))
+                if marker is not None:
+                    yield marker
 
     def finish(self, name: str, layout: Layout | None, frames: Sequence[FrameRef]) -> None:
         """Do nothing: planes are in their place from the beginning."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.errors import ConfigError, DeblurError, ImageError
+from napari_selfdeblur.errors import ConfigError, DeblurError, DeblurWarning, ImageError
 from napari_selfdeblur.io.folder_store import FolderStore
 from napari_selfdeblur.io.inputs import lies_in, stem_of
 from napari_selfdeblur.io.layout import Layout
@@ -19,6 +20,7 @@ from napari_selfdeblur.io.writing import check_writable
 from napari_selfdeblur.io.zarr_store import ZarrStore
 from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.run.batch_frame import FrameReport, Work, file_state, frame_steps, reason_of
+from napari_selfdeblur.run.batch_summary import write_summary
 from napari_selfdeblur.run.diagnostics import refuse_diagnostics
 from napari_selfdeblur.run.events import Progress
 
@@ -123,7 +125,7 @@ def prepare_batch(
 def iter_batch(
     batch: Batch, *, execute: Execute | None = None, stop: Stop | None = None
 ) -> Generator[Event, None, None]:
-    """Do a batch; what is done and whole already is kept.
+    """Do a batch, and write its summary; what is done and whole already is kept.
 
     Parameters
     ----------
@@ -142,7 +144,8 @@ def iter_batch(
     Progress
         Steps of a frame's run, where they are known.
     """
-    yield from batch.failed
+    failed = list(batch.failed)
+    yield from failed
     left = Counter(frame.name for frame in batch.frames)
     frames: dict[str, list[FrameRef]] = {name: [] for name in batch.layouts}
     for frame in batch.frames:
@@ -150,6 +153,7 @@ def iter_batch(
     for event in (execute or in_process)(batch, stop):
         yield event
         if isinstance(event, FrameReport):
+            failed += [event] if event.status == "failed" else []
             left[event.output] -= 1
             if left[event.output] == 0:
                 try:
@@ -157,8 +161,15 @@ def iter_batch(
                     batch.store.finish(name, batch.layouts[name], frames[name])
                 except (DeblurError, OSError) as error:
                     reason = f"its planes were not put together: {reason_of(error)}"
-                    yield replace(event, plane="", status="failed", credible=None, reason=reason)
+                    report = replace(event, plane="", status="failed", credible=None, reason=reason)
+                    failed.append(report)
+                    yield report
     batch.store.close()
+    if batch.frames:  # else there may be no store
+        try:
+            write_summary(batch.store, failed)
+        except DeblurError as error:  # of a full disk
+            warnings.warn(f"the summary was not written: {error}", DeblurWarning, stacklevel=2)
 
 
 def in_process(batch: Batch, stop: Stop | None) -> Iterator[Event]:
