@@ -71,6 +71,42 @@ def test_every_plane_of_every_input_is_restored_by_itself(
     assert [record["plane"] for record in records] == ["T0_C0", "T0_C1", "T1_C0", "T1_C1"]
 
 
+@pytest.mark.parametrize("words", [["--weight", "0.01"], ["--set", "weight=0.01"]])
+def test_the_weight_of_a_restoration(
+    run: Run, images: Path, kernel: Path, tmp_path: Path, words: list[str]
+) -> None:
+    """It is that of `restore`, and means nothing without a kernel."""
+    assert run(images / "a.tif", "-o", tmp_path / "out", *words)[0] == 0
+    written = tifffile.imread(tmp_path / "out" / "a_deblurred.tif")
+    a, k = tifffile.imread(images / "a.tif"), tifffile.imread(kernel)
+    expected = sd.restore(a, k, iterations=2, weight=0.01, device="cpu")
+    np.testing.assert_array_equal(written, expected)
+    assert (expected != sd.restore(a, k, iterations=2, device="cpu")).any()
+
+
+def test_a_weight_without_a_kernel_is_refused(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The preset's restorations follow the noise; the message says what the weight is for."""
+    assert main(["batch", str(images), "-o", str(tmp_path / "out"), "--weight", "0.01"]) == 2
+    assert "--weight is for a restoration with --kernel" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_has_the_defaults_with_and_without_a_kernel(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the preset fast, and where they differ those of `restore`."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["batch", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    fast, known = sd.SelfDeblurConfig.preset("fast"), RestoreConfig()
+    both = f"{fast.restoration} in fast; {known.restoration} with --kernel"
+    assert f"[default: ({both})]" in text
+    assert f"[default: ({fast.iterations} steps in fast; auto with --kernel)]" in text
+    assert "[default: (auto with --kernel)]" in text
+
+
 def test_a_blind_batch_is_a_run_of_each(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], scene: Scene
 ) -> None:

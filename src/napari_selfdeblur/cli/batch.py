@@ -32,6 +32,7 @@ _STOPPED = 130  # the exit status of what SIGINT ended
 @from_settings(
     SelfDeblurConfig.preset("fast"),
     of_preset=SelfDeblurConfig.kinds().keys() - OUTSIDE_PRESETS,
+    instead=("--kernel", RestoreConfig()),
 )
 def batch(
     context: typer.Context,
@@ -109,6 +110,8 @@ def _work(preset: str | None, changes: dict[str, Any], kernel: Path | None, comm
     from napari_selfdeblur.run.batch_frame import Work
 
     if kernel is None:
+        if others := [option(field) for field in changes if field not in SelfDeblurConfig.kinds()]:
+            raise ConfigError(f"{', '.join(others)} is for a restoration with --kernel; give both")
         return Work(SelfDeblurConfig.preset(preset or "fast").replace(**changes), None, command)
     others = [option(field) for field in changes if field not in RestoreConfig.kinds()]
     others += ["--preset"] if preset is not None else []

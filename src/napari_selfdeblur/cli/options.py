@@ -41,15 +41,20 @@ def option(field: str) -> str:
 
 
 def from_settings(
-    defaults: Settings, *, of_preset: Collection[str] = (), names: Mapping[str, str] | None = None
+    defaults: Settings,
+    *,
+    of_preset: Collection[str] = (),
+    names: Mapping[str, str] | None = None,
+    instead: tuple[str, Settings] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that gives a command an option for each field, and ``--set``.
 
     The command is called with `changes`, the settings that were given by their fields. An
     error about a value names the option. `of_preset` are fields whose defaults another preset
-    changes; `names` are other names of options, by field, beside their usual ones.
+    changes; `names` are other names of options, by field, beside their usual ones; `instead` is
+    an option of the command and the defaults of the settings that are meant where it is given.
     """
-    fields = defaults.kinds()
+    fields = (instead[1].kinds() if instead else {}) | defaults.kinds()
     spellings = {field: [option(field)] for field in fields}
     for field, name in (names or {}).items():
         spellings[field].insert(0, name)
@@ -60,14 +65,16 @@ def from_settings(
             texts = {field: (spellings[field][0], arguments.pop(field)) for field in fields}
             given = {field: texts[field] for field in fields if texts[field][1] is not None}
             given |= _assigned(arguments.pop(_SET) or (), given)
-            changes = {f: defaults.kind(f).parse(name, text) for f, (name, text) in given.items()}
+            kinds = {f: fields.get(f) or defaults.kind(f) for f in given}
+            changes = {f: kinds[f].parse(name, text) for f, (name, text) in given.items()}
             command(changes=changes, **arguments)
 
         own = inspect.signature(command, eval_str=True).parameters.values()
         parameters = [each for each in own if each.name != "changes"]
         for field, kind in fields.items():
-            shown = _default(kind, getattr(defaults, field))
-            shown += " in fast" if field in of_preset else ""
+            shown = _shown(field, defaults, " in fast" if field in of_preset else "")
+            if instead and (other := _shown(field, instead[1])) not in ("", shown):
+                shown = "; ".join(filter(None, (shown, f"{other} with {instead[0]}")))
             parameters.append(_parameter(field, _annotation(kind, shown, spellings[field])))
         parameters.append(_parameter(_SET, _Set))
         asked.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -90,9 +97,14 @@ def _annotation(kind: Setting, shown: str, spellings: Sequence[str]) -> Any:
     ]
 
 
-def _default(kind: Setting, value: Any) -> str:
-    text = kind.text(value)
-    return f"{text} {kind.unit}" if kind.unit and text not in kind.words else text
+def _shown(field: str, defaults: Settings, where: str = "") -> str:
+    """Return the default of a field and where it holds; empty if the settings lack the field."""
+    kind = defaults.kinds().get(field)
+    if kind is None:
+        return ""
+    text = kind.text(getattr(defaults, field))
+    unit = f" {kind.unit}" if kind.unit and text not in kind.words else ""
+    return f"{text}{unit}{where}"
 
 
 def _parameter(name: str, annotation: Any) -> inspect.Parameter:
