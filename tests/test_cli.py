@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import typer
 from numpy.typing import NDArray
 from PIL import Image
@@ -86,6 +87,23 @@ def test_run_writes_its_four_files(
     printed = capsys.readouterr()
     assert all(str(out / name) in printed.out for name in FILES)
     assert "joint 2/2  loss" in printed.err
+
+
+def test_results_of_an_ome_tiff_are_named_without_both_endings(tmp_path: Path, out: Path) -> None:
+    """Of one plane and of a stack, of every command, as of a TIFF."""
+    kernel = str(tmp_path / "k.tif")
+    write_tiff(Path(kernel), np.ones((3, 3), np.float32))
+    for name, shape in (("cells", (16, 18)), ("series", (2, 16, 18))):
+        image = str(tmp_path / f"{name}.ome.tif")
+        tifffile.imwrite(image, _scene(*shape), metadata={"axes": "TYX"[-len(shape) :]})
+        where, quick = ["-o", str(out / name), "-q"], ["--device", "cpu", "--iterations", "2"]
+        assert main(["run", image, *where, *QUICK]) == 0
+        assert main(["restore", image, kernel, *where, *quick]) == 0
+        assert main(["batch", image, *where, "--kernel", kernel, *quick]) == 0
+        names = {path.name.partition("_")[0] for path in (out / name).glob("*_*")}
+        assert names == {name}
+        ends = {path.name.partition("_")[2] for path in (out / name).glob("*_*")}
+        assert {"deblurred.tif", "kernel.tif", "record.json", "restored.tif"} <= ends
 
 
 @pytest.mark.parametrize(

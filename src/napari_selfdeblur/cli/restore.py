@@ -21,6 +21,7 @@ from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.file_stack import read_kernels
 from napari_selfdeblur.io.files import read_kernel
+from napari_selfdeblur.io.inputs import stem_of
 
 __all__ = ["restore"]
 
@@ -76,7 +77,7 @@ def restore(
             lambda shape: check_restoration(config.restoration, shape, sides, device),
         )
     source = inputs.source
-    paths = result_paths(output, image.stem, _RESULTS, source, [image, kernel, truth])
+    paths = result_paths(output, stem_of(image), _RESULTS, source, [image, kernel, truth])
     outputs = Outputs(paths, inputs, terminal, dtype, a.command_line(context))
 
     from napari_selfdeblur.run.restoration import run_restoration

@@ -22,6 +22,7 @@ from napari_selfdeblur.cli.stack import (
 from napari_selfdeblur.cli.terminal import Terminal
 from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
+from napari_selfdeblur.io.inputs import stem_of
 from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
 from napari_selfdeblur.run.stack_record import StackRecord, read_record
@@ -126,7 +127,7 @@ def run(
             image, roi, truth, lambda shape: check_every_stage(config, shape, runtime)
         )
     kept = [image, truth, record, checkpoint]
-    paths = result_paths(output, image.stem, results_of(config), inputs.source, kept)
+    paths = result_paths(output, stem_of(image), results_of(config), inputs.source, kept)
     outputs = Outputs(paths, inputs, terminal, dtype, a.command_line(context))
     perform(outputs, config, trace=trace, checkpoint=checkpoint)
 

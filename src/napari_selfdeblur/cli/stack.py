@@ -19,6 +19,7 @@ from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.io.file_stack import FileStack, open_stack
 from napari_selfdeblur.io.formats import ImageFile
 from napari_selfdeblur.io.images import cast_like
+from napari_selfdeblur.io.inputs import stem_of
 from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.tiff_stacks import write_stack
 from napari_selfdeblur.io.writing import replacing
@@ -72,7 +73,7 @@ def stack_outputs(
     None of them may be `path` or one of `others`; `more` are further fields.
     """
     inputs = _inputs(stack, path, roi)
-    paths = result_paths(folder, path.stem, ends, inputs.source, [path, *others])
+    paths = result_paths(folder, stem_of(path), ends, inputs.source, [path, *others])
     return StackOutputs(paths=paths, inputs=inputs, layout=stack.layout, **more)
 
 
