@@ -137,6 +137,13 @@ def test_a_stack_of_flat_planes_fails(series: Path, capsys: pytest.CaptureFixtur
         ("--axes TYX", "axes must be 4 letters for series.tif"),
         ("--kernels two", "kernels must be one of one, channel, plane"),
         ("--kernel-from T=1", "add its index along C"),
+        (
+            "--kernel-from Z=1",
+            "--kernel-from is one plane, an index along T and C, got 'Z=1'; try T=0",
+        ),
+        ("--kernel-from T=0:2,C=0", "--kernel-from is one plane, an index along T and C, got"),
+        ("--kernel-from T=1:1,C=0", "--kernel-from is one plane, an index along T and C, got"),
+        ("--kernel-from all", "--kernel-from is one plane, an index along T and C, got 'all'"),
         ("--axes TZYX --kernels channel", "needs a channel axis C"),
         ("--checkpoint c.st", "--truth and --checkpoint are for one plane"),
     ],

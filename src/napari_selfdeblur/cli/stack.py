@@ -90,18 +90,43 @@ def parse_planes(text: str | None, stack: FileStack) -> dict[str, list[int]] | N
     """Return the indices by axis that ``T=0:5,8,C=1`` means; None for ``all``."""
     if text is None or text.strip().lower() == "all":
         return None
-    lengths = dict(zip(stack.layout.leading, stack.shape, strict=False))
+    lengths = _lengths(stack)
+    found = _indices(text, lengths)
+    if found is None:
+        raise ConfigError(
+            f"--planes is all, or indices along {' and '.join(lengths)}, got {text!r}; try "
+            f"{next(iter(lengths))}=0:{max(lengths.values())}"
+        )
+    return found
+
+
+def parse_place(text: str | None, stack: FileStack) -> dict[str, int] | None:
+    """Return the index by axis that ``T=3,C=0`` means."""
+    if text is None:
+        return None
+    lengths = _lengths(stack)
+    found = _indices(text, lengths) or {}
+    if not found or any(len(indices) != 1 for indices in found.values()):
+        raise ConfigError(
+            f"--kernel-from is one plane, an index along {' and '.join(lengths)}, got {text!r}; "
+            f"try {','.join(f'{axis}=0' for axis in lengths)}"
+        )
+    return {axis: index for axis, (index,) in found.items()}
+
+
+def _lengths(stack: FileStack) -> dict[str, int]:
+    return dict(zip(stack.layout.leading, stack.shape, strict=False))
+
+
+def _indices(text: str, lengths: Mapping[str, int]) -> dict[str, list[int]] | None:
+    """Return the indices that a text names along each axis; None where it is no such text."""
     found: dict[str, list[int]] = {}
     axis = ""
     for item in text.replace(" ", "").split(","):
         match = _ITEM.fullmatch(item)
         axis = (match and match[1] and match[1].upper()) or axis
         if match is None or (match[2] is None and match[3] is None) or axis not in lengths:
-            known = " and ".join(lengths)
-            raise ConfigError(
-                f"--planes is all, or indices along {known}, got {text!r}; try "
-                f"{next(iter(lengths))}=0:{max(lengths.values())}"
-            )
+            return None
         begin, end = int(match[2] or 0), int(match[4] or lengths[axis])
         found.setdefault(axis, []).extend(range(begin, end) if match[3] else [begin])
     return found
@@ -114,8 +139,7 @@ def deblur_file(
 
     Of a run that fails what it had done is saved before the error is raised.
     """
-    planes, place = parse_planes(asked.planes, stack), parse_planes(asked.kernel_from, stack)
-    one = None if place is None else {axis: at[0] for axis, at in place.items()}
+    planes, place = parse_planes(asked.planes, stack), parse_place(asked.kernel_from, stack)
     from napari_selfdeblur.stacks import deblur_stack
 
     def run(**how: Any) -> StackResult:
@@ -125,7 +149,7 @@ def deblur_file(
             asked.kernels or "one",
             planes,
             config=config,
-            kernel_from=one,
+            kernel_from=place,
             **how,
         )
 
