@@ -9,8 +9,11 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_selfdeblur._napari.batch_widget import BatchWidget
+from napari_selfdeblur._napari.kernel_choice import KernelChoice
+from napari_selfdeblur.io.inputs import SUFFIXES
 from napari_selfdeblur.run.record import RunRecord
 
 SECONDS = 60_000
@@ -49,6 +52,25 @@ def test_what_is_missing_is_said(panel: BatchWidget, images: Path, tmp_path: Pat
     panel.form.fields["kernel_size"].widget.value = "4"
     assert panel.message.text().startswith("Kernel size must be")
     assert not panel.run_button.enabled
+
+
+def test_dialogs_offer_the_images_that_a_folder_has(
+    panel: BatchWidget, viewer_model: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the inputs of a batch, and of a known kernel."""
+    asked: list[str] = []
+
+    def chosen(*arguments: object) -> tuple[list[str], str]:
+        asked.append(str(arguments[3]))
+        return [], ""
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", chosen)
+    panel.inputs.findChildren(QPushButton)[0].click()
+    asked.append(KernelChoice(viewer_model).file.filter)
+    for each in asked:
+        images = each.partition("(")[2].partition(")")[0]
+        assert images.split() == [f"*{suffix}" for suffix in SUFFIXES]
+    assert len(asked) == 2
 
 
 def test_a_batch_and_the_same_again(

@@ -20,12 +20,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_selfdeblur._napari.fields import IMAGE_FILES
 from napari_selfdeblur._napari.theme import Colours
 
 if TYPE_CHECKING:
     from napari_selfdeblur.run.batch_frame import FrameReport
 
-_IMAGES = "Images (*.tif *.tiff *.png *.jpg *.jpeg *.bmp *.jp2);;All files (*)"
 _COLUMNS = ("Image", "Verdict", "Score", "Kernel", "Time")
 _LIST_HEIGHT, _TABLE_HEIGHT = 80, 220
 
@@ -70,7 +70,7 @@ class InputList(QWidget):
         self.changed.emit()
 
     def _add_files(self) -> None:
-        self.add(QFileDialog.getOpenFileNames(self, "Blurred images", "", _IMAGES)[0])
+        self.add(QFileDialog.getOpenFileNames(self, "Blurred images", "", IMAGE_FILES)[0])
 
     def _add_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of images, or OME-Zarr")

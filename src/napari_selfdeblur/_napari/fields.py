@@ -16,7 +16,11 @@ from qtpy.QtWidgets import (
     QStylePainter,
 )
 
+from napari_selfdeblur.io.inputs import SUFFIXES
 from napari_selfdeblur.settings import Choice, Device, Flag, Integer, Number, Setting
+
+IMAGE_FILES = f"Images ({' '.join(f'*{suffix}' for suffix in SUFFIXES)});;All files (*)"
+"""What a dialog for files of images offers."""
 
 _NARROWEST = 60
 

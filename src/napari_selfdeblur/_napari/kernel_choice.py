@@ -13,13 +13,13 @@ from napari.layers import Image
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_selfdeblur._napari.fields import IMAGE_FILES
 from napari_selfdeblur._napari.layer_choice import LayerChoice
 from napari_selfdeblur._napari.layers import read_source
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.files import read_kernel
 from napari_selfdeblur.io.kernels import prepare_kernel
 
-_FILES = "Images (*.tif *.tiff *.png *.jpg *.jpeg *.bmp);;All files (*)"
 _HELP = (
     "The point spread function: what a point of light became. An image of odd height and width, "
     "dark but for the blur's trace; its values are scaled to add up to 1."
@@ -56,7 +56,7 @@ class KernelChoice:
         self.choice = LayerChoice(viewer, "Kernel", _HELP)
         self.file = FileEdit(
             mode=FileDialogMode.EXISTING_FILE,
-            filter=_FILES,
+            filter=IMAGE_FILES,
             nullable=True,
             value=None,
             label="or file",

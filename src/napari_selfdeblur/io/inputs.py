@@ -9,9 +9,12 @@ from pathlib import Path
 
 from napari_selfdeblur.io.zarr_source import is_zarr
 
-__all__ = ["expanded", "lies_in", "stem_of", "unique_names"]
+__all__ = ["SUFFIXES", "expanded", "lies_in", "stem_of", "unique_names"]
 
-_IMAGES = {".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+SUFFIXES = (
+    ".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"
+)  # fmt: skip
+"""Of files that are taken for images in folders and dialogs; a file that is named may have any."""
 
 
 def expanded(
@@ -88,5 +91,5 @@ def _images_in(folder: Path, recursive: bool) -> Iterator[Path]:
                 yield path
             elif recursive:
                 yield from _images_in(path, recursive)
-        elif path.suffix.lower() in _IMAGES:
+        elif path.suffix.lower() in SUFFIXES:
             yield path
