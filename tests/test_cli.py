@@ -627,6 +627,23 @@ def test_restore_with_a_known_kernel(
     assert record.image["name"] == "photo.png"
 
 
+def test_restore_shows_its_progress(
+    blurred: tuple[Path, Path, Path], out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tiles, or the steps of a network, go to standard error as those of `run`; not if quiet."""
+    image, kernel, _ = map(str, blurred)
+    args = ["restore", image, kernel, "-o", str(out), "--device", "cpu"]
+    assert main(args) == 0
+    assert "restore 1/1  " in capsys.readouterr().err
+    assert main([*args, "--method", "generator", "--iterations", "2"]) == 0
+    printed = capsys.readouterr()
+    assert "restore 1/2  loss " in printed.err
+    assert "restore 2/2  loss " in printed.err
+    assert "loss" not in printed.out
+    assert main([*args, "-q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_restore_agrees_with_python(blurred: tuple[Path, Path, Path], out: Path) -> None:
     """The command and the function give the same image, weight included."""
     image, kernel, _ = blurred
