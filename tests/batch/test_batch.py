@@ -267,6 +267,19 @@ def test_bad_inputs_are_named_and_the_rest_is_done(
     assert (values["done"], values["failed"]) == (1, len(reasons))
 
 
+@pytest.mark.parametrize("out", ["out", "out.ome.zarr"])
+def test_a_batch_without_an_image_leaves_nothing_in_the_way(
+    run: Run, tmp_path: Path, out: str, scene: Scene
+) -> None:
+    """Of the next one into the same output."""
+    unfinished, image = tmp_path / "a.zarr", tmp_path / "a.tif"
+    unfinished.mkdir()
+    assert run(unfinished, "-o", tmp_path / out)[0] == 1
+    tifffile.imwrite(image, scene(0))
+    status, values, _ = run(image, "-o", tmp_path / out)
+    assert (status, values["done"]) == (0, 1)
+
+
 def test_an_input_without_permission_is_named(
     run: Run, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

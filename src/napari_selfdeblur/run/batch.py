@@ -164,12 +164,13 @@ def iter_batch(
                     report = replace(event, plane="", status="failed", credible=None, reason=reason)
                     failed.append(report)
                     yield report
+    if not batch.frames:  # there may be no store
+        return
     batch.store.close()
-    if batch.frames:  # else there may be no store
-        try:
-            write_summary(batch.store, failed)
-        except DeblurError as error:  # of a full disk
-            warnings.warn(f"the summary was not written: {error}", DeblurWarning, stacklevel=2)
+    try:
+        write_summary(batch.store, failed)
+    except DeblurError as error:  # of a full disk
+        warnings.warn(f"the summary was not written: {error}", DeblurWarning, stacklevel=2)
 
 
 def in_process(batch: Batch, stop: Stop | None) -> Iterator[Event]:
