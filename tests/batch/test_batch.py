@@ -412,6 +412,21 @@ def test_a_restart_deletes_what_the_batch_wrote(run: Run, images: Path, tmp_path
     assert run(*words[:-1])[1]["done_before"] == 1
 
 
+def test_a_restart_leaves_what_a_stopped_batch_had_not_yet_replaced(
+    run: Run, images: Path, kernel: Path, tmp_path: Path
+) -> None:
+    """The planes of a stack that are done lie apart: its file is still that of another run."""
+    work = Work(RestoreConfig(iterations=2, device="cpu"), read_kernel(kernel))
+    batch = prepare_batch([images / "slices.tif"], store_at(tmp_path / "out"), work)
+    next(iter_batch(batch))
+    assert (tmp_path / "out" / "frames" / "slices" / "Z0.json").exists()
+    other = tmp_path / "out" / "slices_deblurred.tif"
+    other.write_bytes(b"of another run")
+    assert run(images / "a.tif", "-o", tmp_path / "out", "--restart")[0] == 0
+    assert other.read_bytes() == b"of another run"
+    assert not (tmp_path / "out" / "frames" / "slices").exists()
+
+
 @pytest.mark.parametrize("out", ["out", "out.ome.zarr"])
 def test_another_source_is_refused(
     run: Run, images: Path, tmp_path: Path, out: str, scene: Scene

@@ -181,6 +181,8 @@ class FolderStore(Store):
         """Return the files of an image that its frames' markers say were written."""
         ends = set()
         for frame, marker in self._markers_of(name):
+            if (self._frames / name / f"{frame}.tif").exists():
+                continue  # a plane not yet put together with the others
             # Of planes the kernels of a grid lie with the frames.
             kernels = KERNELS if frame == "frame" else KERNELS[:1]
             ends |= {"deblurred.tif", "record.json"}
