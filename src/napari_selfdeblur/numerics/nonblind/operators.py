@@ -9,6 +9,7 @@ from torch import Tensor
 
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.numerics.noise import noise_sigma
+from napari_selfdeblur.numerics.spectrum import MODEL_ERROR
 
 __all__ = ["checked_weight", "differences", "differences_adjoint", "noise_scale"]
 
@@ -35,8 +36,8 @@ def noise_scale(y: Tensor, sigma: float | None) -> float:
     """Return (sigma^2 + 0.003^2)^(3/4), what default weights are proportional to.
 
     Measured on photographs of known blur with white noise of 0 to 0.06 added: the weight of
-    the best restoration grows as sigma^(3/2). The 0.003 stands for what else the model gets
-    wrong (rounding to 8 bits, the kernel), which is all there is when the noise is low.
+    the best restoration grows as sigma^(3/2). The 0.003 (`MODEL_ERROR`) stands for what else the
+    model gets wrong (rounding to 8 bits, the kernel), all there is when the noise is low.
 
     `y` (H, W), in [0, 1], is measured by `noise_sigma` where `sigma` is None.
 
@@ -51,4 +52,4 @@ def noise_scale(y: Tensor, sigma: float | None) -> float:
         sigma = noise_sigma(y.detach().cpu().numpy())
     if not 0 <= sigma < float("inf"):
         raise ConfigError(f"sigma must be a finite number at least 0, got {sigma!r}")
-    return math.sqrt(math.hypot(sigma, 0.003)) ** 3
+    return math.sqrt(math.hypot(sigma, MODEL_ERROR)) ** 3
