@@ -18,6 +18,7 @@ from napari_selfdeblur.compare.metrics import psnr_up_to_shift
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.frames import Frame
 from napari_selfdeblur.numerics.grid import KernelGrid
+from napari_selfdeblur.numerics.regions import Structure
 from napari_selfdeblur.numerics.solvers import edges
 from napari_selfdeblur.run.record import RunRecord
 from napari_selfdeblur.run.restoration import restore_frame
@@ -152,6 +153,19 @@ def test_a_flat_cell_has_its_neighbours_kernel() -> None:
     assert first["score"] is not None
     assert result.kernels is not None
     np.testing.assert_allclose(result.kernels[0, 0], result.kernels[0, 1], atol=1e-6)
+
+
+def test_without_edges_in_any_cell_there_is_one_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without a grid, but for the refinement that a grid leaves out; the record has no cells."""
+    monkeypatch.setattr(Structure, "shown", lambda _, windows: [False] * len(windows))
+    monkeypatch.setattr("napari_selfdeblur.run.run.refine_stage", lambda _: iter(()))
+    found, one = (
+        sd.deblur(SAME[:60, :90], config=DRAFT, kernel_grid=grid) for grid in ((1, 2), (1, 1))
+    )
+    assert found.kernels is None
+    assert found.record.cells == ()
+    assert found.record.verdict == one.record.verdict
+    np.testing.assert_array_equal(found.sharp, one.sharp)
 
 
 def test_a_stop_among_the_cells_keeps_the_best_estimate() -> None:

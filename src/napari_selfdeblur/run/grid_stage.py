@@ -19,7 +19,10 @@ __all__ = ["grid_stage"]
 
 
 def grid_stage(state: State) -> Generator[Progress, None, None]:
-    """Estimate a kernel in each cell of the grid that has edges; an event for each cell."""
+    """Estimate a kernel in each cell of the grid that has edges; an event for each cell.
+
+    Where no cell has any, there is no grid: the image has the one kernel.
+    """
     plan, fused = state.plan, state.fused
     assert fused is not None
     shape, size = plan.frame.shape, (fused.kernel.shape[0], fused.kernel.shape[1])
@@ -42,4 +45,5 @@ def grid_stage(state: State) -> Generator[Progress, None, None]:
             state.stopped = True
             return
         yield state.event("grid", number, len(cells), math.nan, None)
-    state.cells = Cells.of(cells, plan.config.kernel_grid, fused.kernel)
+    if any(cell.found for cell in cells):
+        state.cells = Cells.of(cells, plan.config.kernel_grid, fused.kernel)

@@ -219,6 +219,7 @@ class RunRecord(_Record):
         (x0, x1)); kernel, whether that is its ``own``, the ``frame``'s or the ``neighbours``';
         its correlation with the frame's, in [0, 1]; neighbours, the correlation of its own kernel
         with what the other cells say in its place, or None; score, that of its assessment, or None.
+        Empty where no cell shows edges: the image has then one kernel.
     """
 
     config: SelfDeblurConfig
