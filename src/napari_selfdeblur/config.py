@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import dropwhile
 from typing import Any, Literal, Self
 
 from napari_selfdeblur import registry
@@ -291,13 +290,18 @@ class SelfDeblurConfig(Settings):
         return cls(**PRESETS[name].values)
 
     @property
-    def spared_solvers(self) -> tuple[str, ...]:
-        """Solvers that are run only where those before them leave a doubt: see `adaptive`."""
+    def spared(self) -> tuple[int, ...]:
+        """Indices of the solvers that run only where those before leave a doubt: see `adaptive`."""
         if not self.adaptive or self.restoration is None:
             return ()
-        networks = {name for name in self.solvers if registry.SOLVERS[name].settings}
-        later = dropwhile(networks.__contains__, self.solvers)
-        return tuple(name for name in later if name in networks)
+        networks = [i for i, name in enumerate(self.solvers) if registry.SOLVERS[name].settings]
+        # Those at the beginning are what was asked for: only networks come before them.
+        return tuple(index for place, index in enumerate(networks) if index > place)
+
+    @property
+    def spared_solvers(self) -> tuple[str, ...]:
+        """Names of those that are `spared`."""
+        return tuple(self.solvers[index] for index in self.spared)
 
     @property
     def sides(self) -> tuple[int, int]:

@@ -119,7 +119,7 @@ def test_a_setting_added_later_does_not_orphan_a_checkpoint(tmp_path):
     ("change", "message"),
     [
         ({"format": 1}, "written by another version"),
-        ({"solvers": [{"t": 2}]}, "damaged"),
+        ({"solvers": {0: {"t": 2}}}, "damaged"),
         ({"solvers": "x"}, "is not a checkpoint"),
         ({"config": 3}, "mapping of names"),
     ],

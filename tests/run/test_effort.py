@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.signal import fftconvolve
+from skimage import data
 
 import napari_selfdeblur as sd
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics.cost import expected_stages
+from napari_selfdeblur.numerics.solvers import edges
+from napari_selfdeblur.run.checkpoint import Checkpoint
 from napari_selfdeblur.run.events import Clock, Previews, Progress
 from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.result import DeblurResult
@@ -101,8 +105,44 @@ def test_only_networks_are_spared() -> None:
         ("joint", "alternating"): (),
     }.items():
         assert BOTH.replace(solvers=solvers).spared_solvers == spared
+    assert BOTH.replace(solvers=("joint", "edges", "joint")).spared == (2,)
 
 
+@pytest.fixture
+def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer edge-based kernels: the tests take seconds."""
+    monkeypatch.setattr(
+        edges, "trials", lambda size, _: [edges.Trial(size, s) for s in (1, 0.5, 2)]
+    )
+
+
+@pytest.mark.usefixtures("few_trials")
+@pytest.mark.parametrize(
+    ("solvers", "ran"),
+    [(("edges", "edges"), ("edges",)), (("joint", "edges", "joint"), ("joint", "edges"))],
+)
+def test_one_of_two_alike_is_left_out(solvers: tuple[str, ...], ran: tuple[str, ...]) -> None:
+    """A solver named twice runs once where the second time adds nothing, and the record says so."""
+    image = data.camera()[60:130, 100:180] / 255 if solvers[0] == "edges" else NOISY
+    result = sd.deblur(image, config=BOTH.replace(solvers=solvers, kernel_size=7))
+    assert result.record.used.solvers == ran
+    assert tuple(each["source"] for each in result.record.estimates) == ran
+
+
+@pytest.mark.usefixtures("few_trials")
+def test_a_checkpoint_tells_solvers_after_one_left_out(tmp_path: Path) -> None:
+    """Each state belongs to its place among the solvers: run again, nothing is estimated anew."""
+    config = BOTH.replace(solvers=("edges", "joint", "edges"), kernel_size=7)
+    plan = Plan.of(NOISY, config)
+    steps = []
+    for _ in range(2):
+        checkpoint = Checkpoint.of(tmp_path / "run.pt", plan.config, plan.source)
+        events = run(plan, Previews(), checkpoint=checkpoint, keep_checkpoint=True)
+        steps.append([event.stage for event in events].count("edges"))
+    assert steps == [6, 0]
+
+
+@pytest.mark.usefixtures("few_trials")
 def test_the_time_left_is_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock does not count networks before it is known that they are needed."""
     given: list[dict[str, float]] = []
@@ -113,9 +153,11 @@ def test_the_time_left_is_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
             super().__init__(expected)
 
     monkeypatch.setattr("napari_selfdeblur.run.run.Clock", Kept)
-    for config in (BOTH, BOTH.replace(adaptive=False)):
+    last = BOTH.replace(solvers=("joint", "edges", "joint"))
+    for config in (BOTH, BOTH.replace(adaptive=False), last):
         sd.deblur(NOISY, config=config)
     assert [list(each) for each in given] == [
         ["edges", "fuse", "refine", "restore"],
         list(expected_stages(BOTH, NOISY.shape)),
+        ["joint", "edges", "fuse", "refine", "restore"],
     ]

@@ -19,7 +19,7 @@ from napari_selfdeblur.io.writing import check_writable, naming, replacing
 
 __all__ = ["Checkpoint"]
 
-_FORMAT = 5
+_FORMAT = 6
 _IDENTITY = ("shape", "dtype", "sha256")  # of the image
 
 
@@ -62,8 +62,8 @@ class Checkpoint:
             raise ConfigError(f"checkpoint: {error}", field="checkpoint") from error
         return cls(Path(path), config, {name: image[name] for name in _IDENTITY})
 
-    def save(self, states: list[dict[str, Any]]) -> None:
-        """Write the state of each solver begun; a file already there is replaced in one piece.
+    def save(self, states: dict[int, dict[str, Any]]) -> None:
+        """Write the state of each solver begun, by its index; a file there is replaced as a whole.
 
         Raises
         ------
@@ -83,8 +83,8 @@ class Checkpoint:
         with replacing(self.path) as partial:
             partial.write_bytes(buffer.getbuffer())
 
-    def load(self) -> list[dict[str, Any]]:
-        """Return the state of each solver begun; none where there is no file.
+    def load(self) -> dict[int, dict[str, Any]]:
+        """Return the state of each solver begun, by its index; none where there is no file.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class Checkpoint:
             or version.
         """
         if not self.path.exists():
-            return []
+            return {}
         try:
             kept = torch.load(self.path, map_location="cpu", weights_only=True)
             if not isinstance(kept, dict):
@@ -110,7 +110,7 @@ class Checkpoint:
                 "was written by another version of napari-selfdeblur, whose runs cannot be "
                 "resumed here"
             )
-        if not isinstance(states, list):
+        if not isinstance(states, dict):
             raise self._refused("is not a checkpoint")
         if sound is not True:
             raise self._refused("is damaged")

@@ -11,25 +11,25 @@ __all__ = ["has_work", "is_doubtful", "may_be_enough"]
 _FAINT = 0.5 / 255  # noise that 8 bits hide
 
 
-def may_be_enough(state: State, name: str) -> bool:
-    """Return whether the estimates so far are to be asked if the solver `name` is needed.
+def may_be_enough(state: State, index: int) -> bool:
+    """Return whether the estimates so far are to be asked if the solver at `index` is needed.
 
     Of networks they are, where there is so little noise that networks can add something.
     """
-    return bool(state.candidates) and _is_dear(state, name) and state.plan.sigma < _FAINT
+    return bool(state.candidates) and _is_dear(state, index) and state.plan.sigma < _FAINT
 
 
-def has_work(state: State, name: str) -> bool:
-    """Return whether the solver `name` can add to the estimates so far.
+def has_work(state: State, index: int) -> bool:
+    """Return whether the solver at `index` can add to the estimates so far.
 
     The first one always can, and none where they show no blur. Networks can where there is little
     noise and the kernel that the estimates give is doubtful, or too few to be judged by each other.
     """
     if not state.candidates:
         return True
-    if not _is_dear(state, name):
+    if not _is_dear(state, index):
         return state.choose()[1]
-    if not may_be_enough(state, name):
+    if not may_be_enough(state, index):
         return False
     assert state.fused is not None
     return state.blurred and (state.fused.agreement is None or is_doubtful(state))
@@ -46,5 +46,5 @@ def is_doubtful(state: State) -> bool:
     return not state.judged(x.cpu().numpy()).credible
 
 
-def _is_dear(state: State, name: str) -> bool:
-    return name in state.plan.config.spared_solvers
+def _is_dear(state: State, index: int) -> bool:
+    return index in state.plan.config.spared

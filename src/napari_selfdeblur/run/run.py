@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Container, Generator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -10,6 +10,7 @@ from warnings import warn
 
 import numpy as np
 
+from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError, DeblurWarning, DivergedError, FileError
 from napari_selfdeblur.numerics.assess import Assessment
 from napari_selfdeblur.numerics.cost import expected_stages, stages_of
@@ -89,7 +90,7 @@ def run(
     """
     device = plan.runtime.device
     with own_torch_state(device):
-        states = [] if checkpoint is None else checkpoint.load()
+        states = {} if checkpoint is None else checkpoint.load()
     steps = _run(plan, previews, stop, checkpoint, states, keep=keep_checkpoint)
     return in_own_torch_state(steps, device)
 
@@ -99,7 +100,7 @@ def _run(
     previews: Previews,
     stop: Stop | None,
     checkpoint: Checkpoint | None,
-    states: list[dict[str, Any]],
+    states: dict[int, dict[str, Any]],
     *,
     keep: bool,
 ) -> Generator[Progress, None, DeblurResult]:
@@ -113,9 +114,8 @@ def _run(
     ):
         if several:
             clipped = plan.survey.level is not None
-            spared = plan.config.spared_solvers  # whether they are needed is not known yet
-            sure = tuple(name for name in plan.config.solvers if name not in spared)
-            config = plan.config.replace(solvers=sure)
+            # Whether the spared ones are needed is not known yet.
+            config = _without(plan.config, plan.config.spared)
             expected = expected_stages(config, plan.frame.shape, clipped=clipped)
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
@@ -143,15 +143,15 @@ def _stages(state: State) -> Generator[Progress, None, None]:
     try:
         if "size" in stages_of(config):
             yield from size_stage(state)
-        for index, name in enumerate(config.solvers):
-            if not state.stopped and may_be_enough(state, name):
+        for index in range(len(config.solvers)):
+            if not state.stopped and may_be_enough(state, index):
                 yield from _fused(state)
             if state.stopped:
                 break
-            if has_work(state, name):
+            if has_work(state, index):
                 yield from estimate_stage(state, index)
             else:
-                state.left_out.add(name)
+                state.left_out.add(index)
         if config.restoration is not None and not state.stopped:
             yield from _fused(state)
             if not state.stopped:
@@ -198,6 +198,12 @@ def _take_best(state: State) -> None:
     state.result, state.verdict = state.best, state.best_assessment
 
 
+def _without(config: SelfDeblurConfig, left_out: Container[int]) -> SelfDeblurConfig:
+    """Return the settings without the solvers at some indices."""
+    solvers = (name for index, name in enumerate(config.solvers) if index not in left_out)
+    return config.replace(solvers=tuple(solvers))
+
+
 def _result(state: State, status: Status, created: str) -> DeblurResult:
     """Return the result in the image's values, with the record of the run."""
     assert state.result is not None
@@ -207,9 +213,7 @@ def _result(state: State, status: Status, created: str) -> DeblurResult:
     cells = state.cells if state.result.source == "fused" else None
     record = RunRecord(
         config=plan.asked,
-        used=plan.config.replace(
-            solvers=tuple(n for n in plan.config.solvers if n not in state.left_out)
-        ),
+        used=_without(plan.config, state.left_out),
         device=device_label(plan.runtime.device),
         seconds=state.clock.seconds,
         iterations=len(state.losses),

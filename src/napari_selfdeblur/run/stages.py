@@ -205,7 +205,7 @@ def _solver(state: State, index: int) -> Solver:
     make = registry.load(plan.config.solvers[index], registry.SOLVERS)
     with memory_checked(plan.config, plan.frame.shape, plan.runtime.device):
         solver: Solver = make(plan.problem)
-        if index < len(state.solver_states):
+        if index in state.solver_states:
             assert state.checkpoint is not None
             state.checkpoint.resume(solver, state.solver_states[index])
     return solver

@@ -58,8 +58,10 @@ class State:
         What the solvers have found, in their order.
     best : Estimate or None
         The best estimate so far by its assessment: what previews show.
-    left_out : set of str
-        Solvers that have nothing to add; see `has_work`.
+    solver_states : dict of int to dict
+        What the checkpoint has of each solver begun, by its index in the settings.
+    left_out : set of int
+        Indices of the solvers that have nothing to add; see `has_work`.
     tried : set of (int, int)
         Sizes that all trials were made at: see `restart_stage`.
     candidates : list of Candidate
@@ -90,11 +92,11 @@ class State:
     previews: Previews
     stop: Stop | None = None
     checkpoint: Checkpoint | None = None
-    solver_states: list[dict[str, Any]] = field(default_factory=list)
+    solver_states: dict[int, dict[str, Any]] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     best: Estimate | None = None
     best_assessment: Assessment | None = None
-    left_out: set[str] = field(default_factory=set)
+    left_out: set[int] = field(default_factory=set)
     tried: set[tuple[int, int]] = field(default_factory=set)
     candidates: list[Candidate] = field(default_factory=list)
     fused: Fused | None = None
@@ -155,7 +157,7 @@ class State:
         """Write the checkpoint; where that fails the run goes on, with a warning."""
         if self.checkpoint is None:
             return
-        self.solver_states[index:] = [solver.state()]
+        self.solver_states[index] = solver.state()
         try:
             self.checkpoint.save(self.solver_states)
         except (FileError, MemoryError) as error:
