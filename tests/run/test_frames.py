@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -299,12 +300,24 @@ def test_the_region_grows_with_the_kernel_found(
 ) -> None:
     """A size that is found makes the region some kernels wide, before the estimates."""
     monkeypatch.setattr(regions, "_SIDE", 70)
-    monkeypatch.setattr(regions, "_KERNELS", 14)
+    monkeypatch.setattr(regions, "_KERNELS", 6)
     events, result = drive(sd.iter_deblur(FRAME, config=DRAFT.replace(kernel_size="auto")))
     assert events[0].stage == "size"
     side = max(result.record.used.kernel_size)
     (top, bottom), _ = result.record.image["region"]
-    assert bottom - top == min(max(70, 14 * side), 150) > 70
+    assert bottom - top == min(max(70, 6 * side), 150) > 70
+
+
+def test_sizes_are_not_tried_again_in_the_larger_region(
+    small_parts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel found is short beside the largest size tried: larger ones are not needed."""
+    monkeypatch.setattr(regions, "_KERNELS", 14)
+    sharp = data.camera()[60::2, 120::2][:150, :180] / 255
+    y = fftconvolve(sharp, np.full((1, 11), 1 / 11), mode="valid")
+    run = sd.iter_deblur(y, config=DRAFT.replace(kernel_size="auto"))
+    before = list(takewhile(lambda event: event.stage == "size", run))
+    assert [event.iteration for event in before] == list(range(1, len(before) + 1))
 
 
 def test_the_command_line_repeats_a_run_by_its_record(tmp_path: Path) -> None:

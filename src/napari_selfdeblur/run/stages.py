@@ -96,7 +96,7 @@ def _take_size(state: State, solver: EdgeSolver) -> None:
     if sized.window != plan.window:
         state.best = state.best_assessment = None  # of another region
     state.plan = sized
-    larger = next_size(step.k.cpu().numpy(), solver.trials[-1].size, sized.problem.shape)
+    larger = next_size(step.k.cpu().numpy(), solver.largest_size, sized.problem.shape)
     if larger is not None and sized.y.size > plan.y.size:
         state.plan = replace(sized, config=sized.config.replace(kernel_size="auto"))
 

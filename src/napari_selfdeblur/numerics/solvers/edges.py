@@ -135,6 +135,11 @@ class EdgeSolver:
         assert self.last is not None
         return sides_of(self.last.k.cpu().numpy(), self.problem.shape)
 
+    @property
+    def largest_size(self) -> tuple[int, int]:
+        """The largest size of which a kernel has been estimated."""
+        return max(trial.size for trial in self.trials[: self.t])
+
     def step(self) -> Step:
         """Estimate kernel t and return the best so far."""
         y, sigma, trial = self.problem.tensor(), self.problem.sigma, self.trials[self.t]
