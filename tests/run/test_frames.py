@@ -21,6 +21,7 @@ import napari_selfdeblur as sd
 from napari_selfdeblur.errors import ConfigError, ImageError
 from napari_selfdeblur.io import frames
 from napari_selfdeblur.numerics import compression, noise, regions, tiles
+from napari_selfdeblur.run.plan import Plan
 from napari_selfdeblur.run.record import RunRecord
 
 SIDE = 5
@@ -306,6 +307,15 @@ def test_the_region_grows_with_the_kernel_found(
     side = max(result.record.used.kernel_size)
     (top, bottom), _ = result.record.image["region"]
     assert bottom - top == min(max(70, 6 * side), 150) > 70
+
+
+def test_a_region_that_grows_to_all_of_the_image_is_none(small_parts: None) -> None:
+    """The record names no region then, as of every image that is used whole."""
+    plan = Plan.of(FRAME, DRAFT.replace(kernel_size="auto"))
+    assert "region" in plan.source
+    plan = plan.sized((31, 31))
+    assert plan.config.region == "whole"
+    assert "region" not in plan.source
 
 
 def test_sizes_are_not_tried_again_in_the_larger_region(

@@ -217,14 +217,15 @@ class Plan:
             window = self.structure.best(region_shape(sized, self.frame.shape))
         if window == self.window:
             return self
+        source = {name: value for name, value in self.source.items() if name != "region"}
+        region: Any
         if window == whole(self.frame.shape):
-            config = self.config.replace(region="whole")
-            return replace(self, config=config, window=window, y=self.frame.y)
-        region = tuple((each.start, each.stop) for each in window)
-        config, source = self.config.replace(region=region), self.source | {"region": region}
-        return replace(
-            self, config=config, source=source, window=window, y=self.frame.plane(window)
-        )
+            region, y = "whole", self.frame.y
+        else:
+            region, y = tuple((each.start, each.stop) for each in window), self.frame.plane(window)
+            source["region"] = region
+        config = self.config.replace(region=region)
+        return replace(self, config=config, source=source, window=window, y=y)
 
 
 def check_restoration(
