@@ -302,6 +302,16 @@ def test_a_failing_plane_does_not_lose_the_others(kernels):
     assert np.isfinite(result.sharp[1, 1]).all()
 
 
+@pytest.mark.parametrize(("value", "reason"), [(7, "is constant"), (np.nan, "are NaN")])
+def test_a_named_plane_that_shows_no_kernel_is_refused(value, reason):
+    """No other plane's kernel takes the place of the one that was asked for."""
+    series = SERIES.astype(np.float32)
+    series[0, 1] = value
+    with pytest.raises(ConfigError, match=f"kernel_from: plane T=0, C=1: .*{reason}") as error:
+        sd.deblur_stack(series, "TCYX", config=TINY, kernel_from={"T": 0, "C": 1})
+    assert error.value.field == "kernel_from"
+
+
 def test_a_plane_that_cannot_be_read_is_named():
     """Whatever a damaged array raises is the reason of that plane alone."""
 

@@ -113,6 +113,7 @@ class StackRun:
         try:
             with memory_errors(self._config, self._shape, self._runtime.device):
                 yield from self._planes.read_all()
+                self._check_named()
                 self._planes.pace = self._pace()
                 for key, group in self._groups():
                     if not stopped(self._planes.stop):
@@ -126,6 +127,16 @@ class StackRun:
             raise first
         self._planes.warn()
         return self._result("stopped" if self._stopped else "finished")
+
+    def _check_named(self) -> None:
+        """Raise `ConfigError` if the plane that the kernel is to come from cannot be deblurred."""
+        planes = self._planes
+        problem = None if self._named is None else planes.survey.problems.get(self._named)
+        if self._named is not None and problem is not None:
+            raise ConfigError(
+                f"kernel_from: {planes.stack.name(self._named)}: {problem}; name another plane",
+                field="kernel_from",
+            ) from problem
 
     @property
     def _stopped(self) -> bool:
