@@ -183,7 +183,8 @@ def restore_stack(
         As for `iter_deblur_stack`.
     kernels : array
         (kh, kw) for all planes, (C, kh, kw) for each channel, or one for each plane,
-        (..., kh, kw): what `StackResult.kernels` holds.
+        (..., kh, kw): what `StackResult.kernels` holds. Planes whose kernel is all zero, for none
+        was found, stay blurred.
     method, weight, iterations, colour, device : optional
         As for `restore`.
     on_progress : callable, optional

@@ -399,6 +399,20 @@ def test_a_stack_is_restored_with_known_kernels(method):
         assert states(result) == ["restored"] * 4
 
 
+@pytest.mark.parametrize("axes", ["TCYX", "TYX"])
+def test_planes_without_a_kernel_stay_blurred(axes):
+    """A kernel that is all zero, as of an estimate that failed, restores no other plane."""
+    series = SERIES if axes == "TCYX" else SERIES[:, 0]
+    kernels = np.ones((2, 3, 3))
+    kernels[1] = 0
+    with pytest.warns(DeblurWarning, match="1 stays blurred: its kernel is all zero"):
+        result = sd.restore_stack(series, kernels, axes=axes, device="cpu")
+    assert states(result) == ["restored", "blurred"] * (len(states(result)) // 2)
+    assert result.record.status == "finished"
+    with pytest.raises(ImageError, match="needs a positive value"):
+        sd.restore_stack(series, 0 * kernels, axes=axes, device="cpu")
+
+
 def test_a_restoration_s_failures_and_stop():
     """A flat plane stays as it is; a stop leaves the later planes blurred."""
     series, stop = SERIES.copy(), threading.Event()

@@ -35,7 +35,7 @@ class StackRestoration:
         The blurred planes.
     kernels : array
         (kh, kw) for all planes, (C, kh, kw) for each channel, or one for each plane,
-        (..., kh, kw) in the order of the stack.
+        (..., kh, kw) in the order of the stack. Planes whose kernel is all zero stay blurred.
     config : RestoreConfig
         What to run.
     stop : Stop, optional
@@ -61,7 +61,7 @@ class StackRestoration:
         kernel_name: str = "",
     ) -> None:
         self._kernels = _prepared(stack, kernels)
-        sides = next(iter(self._kernels.values())).shape
+        sides = next(k.shape for k in self._kernels.values() if k is not None)
         shape, self._device = stack.plane_shape, resolve_device(config.device)
         self._shape = (shape[0], shape[1])
         check_size(self._shape, (sides[0], sides[1]))
@@ -85,7 +85,11 @@ class StackRestoration:
             usable = planes.usable(planes.stack)
             planes.pace.remaining = {"restore": len(usable)}
             for position in usable:
-                for event in planes.restore([position], self._kernel(position), self._config):
+                kernel = self._kernel(position)
+                if kernel is None:
+                    planes.fail([position], ImageError("its kernel is all zero: none was found"))
+                    continue
+                for event in planes.restore([position], kernel, self._config):
                     yield replace(event, kernel=None)  # none was estimated
         entries = planes.entries()
         if all(each["reason"] for each in entries):
@@ -93,7 +97,7 @@ class StackRestoration:
         planes.warn()
         return self._result()
 
-    def _kernel(self, position: Position) -> NDArray[np.float32]:
+    def _kernel(self, position: Position) -> NDArray[np.float32] | None:
         channel = (self._planes.stack.channel(position),)
         return next(self._kernels[key] for key in (position, channel, ()) if key in self._kernels)
 
@@ -114,15 +118,22 @@ class StackRestoration:
         return StackResult(planes.out, kernels, record, planes.stack.axes)
 
 
-def _prepared(stack: Stack, kernels: ArrayLike) -> dict[Position, NDArray[np.float32]]:
-    """Return the kernels, each checked and summing to 1, by what they are for."""
+def _prepared(stack: Stack, kernels: ArrayLike) -> dict[Position, NDArray[np.float32] | None]:
+    """Return the kernels, each checked and summing to 1, by what they are for.
+
+    Of several one that is all zero is None: a run of a stack leaves it so where it found none.
+    """
     given = as_array(kernels, "kernel", "buif")
     lead = given.shape[:-2]
     channels = (len(set(map(stack.channel, stack))),) if "C" in stack.outer else ()
     if _long(lead) == _long(stack.lead) != ():
         given, lead = given.reshape(*stack.lead, *given.shape[-2:]), stack.lead
     if lead and lead in (stack.lead, channels):
-        return {position: prepare_kernel(given[position]) for position in np.ndindex(lead)}
+        some = given.any()  # otherwise the first is refused
+        return {
+            position: prepare_kernel(given[position]) if given[position].any() or not some else None
+            for position in np.ndindex(lead)
+        }
     if given.ndim > 3 or (given.ndim == 3 and given.shape[-1] not in (3, 4)):
         raise ImageError(
             f"kernels of shape {given.shape} do not fit {len(stack)} planes of axes {stack.axes}; "
