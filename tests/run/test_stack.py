@@ -351,6 +351,48 @@ def test_an_estimate_that_diverges_costs_its_own_planes(monkeypatch):
         sd.deblur_stack(SERIES, "TCYX", config=TINY)
 
 
+def test_an_error_of_all_planes_keeps_what_is_done(monkeypatch):
+    """Of a run that cannot go on: the planes before, and the estimate it was at."""
+    step, made = JointSolver.step, []
+
+    def failing(self):
+        made.append(self) if self not in made else None
+        if len(made) == 2 and self.t == 1:
+            raise OutOfMemoryError("no memory is left")
+        return step(self)
+
+    monkeypatch.setattr(JointSolver, "step", failing)
+    monkeypatch.setattr("napari_selfdeblur.run.stack.expected_stages", lambda *_: {"restore": 1.0})
+    series = SERIES[:, 0]
+    with pytest.raises(OutOfMemoryError) as error:
+        drive(sd.iter_deblur_stack(series, "TYX", "plane", config=TINY, preview_steps=1))
+    kept = error.value.result
+    assert states(kept) == ["estimated", "estimated"]
+    assert kept.record.status == "failed"
+    assert [record.status for record in kept.records] == ["finished", "failed"]
+    assert (kept.sharp[0] != series[0]).any()
+
+
+def test_an_error_of_all_planes_keeps_what_is_restored(monkeypatch):
+    """Also where the kernel is known."""
+    done = []
+
+    def failing(*args, **kwargs):
+        if done:
+            raise OutOfMemoryError("no memory is left")
+        done.append(run_restoration(*args, **kwargs))
+        return done[0]
+
+    monkeypatch.setattr("napari_selfdeblur.run.stack_planes.run_restoration", failing)
+    with pytest.raises(OutOfMemoryError) as error:
+        sd.restore_stack(SERIES, np.ones((3, 3)), axes="TCYX", device="cpu")
+    kept = error.value.result
+    assert states(kept) == ["restored", "blurred", "blurred", "blurred"]
+    assert kept.record.status == "failed"
+    np.testing.assert_array_equal(kept.sharp[0, 0], done[0].sharp)
+    done.clear()
+
+
 def test_results_go_where_the_caller_says(tmp_path):
     """`out` holds the result in its own data type, rounded and saturated for integers."""
     expected = sd.deblur_stack(SERIES, "TCYX", config=TINY)

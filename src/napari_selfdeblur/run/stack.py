@@ -159,13 +159,13 @@ class StackRun:
         assert source is not None
         try:
             result = yield from self._estimate(source)
-        except FATAL:
-            raise
         except DeblurError as error:
-            self._errors.append(error)
-            self._planes.fail(group, error)
             if isinstance(error.result, DeblurResult):
                 self._keep(key, source, error.result)
+            if isinstance(error, FATAL):
+                raise
+            self._errors.append(error)
+            self._planes.fail(group, error)
             return
         self._done += 1
         self._keep(key, source, result)

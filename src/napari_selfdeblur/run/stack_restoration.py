@@ -19,8 +19,8 @@ from napari_selfdeblur.numerics.runtime import device_label, memory_errors, reso
 from napari_selfdeblur.numerics.stop import Stop
 from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.plan import check_restoration
-from napari_selfdeblur.run.record import RestoreRecord, now
-from napari_selfdeblur.run.stack_planes import Planes
+from napari_selfdeblur.run.record import RestoreRecord, Status, now
+from napari_selfdeblur.run.stack_planes import Events, Planes
 from napari_selfdeblur.run.stack_record import StackResult
 
 __all__ = ["StackRestoration"]
@@ -77,33 +77,43 @@ class StackRestoration:
         Raises
         ------
         DeblurError
-            If no plane could be restored.
+            If no plane could be restored, or none of those to come; as of `StackRun.steps`.
         """
         planes = self._planes
-        with memory_errors(None, self._shape, self._device):
-            yield from planes.read_all()
-            usable = planes.usable(planes.stack)
-            planes.pace.remaining = {"restore": len(usable)}
-            for position in usable:
-                kernel = self._kernel(position)
-                if kernel is None:
-                    planes.fail([position], ImageError("its kernel is all zero: none was found"))
-                    continue
-                for event in planes.restore([position], kernel, self._config):
-                    yield replace(event, kernel=None)  # none was estimated
+        try:
+            with memory_errors(None, self._shape, self._device):
+                yield from self._restored()
+        except DeblurError as error:
+            if any(each["state"] == "restored" for each in planes.entries()):
+                error.result = self._result("failed")
+            raise
         entries = planes.entries()
         if all(each["reason"] for each in entries):
             raise DeblurError(f"no plane could be restored: {entries[0]['reason']}")
         planes.warn()
-        return self._result()
+        left = any(not e["reason"] and e["state"] == "blurred" for e in entries)
+        return self._result("stopped" if left else "finished")
+
+    def _restored(self) -> Events:
+        """Read the planes and restore each with its kernel."""
+        planes = self._planes
+        yield from planes.read_all()
+        usable = planes.usable(planes.stack)
+        planes.pace.remaining = {"restore": len(usable)}
+        for position in usable:
+            kernel = self._kernel(position)
+            if kernel is None:
+                planes.fail([position], ImageError("its kernel is all zero: none was found"))
+                continue
+            for event in planes.restore([position], kernel, self._config):
+                yield replace(event, kernel=None)  # none was estimated
 
     def _kernel(self, position: Position) -> NDArray[np.float32] | None:
         channel = (self._planes.stack.channel(position),)
         return next(self._kernels[key] for key in (position, channel, ()) if key in self._kernels)
 
-    def _result(self) -> StackResult:
+    def _result(self, status: Status) -> StackResult:
         planes = self._planes
-        left = any(not e["reason"] and e["state"] == "blurred" for e in planes.entries())
         record = RestoreRecord(
             config=self._config,
             kernel=describe(self._given) | self._name,
@@ -111,7 +121,7 @@ class StackRestoration:
             image=planes.survey.describe(),
             device=device_label(self._device),
             seconds=planes.pace.seconds,
-            status="stopped" if left else "finished",
+            status=status,
             created=self._created,
         )
         kernels = np.asarray(self._given, dtype=np.float32)
