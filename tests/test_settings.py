@@ -53,6 +53,8 @@ DEVICE = Device(**ABOUT)
         (CHOICE, "b", "b"),
         (CHOICE, np.str_("b"), "b"),
         (CHOICE, None, None),
+        (CHOICE, "none", None),
+        (CHOICE, np.str_("none"), None),
         (CHOICES, "a", ("a",)),
         (CHOICES, ["a", "b", "a"], ("a", "b", "a")),
         (FLAG, np.bool_(True), True),

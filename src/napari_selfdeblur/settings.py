@@ -62,8 +62,16 @@ class Setting(ABC):
         return dataclasses.field(default=value, metadata={"kind": self})
 
     def check(self, field: str, value: Any) -> Any:
-        """Return `value` as it is kept, or raise `ConfigError` with `field` and the rule."""
+        """Return `value`, or what a word stands for, as it is kept.
+
+        Raises
+        ------
+        ConfigError
+            If it is not allowed, with `field` and the rule.
+        """
         plain = _plain(value)
+        if isinstance(plain, str) and plain in self.words:
+            return self.words[plain]
         if self._word(plain) is not None:
             return plain
         try:
@@ -77,9 +85,8 @@ class Setting(ABC):
 
     def parse(self, field: str, text: str) -> Any:
         """Return the value that `text` stands for, checked as by `check`."""
-        if text.strip() in self.words:
-            return self.words[text.strip()]
-        return self.check(field, self._read(text.strip()))
+        text = text.strip()
+        return self.check(field, text if text in self.words else self._read(text))
 
     def text(self, value: Any) -> str:
         """Return the text that `parse` reads as `value`."""
