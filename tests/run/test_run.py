@@ -137,6 +137,14 @@ def test_several_solvers_are_stages_of_one_run():
     np.testing.assert_array_equal(events[-1].kernel, result.kernel)
 
 
+def test_without_a_restoration_one_estimate_has_all_the_weight():
+    """That of the solver whose kernel was taken."""
+    config = TINY.replace(solvers=("joint", "alternating"))
+    estimates = sd.deblur(GREY, config=config).record.estimates
+    best = max(estimates, key=lambda each: each["score"])
+    assert [each["weight"] for each in estimates] == [float(each is best) for each in estimates]
+
+
 def test_a_restoration_by_a_network_reports_and_stops(monkeypatch):
     """Its steps are events of the run like any solver's, and a stop ends them after the present."""
     small = KNOWN_KERNEL.replace(channels=8, skip_channels=4, precision="float32")

@@ -209,6 +209,9 @@ def _result(state: State, status: Status, created: str) -> DeblurResult:
     assert state.result is not None
     assert state.verdict is not None
     plan, shown = state.plan, state.in_range(state.result)
+    if state.result.source != "fused":  # it is that of one solver
+        for made in state.made:
+            made.weight = float(made.estimate.source == state.result.source)
     # An estimate before the restoration has one kernel.
     cells = state.cells if state.result.source == "fused" else None
     record = RunRecord(

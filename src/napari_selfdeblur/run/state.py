@@ -33,7 +33,7 @@ class Made:
     losses: list[float]
     total: int
     seconds: float
-    weight: float = 1.0
+    weight: float = 0.0
 
     def summary(self) -> dict[str, Any]:
         """Return this estimate's entry in the record."""
