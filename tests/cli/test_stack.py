@@ -92,6 +92,22 @@ def test_a_record_repeats_the_run(series: Path) -> None:
     np.testing.assert_array_equal(pixels(again / "series_deblurred.tif"), before)
 
 
+def test_a_record_repeats_the_run_with_the_plane_of_its_kernel(series: Path) -> None:
+    """Also a plane that is not the one with most structure; other kernels come from others."""
+    record = series.parent / "out" / "series_record.json"
+    again = ["run", str(series), "-o", str(record.parent), "-q", "--config"]
+    sources = []
+    for place in ({"T": 0, "C": 0}, {"T": 1, "C": 0}):
+        text = ",".join(f"{axis}={at}" for axis, at in place.items())
+        assert run(series, "--kernel-from", text) == 0
+        kept = record.rename(series.parent / "kept.json")
+        assert json.loads(kept.read_text())["kernel_from"] == place
+        assert main([*again, str(kept)]) == 0
+        sources.append(json.loads(record.read_text())["estimates"][0]["image"]["index"] == place)
+    assert sources == [True, True]
+    assert main([*again, str(kept), "--kernels", "channel"]) == 0
+
+
 def test_a_stack_is_restored_with_the_kernels_of_its_channels(series: Path) -> None:
     """`restore` takes the file of kernels that `run` wrote, or one kernel."""
     out = series.parent / "out"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -156,10 +156,13 @@ def _asked(record: StackRecord) -> Asked:
         for axis, at in plane["index"].items():
             places.setdefault(axis, {})[at] = None
     texts = (f"{axis}=" + ",".join(map(str, indices)) for axis, indices in places.items())
-    return Asked(record.axes, ",".join(texts) or None, record.kernels)
+    place = ",".join(f"{axis}={at}" for axis, at in (record.kernel_from or {}).items())
+    return Asked(record.axes, ",".join(texts) or None, record.kernels, place or None)
 
 
 def _filled(asked: Asked, before: Asked) -> Asked:
     """Return what is asked, and what it leaves open as before."""
+    if asked.kernels not in (None, before.kernels):
+        before = replace(before, kernel_from=None)  # it names the plane of the one kernel
     pairs = zip(astuple(asked), astuple(before), strict=True)
     return Asked(*(new or old for new, old in pairs))

@@ -239,6 +239,7 @@ class StackRun:
             config=self._config,
             axes=stack.axes,
             kernels=self._mode,
+            kernel_from=None if self._named is None else dict(stack.index(self._named)),
             planes=planes.entries(),
             estimates=tuple(record.to_dict() for record in self._records),
             verdict=_verdict(self._records),

@@ -31,6 +31,8 @@ class StackRecord(_Record):
         A letter for each axis of the stack.
     kernels : str
         What each kernel is for: ``one``, ``channel`` or ``plane``.
+    kernel_from : dict of int or None
+        Index by axis of the plane that the one kernel was to come from, where it was named.
     planes : tuple of dict
         For each plane, in the order of the array: ``index`` by axis; ``state``: ``estimated``
         (its own estimate's image), ``restored``, ``unchanged`` (no blur was found) or
@@ -46,6 +48,7 @@ class StackRecord(_Record):
     config: SelfDeblurConfig
     axes: str
     kernels: str
+    kernel_from: dict[str, int] | None = None
     planes: tuple[dict[str, Any], ...]
     estimates: tuple[dict[str, Any], ...] = ()
     verdict: dict[str, Any] | None = None
