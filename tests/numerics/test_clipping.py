@@ -8,7 +8,7 @@ from skimage import data
 
 from napari_selfdeblur.compare.metrics import score
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.numerics.clipping import clipped_pixels
+from napari_selfdeblur.numerics.clipping import clip_level
 from napari_selfdeblur.numerics.losses import DataTerm
 from napari_selfdeblur.numerics.measures import measure
 from napari_selfdeblur.numerics.noise import noise_sigma
@@ -25,6 +25,12 @@ def blurred(gain: float = 1.0, sigma: float = 0.005) -> np.ndarray:
     """Return a photograph blurred by K, with noise, times `gain`; not clipped."""
     y = convolve2d(X, K, mode="valid")
     return gain * (y + sigma * np.random.default_rng(0).standard_normal(y.shape))
+
+
+def clipped_pixels(y: np.ndarray) -> np.ndarray | None:
+    """Return where y is clipped, None where it is not."""
+    level = clip_level([y])
+    return None if level is None else y >= level
 
 
 @pytest.mark.parametrize(("levels", "limit"), [(255, 255), (65535, 65535), (65535, 4095), (0, 1)])

@@ -12,16 +12,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["clip_level", "clipped_pixels"]
+__all__ = ["clip_level"]
 
 _LEVELS = 4  # next to the highest value
 _EXCESS, _DEVIATIONS = 1.5, 5.0
-
-
-def clipped_pixels(y: NDArray[np.floating]) -> NDArray[np.bool_] | None:
-    """Return where y (H, W), finite, is clipped above, or None where it is not: `clip_level`."""
-    level = clip_level([y])
-    return None if level is None else np.asarray(y >= level)
 
 
 def clip_level(parts: Iterable[NDArray[np.floating]]) -> float | None:

@@ -16,10 +16,10 @@ _DAMPING = 0.03  # Tikhonov weight over the energy of the edges
 _STEPS = 30  # projected gradient steps of one kernel
 
 
-def fit_kernel(
-    x: Tensor, y: Tensor, kernel_size: tuple[int, int], *, damping: float = _DAMPING
-) -> Tensor:
+def fit_kernel(x: Tensor, y: Tensor, kernel_size: tuple[int, int]) -> Tensor:
     """Return argmin over k >= 0 of sum_d |k * D_d x - D_d y|^2 + g |k|^2.
+
+    g is a small part of the energy of the edges, sum_d |D_d x|^2.
 
     Only edges at least half a kernel away from the border of x are taken, since the others
     are blurred by what lies outside. The normal equations are then a small Toeplitz system:
@@ -31,8 +31,6 @@ def fit_kernel(
         Sharp image and blurred image, pixel on pixel, larger than the kernel; on one device.
     kernel_size : (int, int)
         Sides (kh, kw) of the kernel, odd.
-    damping : float
-        g over the energy of the edges, sum_d |D_d x|^2.
 
     Returns
     -------
@@ -48,7 +46,7 @@ def fit_kernel(
     X, Y = torch.fft.rfft2(edges, s=size), torch.fft.rfft2(blurred, s=size)
     r = _lags((X.conj() * X).sum(0), size, (kh - 1, kw - 1))
     b = _lags((X.conj() * Y).sum(0), size, (kh // 2, kw // 2))
-    return _nonnegative_solution(r, b, damping * float(r[kh - 1, kw - 1]))
+    return _nonnegative_solution(r, b, _DAMPING * float(r[kh - 1, kw - 1]))
 
 
 def _nonnegative_solution(r: Tensor, b: Tensor, g: float) -> Tensor:

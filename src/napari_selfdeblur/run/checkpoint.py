@@ -123,7 +123,7 @@ class Checkpoint:
         """Raise `ConfigError` where settings read from a file are not this run's."""
         # Settings that a later version has added have their defaults: an old file stays good.
         try:
-            theirs = SelfDeblurConfig.from_dict(_with_region(values)).to_dict()
+            theirs = SelfDeblurConfig.from_dict(values).to_dict()
         except ConfigError as error:
             raise self._refused(f"is damaged ({error})") from error
         mine = self.config.to_dict()
@@ -160,11 +160,6 @@ class Checkpoint:
 
     def _refused(self, reason: str) -> ConfigError:
         return ConfigError(f"{self.path} {reason}; choose another file, or delete it to start anew")
-
-
-def _with_region(values: Any) -> Any:
-    """Return settings; those written before there were regions are of the whole image."""
-    return {"region": "whole", **values} if isinstance(values, Mapping) else values
 
 
 def _digest(value: Any) -> str:
