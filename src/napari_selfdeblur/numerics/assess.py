@@ -80,7 +80,9 @@ class Assessment:
     Attributes
     ----------
     score : float
-        In [0, 1]: how likely the estimate is a good one, where as many are good as are not.
+        In [0, 1]. Of several estimates the share of the error that a restoration with the true
+        kernel would have too; of a single one how likely it is good, where as many are good as
+        are not. Below 0.5 where a sign of failure was found.
     credible : bool
         Whether the score is at least 0.5 and no sign of failure was found.
     reasons : tuple of str

@@ -48,7 +48,7 @@ class FrameReport:
     score : float or None
         Of the verdict, in [0, 1].
     kernel_size : str
-        Rows x columns of the kernel; empty where it failed.
+        Rows x columns of the kernel; empty where the frame's run failed.
     seconds : float or None
         Duration of the run.
     reason : str

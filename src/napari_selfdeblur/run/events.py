@@ -29,10 +29,10 @@ class Progress:
     Attributes
     ----------
     stage : str
-        Name of a solver, or ``size``, ``fuse``, ``restart``, ``spread``, ``grid`` or ``restore``;
-        of a stack ``read`` too.
+        Name of a solver, or ``size``, ``fuse``, ``restart``, ``refine``, ``spread``, ``grid`` or
+        ``restore``; of a stack ``read`` too. Empty where the run was stopped in its first step.
     iteration, total : int
-        Step of the stage, from 1, and its number of steps.
+        Step of the stage, from 1, and its number of steps; 0 where no step was done.
     loss : float
         Objective of this step; NaN where the stage has none.
     seconds : float
@@ -41,7 +41,7 @@ class Progress:
         Time left for the whole run: by the rate of this stage's recent steps, and what the
         stages to come are expected to take. None where nothing is known yet.
     part : (int, int)
-        Part of a frame, stack or batch, from 1, and how many there are.
+        Plane of a stack or frame of a batch, from 1, and how many there are.
     sharp : ndarray of float32 or None
         Where a preview is due: the best estimate so far, by its assessment, in the image's
         shape and value range. The last event of a run always has it: there it is the result.
