@@ -290,13 +290,17 @@ class SelfDeblurConfig(Settings):
         return cls(**PRESETS[name].values)
 
     @property
+    def networks(self) -> tuple[int, ...]:
+        """Indices of the solvers that train networks: those with settings of their own."""
+        return tuple(i for i, name in enumerate(self.solvers) if registry.SOLVERS[name].settings)
+
+    @property
     def spared(self) -> tuple[int, ...]:
         """Indices of the solvers that run only where those before leave a doubt: see `adaptive`."""
         if not self.adaptive or self.restoration is None:
             return ()
-        networks = [i for i, name in enumerate(self.solvers) if registry.SOLVERS[name].settings]
         # Those at the beginning are what was asked for: only networks come before them.
-        return tuple(index for place, index in enumerate(networks) if index > place)
+        return tuple(index for place, index in enumerate(self.networks) if index > place)
 
     @property
     def spared_solvers(self) -> tuple[str, ...]:

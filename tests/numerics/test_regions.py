@@ -85,6 +85,7 @@ def test_frames_of_any_shape_have_a_region() -> None:
         ({"kernel_size": 99}, (2048, 2048), (792, 792)),
         ({"kernel_size": 99}, (600, 9000), (600, 792)),
         ({"solvers": ("edges", "joint")}, (2048, 2048), (256, 256)),
+        ({"solvers": ("edges", "edges")}, (2048, 2048), (512, 512)),
         ({"region": "whole"}, (2048, 2048), (2048, 2048)),
         ({"region": ((10, 60), (5, 105))}, (2048, 2048), (50, 100)),
         ({"restoration": None}, (2048, 2048), (2048, 2048)),

@@ -3,6 +3,7 @@ import re
 import pytest
 import torch
 
+from napari_selfdeblur import registry
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeviceError
 from napari_selfdeblur.numerics import runtime
@@ -78,6 +79,14 @@ def test_plain_errors_are_not_lack_of_memory(error):
     """Only memory errors are taken for memory errors."""
     with pytest.raises(type(error), match=str(error)), memory_checked(CONFIG, (9, 9), CPU):
         raise error
+
+
+def test_memory_is_that_of_networks_where_there_are_some(monkeypatch):
+    """A solver has them by its entry in the registry, whatever its name."""
+    joint, edges = (CONFIG.replace(solvers=name) for name in ("joint", "edges"))
+    assert estimate_memory(edges, (99, 99)) < estimate_memory(joint, (99, 99))
+    monkeypatch.setitem(registry.SOLVERS, "edges", registry.SOLVERS["joint"])
+    assert estimate_memory(edges, (99, 99)) == estimate_memory(joint, (99, 99))
 
 
 def test_memory_of_a_frame_grows_by_its_result_alone() -> None:

@@ -59,8 +59,7 @@ def region_shape(config: SelfDeblurConfig, shape: tuple[int, int]) -> tuple[int,
     if not isinstance(config.region, str):
         (top, bottom), (left, right) = config.region
         return bottom - top, right - left
-    networks = config.solvers != ("edges",)
-    limit, side = (_WHOLE_NETWORKS, _SIDE_NETWORKS) if networks else (_WHOLE, _SIDE)
+    limit, side = (_WHOLE_NETWORKS, _SIDE_NETWORKS) if config.networks else (_WHOLE, _SIDE)
     if not isinstance(config.kernel_size, str):
         side = max(side, _KERNELS * max(config.kernel_size))
     return shape if math.prod(shape) <= limit else (min(shape[0], side), min(shape[1], side))

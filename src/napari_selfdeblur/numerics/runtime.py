@@ -141,7 +141,7 @@ def estimate_memory(config: SelfDeblurConfig, shape: tuple[int, int]) -> int:
         held += max(tile - pixels, 0) * _BYTES_OF_TILE
     held += math.prod(shape) * _BYTES_OF_DIAGNOSTICS * config.diagnostics
     held += math.prod(shape) * _BYTES_OF_CHANNELS * (config.colour == "channels")
-    if not set(config.solvers) & {"joint", "alternating"}:
+    if not config.networks:
         return int(held + pixels * _BYTES_WITHOUT + _BASELINE_WITHOUT)
     device, reference = resolve_device(config.device), config.runtime == "reference"
     tensors = _KEPT if reference or device.type != "cpu" else _KEPT_FILTERED_FIRST
