@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
 import time
+import warnings
 import weakref
 
 import numpy as np
@@ -12,12 +14,20 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils import progress
+from napari.utils.notifications import notification_manager
 
 import napari_selfdeblur
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.work import deblur_job, restore_job
+from napari_selfdeblur._napari.worker import CallWorker
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
-from napari_selfdeblur.errors import DeblurError, DivergedError, ImageError, OutOfMemoryError
+from napari_selfdeblur.errors import (
+    DeblurError,
+    DeblurWarning,
+    DivergedError,
+    ImageError,
+    OutOfMemoryError,
+)
 from napari_selfdeblur.run import restoration
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
 
@@ -344,3 +354,29 @@ def test_a_failed_restoration_took_some_time(
     with pytest.raises(DeblurError, match="no luck"):
         job.wait(5)
     assert 0 < job.seconds < 60
+
+
+def test_a_warning_of_a_run_is_shown_by_napari(fake_run, job: Job) -> None:
+    """What the run warns of in its thread is a notification, as any warning is in napari."""
+    fake_run.in_frame = lambda: warnings.warn("there is no spread", DeblurWarning, stacklevel=2)
+    fake_run.finish.set()
+    before = len(notification_manager.records)
+    with warnings.catch_warnings(action="default"), notification_manager:
+        job.start()
+        job.wait(60)
+    assert "there is no spread" in [e.message for e in notification_manager.records[before:]]
+
+
+def test_workers_that_overlap_leave_warnings_alone(qtbot) -> None:
+    """The first to begin ends first: warnings are shown as before, meanwhile and afterwards."""
+    before, filters = warnings.showwarning, list(warnings.filters)
+    going = [threading.Event(), threading.Event()]
+    workers = [CallWorker(each.wait) for each in going]
+    for worker in workers:
+        worker.start()
+    qtbot.waitUntil(lambda: all(worker.is_running for worker in workers))
+    assert warnings.showwarning == before
+    for worker, each in zip(workers, going, strict=True):
+        with qtbot.waitSignal(worker.finished):
+            each.set()
+    assert (warnings.showwarning, list(warnings.filters)) == (before, filters)

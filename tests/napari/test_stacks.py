@@ -24,7 +24,7 @@ from napari_selfdeblur._napari.widget import DeblurWidget
 from napari_selfdeblur._napari.work import restore_job
 from napari_selfdeblur.cli import main
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
-from napari_selfdeblur.errors import ConfigError, ImageError
+from napari_selfdeblur.errors import ConfigError, DeblurWarning, ImageError
 from napari_selfdeblur.io.file_stack import open_stack
 from napari_selfdeblur.io.files import write_tiff
 
@@ -190,7 +190,8 @@ def test_a_plane_that_fails_is_named_in_the_report(viewer_model, series, config)
     series[1] = 7
     layer = viewer_model.add_image(series, name="cells")
     job = sd.deblur_layer(viewer_model, layer, planes="all", config=config)
-    job.wait(60)
+    with pytest.warns(DeblurWarning, match="2 of 4 planes could not be deblurred"):
+        job.wait(60)
     sharp = job.layers[0]
     np.testing.assert_array_equal(sharp.data[1], series[1])
     states = [each["state"] for each in sharp.metadata["selfdeblur"]["planes"]]

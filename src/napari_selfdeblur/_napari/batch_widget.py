@@ -13,7 +13,6 @@ from napari.components import ViewerModel
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QProgressBar, QSizePolicy
-from superqt.utils import create_worker
 
 from napari_selfdeblur._napari.batch_job import BatchJob, Events, batch_events
 from napari_selfdeblur._napari.batch_lists import InputList, ResultTable
@@ -24,6 +23,7 @@ from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.plugin import guide, read_preferences
 from napari_selfdeblur._napari.preset_choice import PresetChoice, values_of
 from napari_selfdeblur._napari.theme import colours
+from napari_selfdeblur._napari.worker import CallWorker
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.settings import Integer
@@ -97,7 +97,9 @@ class BatchWidget(Container[Widget]):
         self._lay_out()
         self._connect()
         self.reset()
-        create_worker(find_devices, _connect={"returned": self._on_devices})
+        finding = CallWorker(find_devices)
+        finding.returned.connect(self._on_devices)
+        finding.start()
 
     def reset(self) -> None:
         """Return every setting to the user's preferences."""

@@ -14,7 +14,6 @@ from napari.layers import Image
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFrame, QSizePolicy, QWidget
-from superqt.utils import create_worker
 
 from napari_selfdeblur._napari.cost import Devices, find_devices
 from napari_selfdeblur._napari.dock import dock_of, keep_title
@@ -25,6 +24,7 @@ from napari_selfdeblur._napari.layers import refuse_others
 from napari_selfdeblur._napari.stack_rows import StackRows
 from napari_selfdeblur._napari.status import StatusView
 from napari_selfdeblur._napari.theme import colours
+from napari_selfdeblur._napari.worker import CallWorker
 from napari_selfdeblur.errors import DeblurError
 
 NO_IMAGE = "Open a blurred image, or File > Open Sample > napari-selfdeblur"
@@ -87,7 +87,9 @@ class Panel(Container[Widget]):
         self._timer = QTimer(self.native, singleShot=True, interval=_CHECK_MS)
         self._lay_out()
         self._connect()
-        create_worker(find_devices, _connect={"returned": self._on_devices})
+        finding = CallWorker(find_devices)
+        finding.returned.connect(self._on_devices)
+        finding.start()
 
     def check(self) -> bool:
         """Say what is wrong with the present choices, if anything is, and return if nothing is."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from magicgui.widgets import Label
 from napari.components import ViewerModel
 from napari.layers import Image
-from superqt.utils import create_worker
 
 from napari_selfdeblur import registry
 from napari_selfdeblur._napari import cost
@@ -25,6 +25,7 @@ from napari_selfdeblur._napari.region import (
 )
 from napari_selfdeblur._napari.stack_rows import KERNELS_ROW, PLANES_ROW, sides_of
 from napari_selfdeblur._napari.work import MIN_PREVIEW_SECONDS, deblur_job
+from napari_selfdeblur._napari.worker import CallWorker
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.numerics.grid import check_grid
@@ -150,7 +151,7 @@ class DeblurWidget(Panel):
             self.cost.value = "Measuring the time it will take"
             if not self._measuring and self._asked != asked:
                 self._measuring, self._asked = True, asked
-                worker: Any = create_worker(cost.find_cost, *asked)
+                worker: Any = CallWorker(partial(cost.find_cost, *asked))
                 worker.returned.connect(self._on_cost)
                 worker.finished.connect(self._on_measured)
                 worker.start()

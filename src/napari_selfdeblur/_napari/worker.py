@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,48 @@ if TYPE_CHECKING:
     Outcome: TypeAlias = tuple[Result | None, DeblurError | None]
 
 
-class RunWorker(WorkerBase["Outcome"]):
+T = TypeVar("T")
+
+
+class Worker(WorkerBase[T]):
+    """Does work in a thread as superqt's worker does, but leaves Python's warnings alone.
+
+    superqt's replaces `warnings.showwarning` for the time of the work. That belongs to the whole
+    process: warnings of every thread would be lost, and two workers that overlap would leave it
+    replaced. Here a warning goes where the process shows warnings, in napari as a notification.
+    """
+
+    def run(self) -> None:
+        """Do the work and emit the signals; called by Qt."""
+        self.started.emit()
+        self._running = True
+        try:
+            result: Any = self.work()
+            if not self.abort_requested:
+                self.returned.emit(result)
+        except Exception as error:
+            self.errored.emit(error)
+        self._running = False
+        self.finished.emit()
+        self._finished.emit(self)
+
+
+class CallWorker(Worker[T]):
+    """Calls a function in a thread; `returned` has what it returns."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        super().__init__()
+        self._function = function
+
+    def work(self) -> T:
+        """Call the function."""
+        return self._function()
+
+
+class RunWorker(Worker["Outcome"]):
     """Does one run in a thread, and is the run's stop flag.
 
-    Errors are returned as values, because a worker swallows some that are raised.
+    Errors are returned as values, with what a failed run had reached.
 
     Parameters
     ----------
