@@ -543,6 +543,20 @@ def test_the_kernel_of_the_image_is_suggested(restoring, viewer_model, blurred) 
     assert choice.layer is viewer_model.layers["other kernel"]
 
 
+def test_a_picture_of_many_kernels_is_no_kernel(qtbot, restoring, viewer_model) -> None:
+    """The run says what a layer is, whatever its name; a picture of a grid's kernels is refused."""
+    choice = restoring.kernel_choice
+    noted = {"metadata": {"selfdeblur_part": "kernels"}}
+    picture = viewer_model.add_image(np.ones((9, 9)), name="cells kernels", **noted)
+    assert choice.layer is viewer_model.layers["cells kernel"]
+    choice.choice.choose(picture)
+    qtbot.waitUntil(lambda: "picture of the kernels of a grid" in message(restoring))
+    assert not restoring.run_button.enabled
+    viewer_model.layers.remove("cells kernel")
+    psf = viewer_model.add_image(PSF, name="psf", metadata={"selfdeblur_part": "kernel"})
+    assert choice.layer is psf
+
+
 def test_the_kernel_is_shown(qtbot, restoring: RestoreWidget, viewer_model) -> None:
     """Size and picture are those of the kernel, also when its pixels change in place."""
     assert restoring.kernel_text.text() == "5 x 3 pixels"

@@ -15,7 +15,7 @@ from psygnal import Signal
 
 from napari_selfdeblur._napari.fields import IMAGE_FILES
 from napari_selfdeblur._napari.layer_choice import LayerChoice
-from napari_selfdeblur._napari.layers import read_source
+from napari_selfdeblur._napari.layers import PART_KEY, read_source
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.files import read_kernel
 from napari_selfdeblur.io.kernels import prepare_kernel
@@ -84,9 +84,7 @@ class KernelChoice:
         """
         if self._path is not None:
             return read_kernel(self._path), self._path.name
-        if self.choice.layer is None:
-            raise ImageError("choose a kernel: an image layer, or a file")
-        source = read_source(self.choice.layer, self._viewer)
+        source = read_source(self._kernel_layer(), self._viewer)
         return prepare_kernel(source.image), source.name
 
     def suggest(self, image: Image | None) -> None:
@@ -96,7 +94,7 @@ class KernelChoice:
             return
         others: list[Any] = [each for each in self.choice.widget.choices if each is not image]
         own = "" if image is None else f"{image.name} kernel"
-        kernels = [each for each in others if " kernel" in each.name]
+        kernels = [each for each in others if _is_kernel(each)]
         kernels.sort(key=lambda each: not each.name.startswith(own))
         if kernels:
             self.choice.choose(kernels[0])
@@ -113,6 +111,17 @@ class KernelChoice:
     def _path(self) -> Path | None:
         path = self.file.value
         return path if isinstance(path, Path) and str(path) not in ("", ".") else None
+
+    def _kernel_layer(self) -> Image:
+        layer = self.choice.layer
+        if layer is None:
+            raise ImageError("choose a kernel: an image layer, or a file")
+        if layer.metadata.get(PART_KEY) == "kernels":
+            raise ImageError(
+                f"layer '{layer.name}' is a picture of the kernels of a grid; choose the layer of "
+                "one kernel, or a file"
+            )
+        return layer
 
     def _watch(self, layer: Image | None) -> None:
         """Follow the pixels of the chosen layer, which a run may change while it is shown."""
@@ -138,3 +147,9 @@ class KernelChoice:
         self._chosen_by_user = True
         if self._path is not None:
             self.file.value = None  # what is chosen last counts
+
+
+def _is_kernel(layer: Image) -> bool:
+    """Whether a layer is a kernel: by what its run has noted, of other layers by the name."""
+    part = layer.metadata.get(PART_KEY)
+    return part == "kernel" if part else " kernel" in layer.name
