@@ -17,6 +17,7 @@ from npe2 import PluginManifest
 from qtpy.QtCore import Qt
 
 import napari_selfdeblur as sd
+from napari_selfdeblur._napari.layer_choice import LayerChoice
 from napari_selfdeblur._napari.report import report_of
 from napari_selfdeblur._napari.restore_widget import RestoreWidget
 from napari_selfdeblur._napari.stack_source import axes_of
@@ -286,6 +287,38 @@ def test_a_channel_axis_without_a_label_is_named_at_once(qtbot, viewer_model, se
     qtbot.waitUntil(lambda: "labelled c" in panel.status.message.text())
     assert panel.form.marked == "kernels"
     assert not panel.run_button.enabled
+
+
+def test_an_edit_of_the_layer_is_seen_at_once(qtbot, viewer_model, series, made) -> None:
+    """Labelled as the message says the layer can be run; other pixels are checked anew too."""
+    panel = made(DeblurWidget)
+    layer = viewer_model.add_image(series, name="plain")
+    panel.form.show({"kernel_size": (5, 5)})
+    panel.form.fields["planes"].widget.value = "all planes"
+    panel.form.fields["kernels"].widget.value = "each channel"
+    qtbot.waitUntil(lambda: "labelled c" in panel.status.message.text())
+    layer.axis_labels = ("t", "c", "y", "x")
+    qtbot.waitUntil(lambda: panel.run_button.enabled)
+    layer.data = series[..., :4, :4]
+    qtbot.waitUntil(lambda: "must fit into the image" in panel.status.message.text())
+    layer.data = series
+    qtbot.waitUntil(lambda: panel.run_button.enabled)
+
+
+def test_a_layer_no_longer_chosen_is_not_followed(viewer_model, series) -> None:
+    """Its edits reach the choice while it is chosen, and until the choice is released."""
+    first, second = (viewer_model.add_image(series) for _ in range(2))
+    choice, seen = LayerChoice(viewer_model, "Image", ""), []
+    choice.edited.connect(lambda: seen.append(choice.layer))
+    first.axis_labels = ("t", "c", "y", "x")
+    assert seen == []
+    second.axis_labels = ("t", "c", "y", "x")
+    assert seen == [second]
+    choice.choose(first)
+    second.axis_labels = ("z", "c", "y", "x")
+    choice.release()
+    first.axis_labels = ("z", "c", "y", "x")
+    assert seen == [second]
 
 
 def test_the_cost_is_that_of_all_planes(viewer_model, layer, made) -> None:

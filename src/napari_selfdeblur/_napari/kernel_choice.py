@@ -51,7 +51,6 @@ class KernelChoice:
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
         self._image: Image | None = None
-        self._watched: Image | None = None
         self._chosen_by_user = False
         self.choice = LayerChoice(viewer, "Kernel", _HELP)
         self.file = FileEdit(
@@ -62,12 +61,12 @@ class KernelChoice:
             label="or file",
             tooltip=f"{_HELP} A file here is used in place of the layer.",
         )
-        self.choice.changed.connect(self._on_layer)
+        self.choice.changed.connect(self._on_change)
+        self.choice.edited.connect(self._on_change)
         self.choice.widget.native.activated.connect(self._on_activated)
         self.file.changed.connect(self._on_change)
         # Last: the choice must have the new layer on its list.
         viewer.layers.events.inserted.connect(self._on_inserted, position="last")
-        self._on_layer()
 
     @property
     def layer(self) -> Image | None:
@@ -105,7 +104,6 @@ class KernelChoice:
         """Follow viewer and layer no more; for a panel that Qt has deleted."""
         self.choice.release()
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
-        self._watch(None)
 
     @property
     def _path(self) -> Path | None:
@@ -123,24 +121,10 @@ class KernelChoice:
             )
         return layer
 
-    def _watch(self, layer: Image | None) -> None:
-        """Follow the pixels of the chosen layer, which a run may change while it is shown."""
-        if self._watched is not None:
-            for event in (self._watched.events.data, self._watched.events.set_data):
-                event.disconnect(self._on_change)
-        self._watched = layer
-        if layer is not None:
-            for event in (layer.events.data, layer.events.set_data):
-                event.connect(self._on_change)
-
     def _on_inserted(self, _: Any) -> None:
         self.suggest(self._image)
 
-    def _on_layer(self) -> None:
-        self._watch(self.choice.layer)
-        self.changed.emit()
-
-    def _on_change(self, _: Any) -> None:
+    def _on_change(self, _: Any = None) -> None:
         self.changed.emit()
 
     def _on_activated(self, _: int) -> None:

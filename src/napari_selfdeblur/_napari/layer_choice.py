@@ -10,6 +10,7 @@ from napari.layers import Image
 from psygnal import Signal
 
 _EVENTS = ("inserted", "removed", "reordered", "renamed")
+_EDITS = ("data", "set_data", "axis_labels")
 
 
 class LayerChoice:
@@ -30,14 +31,18 @@ class LayerChoice:
         The chosen layer, None where the viewer has no image.
     changed : psygnal.Signal
         Emitted when another layer is chosen, by the user or by the program.
+    edited : psygnal.Signal
+        Emitted when the pixels or the axis labels of the chosen layer change.
     """
 
     changed = Signal()
+    edited = Signal()
 
     def __init__(self, viewer: ViewerModel, label: str, tooltip: str) -> None:
         self._viewer = viewer
         self.widget = ComboBox(choices=self._images, label=label, tooltip=tooltip)
-        self.layer: Image | None = self.widget.value
+        self.layer: Image | None = None
+        self._take(self.widget.value)
         self.widget.changed.connect(self._on_changed)
         for name in _EVENTS:
             getattr(viewer.layers.events, name).connect(self._refresh)
@@ -57,6 +62,7 @@ class LayerChoice:
         """Follow the viewer no more; for a widget that Qt has deleted."""
         for name in _EVENTS:
             getattr(self._viewer.layers.events, name).disconnect(self._refresh)
+        self._take(None)
 
     def _refresh(self, _: Any) -> None:
         with self.widget.changed.blocked():
@@ -72,5 +78,18 @@ class LayerChoice:
 
     def _on_changed(self, _: Any = None) -> None:
         if self.widget.value is not self.layer:
-            self.layer = self.widget.value
+            self._take(self.widget.value)
             self.changed.emit()
+
+    def _take(self, layer: Image | None) -> None:
+        """Follow the edits of `layer`, and no longer those of the one before."""
+        if self.layer is not None:
+            for name in _EDITS:
+                getattr(self.layer.events, name).disconnect(self._on_edited)
+        self.layer = layer
+        if layer is not None:
+            for name in _EDITS:
+                getattr(layer.events, name).connect(self._on_edited)
+
+    def _on_edited(self, _: Any) -> None:
+        self.edited.emit()

@@ -167,7 +167,7 @@ class Panel(Container[Widget]):
         self._timer.start()
 
     def _on_dims(self, _: Any = None) -> None:
-        """Check later: another plane is displayed."""
+        """Check later: another plane is displayed, or the layer has changed."""
         self._timer.start()
 
     def _on_ended(self) -> None:
@@ -213,6 +213,7 @@ class Panel(Container[Widget]):
         self._timer.timeout.connect(self.check)
         self.form.changed.connect(self._on_edit)
         self.image.changed.connect(self._on_edit)
+        self.image.edited.connect(self._on_dims)
         self.run_button.clicked.connect(self.run)
         self.stop_button.clicked.connect(self.stop)
         self.reset_button.clicked.connect(self.reset)
