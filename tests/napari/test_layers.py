@@ -235,6 +235,23 @@ def test_the_user_s_view_is_kept(
     assert camera(viewer_model) == before
 
 
+@pytest.mark.parametrize(("size", "moves"), [((200, 80), False), ((80, 200), True)])
+def test_a_kernel_in_a_transposed_view_is_in_view(
+    viewer_model: ViewerModel, blurred: np.ndarray, size: tuple[int, int], moves: bool
+) -> None:
+    """With the columns downwards the kernel lies below the image: it needs a high canvas."""
+    layer = viewer_model.add_image(blurred)
+    viewer_model.canvas.size = size
+    viewer_model.dims.order = (1, 0)
+    viewer_model.scene.camera.center = (20, 12)
+    viewer_model.scene.camera.zoom = 3
+    before = camera(viewer_model)
+    ResultLayers(viewer_model, read_source(layer), "result").show(
+        blurred.astype(np.float32), KERNEL
+    )
+    assert (camera(viewer_model) != before) == moves
+
+
 def test_without_a_kernel_there_is_one_layer(
     viewer_model: ViewerModel, blurred: np.ndarray
 ) -> None:

@@ -87,6 +87,24 @@ def test_the_view_is_what_the_camera_shows(viewer: ViewerModel) -> None:
         viewed_region(viewer, layer)
 
 
+def test_a_transposed_view_has_the_same_rows_and_columns(viewer: ViewerModel) -> None:
+    """Whichever axis is the vertical one; without rows and columns in view the reason is said."""
+    layer = viewer.layers["cells"]
+    viewer.canvas.size = (200, 100)
+    viewer.dims.order = (1, 0)
+    row, column = layer.data_to_world((30, 40))
+    viewer.scene.camera.center = (column, row)
+    viewer.scene.camera.zoom = 10  # 20 x 10 units: 10 columns, 20 rows
+    (top, bottom), (left, right) = viewed_region(viewer, layer)
+    assert (bottom - top, right - left) == (pytest.approx(20, abs=1), pytest.approx(10, abs=1))
+    assert (top + bottom) / 2 == pytest.approx(30.5, abs=1)
+    assert (left + right) / 2 == pytest.approx(40.5, abs=1)
+    viewer.add_image(np.zeros((3, 60, 80)))
+    viewer.dims.order = (1, 0, 2)
+    with pytest.raises(ConfigError, match="does not display rows and columns"):
+        viewed_region(viewer, layer)
+
+
 def test_the_buttons_fill_the_field(qtbot, viewer: ViewerModel) -> None:
     """A click shows the region in its field; where there is none the panel says why."""
     made = DeblurWidget(viewer)

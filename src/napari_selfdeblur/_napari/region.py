@@ -10,6 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 from numpy.typing import ArrayLike
 
+from napari_selfdeblur._napari.layers import view_of
 from napari_selfdeblur._napari.stack_rows import sides_of
 from napari_selfdeblur.errors import ConfigError
 
@@ -40,14 +41,16 @@ def viewed_region(viewer: ViewerModel, layer: Image) -> Region:
     Raises
     ------
     ConfigError
-        If it displays none of them, or in 3-D.
+        If it displays none of them, other axes, or 3-D.
     """
     if viewer.dims.ndisplay != 2:
         raise ConfigError("the viewer displays 3-D; switch to 2-D first", field="region")
-    camera = viewer.scene.camera
-    half = np.array(viewer.canvas.size) / camera.zoom / 2
-    centre = np.array(camera.center[-2:])
-    corners = centre + half * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+    seen = view_of(viewer)
+    if set(seen) != {-2, -1}:
+        raise ConfigError(
+            "the viewer does not display rows and columns; roll the dimensions back", field="region"
+        )
+    corners = [(row, column) for row in seen[-2] for column in seen[-1]]
     return _within(layer, corners, "the viewer shows no part of layer")
 
 
