@@ -88,7 +88,7 @@ def test_results_lie_where_the_source_lies(viewer_model: ViewerModel, blurred: n
 
 
 def test_a_result_looks_like_its_source(viewer_model: ViewerModel, blurred: np.ndarray) -> None:
-    """Colormap, limits, gamma, opacity, blending and interpolation are the source's.
+    """Colormap, limits, gamma, opacity, blending, interpolation and rendering are the source's.
 
     The kernel shares what does not depend on the values.
     """
@@ -100,6 +100,10 @@ def test_a_result_looks_like_its_source(viewer_model: ViewerModel, blurred: np.n
         "blending": "additive",
         "interpolation2d": "cubic",
         "interpolation3d": "nearest",
+        "rendering": "iso",
+        "iso_threshold": 90.0,
+        "attenuation": 0.1,
+        "projection_mode": "mean",
     }
     layer = viewer_model.add_image(blurred, name="cells", **shown)
     layers = ResultLayers(viewer_model, read_source(layer), "cells deblurred")

@@ -106,6 +106,22 @@ def test_a_kernel_for_each_channel_follows_its_slider(viewer_model, series, conf
     np.testing.assert_array_equal(kernel.data[:, 0], kernel.data[:, 1])
 
 
+def test_a_plane_through_a_volume_is_that_of_the_source(viewer_model, series, config) -> None:
+    """All planes are depicted as the source is; one alone is no volume to cut."""
+    layer = viewer_model.add_image(series[0], name="cells", depiction="plane")
+    layer.plane.position = (1, 3, 4)
+    layer.plane.thickness = 2
+    job = restore_job(
+        viewer_model, layer, KERNEL, RestoreConfig(device="cpu"), kernel_name="psf", planes="all"
+    )
+    job.run()
+    assert job.layers[0].depiction == "plane"
+    assert job.layers[0].plane == layer.plane
+    one = restore_job(viewer_model, layer, KERNEL, RestoreConfig(device="cpu"), kernel_name="psf")
+    one.run()
+    assert one.layers[0].depiction == "volume"
+
+
 @pytest.mark.parametrize("planes", ["current", "all"])
 def test_a_series_of_colour_images(viewer_model, series, config, planes: str) -> None:
     """RGB planes stay RGB, in the source's data type."""

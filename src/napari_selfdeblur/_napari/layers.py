@@ -113,7 +113,8 @@ def read_source(layer: Image, viewer: ViewerModel | None = None) -> Source:
     refuse_others(layer)
     at = () if layer.ndim == 2 else displayed_plane(viewer, layer)
     look = look_of(layer)
-    look = moved(look, (*at, 0, 0)) if at else look
+    if at:  # one plane has no volume of which a plane could be depicted
+        look = moved(look, (*at, 0, 0)) | {"depiction": "volume"}
     plane = full_resolution(layer)[at] if at else full_resolution(layer)
     if type(plane) is np.ndarray:  # what is read from disk piece by piece stays there
         plane = plane.copy()

@@ -13,7 +13,8 @@ _MARGIN = 0.04
 _ALIGNED = ("scale", "rotate", "shear", "translate")
 _PLACED = (*_ALIGNED, "affine", "units", "axis_labels")
 SHARED = (*_PLACED, "blending", "opacity")
-_SHOWN = ("gamma", "interpolation2d", "interpolation3d")
+_SHOWN_3D = ("rendering", "iso_threshold", "attenuation", "depiction", "plane")
+_SHOWN = ("gamma", "interpolation2d", "interpolation3d", "projection_mode", *_SHOWN_3D)
 _SHOWN_GREY = ("colormap", "contrast_limits")
 
 
