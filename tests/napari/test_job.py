@@ -29,6 +29,7 @@ from napari_selfdeblur.errors import (
     OutOfMemoryError,
 )
 from napari_selfdeblur.run import restoration
+from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
 
 
@@ -336,6 +337,20 @@ def test_a_real_restoration(viewer_model: ViewerModel, source: Image, blurred) -
     facts = json.loads(json.dumps(layer.metadata["selfdeblur"]))
     assert (facts["image"]["name"], facts["kernel"]["name"]) == ("cells", "psf")
     assert RestoreRecord.from_dict(facts).config == RestoreConfig(device="cpu")
+
+
+def test_a_restoration_reports_its_steps(viewer_model: ViewerModel, source: Image) -> None:
+    """Each step of a network is an event, as in a run."""
+    config = RestoreConfig(restoration="generator", iterations=3, device="cpu")
+    kernel = np.full((3, 5), 1 / 15, np.float32)
+    job = restore_job(viewer_model, source, kernel, config, kernel_name="psf")
+    seen: list[Progress] = []
+    job.progressed.connect(seen.append)
+    job.run()
+    newest = seen[-1]
+    assert (newest.stage, newest.iteration, newest.total) == ("restore", 3, 3)
+    assert newest.loss > 0
+    assert newest.seconds > newest.seconds_left == 0
 
 
 def test_a_failed_restoration_took_some_time(
