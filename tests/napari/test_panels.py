@@ -237,6 +237,23 @@ def test_a_run_ends_the_wait_for_its_cost(qtbot, fake_run, made: DeblurWidget, m
     qtbot.waitUntil(lambda: made.cost.value == "measured")
 
 
+def test_a_time_that_cannot_be_measured_is_not_known(qtbot, made, monkeypatch) -> None:
+    """Whatever the measurement raises, the panel says so and can run; it is asked once."""
+    asked = []
+
+    def fail(*values: Any) -> None:
+        asked.append(values)
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(cost, "find_cost", fail)
+    edit(made, "kernel_size", "7")
+    qtbot.waitUntil(lambda: made.cost.value == "The time it will take is not known")
+    made.check()
+    assert made.cost.value == "The time it will take is not known"
+    assert made.run_button.enabled
+    assert len(asked) == 1
+
+
 def test_the_cost_is_that_of_the_numerics() -> None:
     """Time and memory in words are for these settings and this shape."""
     config = SelfDeblurConfig.preset("draft").replace(device="cpu")

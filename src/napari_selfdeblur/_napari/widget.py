@@ -153,11 +153,16 @@ class DeblurWidget(Panel):
                 self._measuring, self._asked = True, asked
                 worker: Any = CallWorker(partial(cost.find_cost, *asked))
                 worker.returned.connect(self._on_cost)
+                worker.errored.connect(self._on_no_cost)
                 worker.finished.connect(self._on_measured)
                 worker.start()
 
     def _on_cost(self, found: cost.Cost) -> None:
         self._cost = found
+
+    def _on_no_cost(self, _: Exception) -> None:
+        config, shape, amount = self._asked
+        self._cost = cost.Cost(config, shape, amount, "The time it will take is not known")
 
     def _on_measured(self) -> None:
         self._measuring = False
