@@ -52,6 +52,10 @@ def test_what_is_missing_is_said(panel: BatchWidget, images: Path, tmp_path: Pat
     panel.form.fields["kernel_size"].widget.value = "4"
     assert panel.message.text().startswith("Kernel size must be")
     assert not panel.run_button.enabled
+    panel.form.show({"kernel_size": (5, 5), "restoration": "sparse", "diagnostics": True})
+    assert panel.message.text() == "Diagnostics are of one image; a batch keeps none"
+    assert panel.form.marked == "diagnostics"
+    assert not panel.run_button.enabled
 
 
 def test_dialogs_offer_the_images_that_a_folder_has(

@@ -305,6 +305,30 @@ def test_a_channel_axis_without_a_label_is_named_at_once(qtbot, viewer_model, se
     assert not panel.run_button.enabled
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kernels", "text"),
+    [
+        ("diagnostics", True, "each plane", "choose Planes: current plane"),
+        ("kernel_grid", (2, 2), "each channel", "choose Kernel for: each plane"),
+    ],
+)
+def test_what_all_planes_cannot_have_is_named_at_once(
+    qtbot, viewer_model, layer, made, name: str, value, kernels: str, text: str
+) -> None:
+    """Said before Run, at the setting, in the words of the panel's rows."""
+    layer.data = np.tile(layer.data, (1, 1, 3, 3))
+    panel = made(DeblurWidget)
+    panel.image.choose(layer)
+    panel.form.show({"kernel_size": (5, 5), name: value})
+    qtbot.waitUntil(lambda: panel.run_button.enabled)
+    panel.form.fields["kernels"].widget.value = kernels
+    panel.form.fields["planes"].widget.value = "all planes"
+    qtbot.waitUntil(lambda: text in panel.status.message.text())
+    assert panel.status.message.text().startswith(panel.form.fields[name].kind.label)
+    assert panel.form.marked == name
+    assert not panel.run_button.enabled
+
+
 def test_an_edit_of_the_layer_is_seen_at_once(qtbot, viewer_model, series, made) -> None:
     """Labelled as the message says the layer can be run; other pixels are checked anew too."""
     panel = made(DeblurWidget)

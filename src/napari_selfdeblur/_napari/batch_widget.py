@@ -174,7 +174,12 @@ class BatchWidget(Container[Widget]):
         if self.output.value is None or not str(self.output.value).strip():
             return "Choose the output: a folder, or a name that ends in .ome.zarr", None
         try:
-            self.preset.show_name(self.form.read().name)
+            config = self.form.read()
+            self.preset.show_name(config.name)
+            if config.diagnostics:
+                raise ConfigError(
+                    "diagnostics are of one image; a batch keeps none", field="diagnostics"
+                )
             self.form.fields["workers"].value()
         except ConfigError as error:
             return self.form.by_label(str(error), error.field), error.field

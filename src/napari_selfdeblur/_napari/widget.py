@@ -120,7 +120,21 @@ class DeblurWidget(Panel):
         known = (3, 3) if isinstance(size, str) else size
         check_region(config, shape, known)
         check_grid(config.kernel_grid, shape, known)
+        self._refuse_planes(config, layer)
         self._expect(config, shape, self.rows.amount(layer))
+
+    def _refuse_planes(self, config: SelfDeblurConfig, layer: Image) -> None:
+        """Raise what cannot be run on all planes of a stack."""
+        if self.rows.planes(layer) == "current":
+            return
+        if config.diagnostics:
+            raise ConfigError(
+                "diagnostics are of one plane; choose Planes: current plane", field="diagnostics"
+            )
+        if config.kernel_grid != (1, 1) and self.rows.kernels() != "plane":
+            raise ConfigError(
+                "kernel_grid is of one plane; choose Kernel for: each plane", field="kernel_grid"
+            )
 
     def _take_view(self) -> None:
         self._take_region(viewed_region)
