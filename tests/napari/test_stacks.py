@@ -17,6 +17,7 @@ from npe2 import PluginManifest
 from qtpy.QtCore import Qt
 
 import napari_selfdeblur as sd
+from napari_selfdeblur._napari.kernel_choice import KernelChoice
 from napari_selfdeblur._napari.layer_choice import LayerChoice
 from napari_selfdeblur._napari.report import report_of
 from napari_selfdeblur._napari.restore_widget import RestoreWidget
@@ -327,6 +328,57 @@ def test_what_all_planes_cannot_have_is_named_at_once(
     assert panel.status.message.text().startswith(panel.form.fields[name].kind.label)
     assert panel.form.marked == name
     assert not panel.run_button.enabled
+
+
+def test_each_channel_is_restored_with_its_kernel(
+    qtbot, viewer_model, layer, series, made, tmp_path
+) -> None:
+    """From a layer that follows the channel's slider, and from a file; else a plane's kernel."""
+    kernels = np.stack([KERNEL, np.eye(3, 5, dtype=np.float32) / 3])
+    psf = viewer_model.add_image(kernels, name="cells kernel", axis_labels=("c", "y", "x"))
+    panel = made(RestoreWidget)
+    panel.image.choose(layer)
+    panel.form.show({"device": "cpu"})
+    panel.form.fields["planes"].widget.value = "all planes"
+    qtbot.waitUntil(lambda: panel.kernel_text.text() == "3 x 5 pixels, 2 kernels")
+    expected = sd.restore_stack(series, kernels, axes="TCYX", device="cpu").sharp
+    write_tiff(tmp_path / "psf.tif", kernels, axes="CYX")
+    for file in (None, tmp_path / "psf.tif"):
+        panel.kernel_choice.file.value = file
+        qtbot.waitUntil(panel.check)
+        press(qtbot, panel.run_button)
+        job = panel.job
+        qtbot.waitUntil(lambda job=job: not job.running)
+        np.testing.assert_array_equal(job.layers[0].data, expected)
+    panel.kernel_choice.file.value = None
+    psf.data = np.stack([KERNEL] * 3)
+    qtbot.waitUntil(lambda: "does not fit the planes" in panel.status.message.text())
+    assert not panel.run_button.enabled
+    panel.form.fields["planes"].widget.value = "current plane"
+    qtbot.waitUntil(lambda: panel.kernel_text.text() == "3 x 5 pixels")
+    assert panel.run_button.enabled
+
+
+@pytest.mark.parametrize(
+    ("axes", "lead", "fit"),
+    [
+        (("c", "y", "x"), (2,), (2,)),
+        (("c", "z", "y", "x"), (2, 3), (4, 2, 3)),
+        (("z", "y", "x"), (3,), (4, 2, 3)),
+        (("t", "c", "z", "y", "x"), (4, 1, 1), (4, 2, 3)),
+    ],
+)
+def test_kernels_are_for_the_planes_they_are_displayed_with(viewer_model, axes, lead, fit) -> None:
+    """Aligned by the last axes, unless their one axis is labelled as the channels'."""
+    image = viewer_model.add_image(
+        np.zeros((4, 2, 3, 8, 8)), name="image", axis_labels=("t", "c", "z", "y", "x")
+    )
+    kernels = np.random.default_rng(0).random((*lead, 3, 3))
+    viewer_model.add_image(kernels, name="psf", axis_labels=axes)
+    found, name = KernelChoice(viewer_model).kernels(image)
+    assert name == "psf"
+    normed = kernels / kernels.sum((-2, -1), keepdims=True)
+    np.testing.assert_allclose(found, np.broadcast_to(normed, (*fit, 3, 3)), rtol=1e-6)
 
 
 def test_an_edit_of_the_layer_is_seen_at_once(qtbot, viewer_model, series, made) -> None:

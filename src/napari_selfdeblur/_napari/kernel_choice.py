@@ -15,8 +15,10 @@ from psygnal import Signal
 
 from napari_selfdeblur._napari.fields import IMAGE_FILES
 from napari_selfdeblur._napari.layer_choice import LayerChoice
-from napari_selfdeblur._napari.layers import PART_KEY, read_source
+from napari_selfdeblur._napari.layers import PART_KEY, full_resolution, read_source
+from napari_selfdeblur._napari.stack_source import axes_of
 from napari_selfdeblur.errors import ImageError
+from napari_selfdeblur.io.file_stack import read_kernels
 from napari_selfdeblur.io.files import read_kernel
 from napari_selfdeblur.io.kernels import prepare_kernel
 
@@ -86,6 +88,35 @@ class KernelChoice:
         source = read_source(self._kernel_layer(), self._viewer)
         return prepare_kernel(source.image), source.name
 
+    def kernels(self, image: Image) -> tuple[NDArray[np.float32], str]:
+        """Return what `restore_stack` takes for all planes of `image`, and the name.
+
+        (kh, kw), or one kernel for each channel or plane, (..., kh, kw): those of a file as
+        `restore_stack` has them, those of a layer by the planes that they are displayed with.
+
+        Raises
+        ------
+        ImageError
+            If none is chosen, they do not fit the planes, or one of them is no kernel.
+        """
+        if self._path is not None:
+            given, name = read_kernels(self._path), self._path.name
+            by_channel = True
+        else:
+            layer = self._kernel_layer()
+            if layer.ndim == 2:
+                return self.kernel()
+            given, name = np.asarray(full_resolution(layer)), layer.name
+            by_channel = "C" in axes_of(layer)
+        fitted = _fitted(given, image, by_channel)
+        if fitted is None:
+            raise ImageError(
+                f"'{name}' of shape {given.shape} does not fit the planes of layer "
+                f"'{image.name}'; choose one kernel, one for each channel, or one for each plane"
+            )
+        each = [prepare_kernel(kernel) for kernel in fitted.reshape(-1, *fitted.shape[-2:])]
+        return np.stack(each).reshape(fitted.shape), name
+
     def suggest(self, image: Image | None) -> None:
         """Choose the layer that looks like the kernel of `image`, if the user chose none."""
         self._image = image
@@ -131,6 +162,23 @@ class KernelChoice:
         self._chosen_by_user = True
         if self._path is not None:
             self.file.value = None  # what is chosen last counts
+
+
+def _fitted(kernels: NDArray[Any], image: Image, by_channel: bool) -> NDArray[Any] | None:
+    """Return kernels for all planes of `image`, None if they do not fit.
+
+    One for each channel where `by_channel`; otherwise aligned by the last axes before the rows,
+    as napari aligns layers.
+    """
+    lead = full_resolution(image).shape[: image.ndim - 2]
+    channels = dict(zip(axes_of(image), lead, strict=False)).get("C")
+    own, sides = kernels.shape[:-2], kernels.shape[-2:]
+    if own == () or (by_channel and own == (channels,)):
+        return kernels
+    try:
+        return np.broadcast_to(kernels, (*lead, *sides))
+    except ValueError:
+        return None
 
 
 def _is_kernel(layer: Image) -> bool:

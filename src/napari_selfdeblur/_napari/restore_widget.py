@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
+from numpy.typing import NDArray
 from qtpy.QtWidgets import QHBoxLayout, QLabel
 
 from napari_selfdeblur import registry
@@ -65,7 +68,7 @@ class RestoreWidget(Panel):
         return form
 
     def _make_job(self, layer: Image) -> Job:
-        kernel, name = self.kernel_choice.kernel()
+        kernel, name = self._kernels(layer)
         return restore_job(
             self._viewer,
             layer,
@@ -80,10 +83,11 @@ class RestoreWidget(Panel):
         self.kernel_text.clear()
         if layer is self.kernel_choice.layer:
             raise ImageError("Choose the kernel: another image layer, or a file")
-        kernel, _ = self.kernel_choice.kernel()
-        self.picture.setPixmap(kernel_picture(kernel))
-        rows, columns = kernel.shape
-        self.kernel_text.setText(f"{rows} x {columns} pixels")
+        kernels, _ = self._kernels(layer)
+        *lead, rows, columns = kernels.shape
+        count = f", {math.prod(lead)} kernels" if lead else ""
+        self.kernel_text.setText(f"{rows} x {columns} pixels{count}")
+        self.picture.setPixmap(kernel_picture(kernels[(0,) * len(lead)]))
         self.form.read()
         height, width = sides_of(layer)
         if height < rows or width < columns:
@@ -91,6 +95,11 @@ class RestoreWidget(Panel):
                 f"the image is smaller than the kernel of {rows} x {columns} pixels; "
                 "choose another kernel or image"
             )
+
+    def _kernels(self, layer: Image) -> tuple[NDArray[np.float32], str]:
+        """Return what restores the chosen planes of `layer`, and its name."""
+        every = self.rows.planes(layer) == "all"
+        return self.kernel_choice.kernels(layer) if every else self.kernel_choice.kernel()
 
     def _on_image(self) -> None:
         self.kernel_choice.suggest(self.image.layer)

@@ -83,7 +83,8 @@ def restore_job(
 ) -> Job:
     """Return a job that restores with a known kernel: ``NAME restored (RESTORATION)``.
 
-    `planes` as for `deblur_job`.
+    `planes` as for `deblur_job`. For all planes `kernel` is what `restore_stack` takes: one, one
+    for each channel, or one for each plane.
 
     Raises
     ------
