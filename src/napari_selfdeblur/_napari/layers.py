@@ -245,7 +245,7 @@ class ResultLayers:
         self.annotate(metadata)
 
     def add(self, layers: list[Image]) -> None:
-        """Add further layers below the image of the result, leaving the selection as it is."""
+        """Add further layers on top of all others, leaving the selection as it is."""
         chosen = list(self._viewer.layers.selection)
         for layer in layers:
             self._viewer.add_layer(layer)
