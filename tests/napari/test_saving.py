@@ -334,6 +334,32 @@ def test_a_grid_of_kernels_returns_by_the_record(blurred, tmp_path) -> None:
     assert len(ViewerModel().open(str(record), plugin=PLUGIN)) == 2
 
 
+@pytest.mark.parametrize("chosen", [slice(1, 3), slice(1, None), slice(2, 3)])
+def test_a_grid_of_kernels_is_saved_with_the_result(blurred, tmp_path, chosen: slice) -> None:
+    """With image and kernel, all layers, or the image alone, for the record to bring back."""
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.tile(blurred, (3, 3)), name="cells", scale=(0.5, 0.25))
+    config = sd.SelfDeblurConfig.preset("draft").replace(kernel_size=5, kernel_grid=(2, 2))
+    job = deblur_job(viewer, layer, config.replace(device="cpu"), notify=False)
+    job.run()
+    layers = list(viewer.layers)
+    assert [each.name for each in layers[1:3]] == ["cells kernel", "cells deblurred"]
+    save(viewer, tuple(layers[chosen]), tmp_path / "cells.tif")
+    written = tifffile.imread(tmp_path / "cells_kernels.tif")
+    kernels = job.result.kernels
+    np.testing.assert_array_equal(written, kernels.reshape(4, *kernels.shape[-2:]))
+    assert not (tmp_path / "cells_blur_map.tif").exists()
+    again = ViewerModel()
+    again.open(str(tmp_path / "cells_record.json"), plugin=PLUGIN)
+    for old, new in zip(layers[-2:], list(again.layers)[-2:], strict=True):
+        np.testing.assert_array_equal(new.data, old.data)
+        np.testing.assert_allclose(new.extent.world, old.extent.world)
+        assert new.metadata == old.metadata
+        assert new.visible == old.visible
+    save(again, tuple(again.layers), tmp_path / "again.tif")
+    assert list(tmp_path.glob("again*_kernels.tif"))
+
+
 def test_a_plane_of_a_stack_has_its_diagnostics_in_its_place(viewer_model, blurred) -> None:
     """They have the axes of the stack, and lie where the plane does."""
     stack = np.stack([blurred[::-1], blurred])

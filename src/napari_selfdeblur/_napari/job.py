@@ -16,7 +16,7 @@ from qtpy.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QThread, 
 
 from napari_selfdeblur._napari.displays import DIAGNOSTICS
 from napari_selfdeblur._napari.grid_layers import grid_layers
-from napari_selfdeblur._napari.layers import ResultLayers, Source
+from napari_selfdeblur._napari.layers import KERNELS_KEY, ResultLayers, Source
 from napari_selfdeblur._napari.report import part_of, report_of
 from napari_selfdeblur._napari.worker import RunWorker, kernels_of
 from napari_selfdeblur.described import Settings
@@ -285,6 +285,8 @@ class Job(QObject):
             kernels: Any = getattr(self.result, "kernels", None)
             notes = facts | reason
             self._layers.add(grid_layers(self.source, kernels, facts["cells"], notes))
+            assert self._layers.sharp is not None
+            self._layers.sharp.metadata[KERNELS_KEY] = kernels
         # of a stack's kernels the last one, which was shown last
         self.previewed.emit(None if kernel is None else kernel[(-1,) * (kernel.ndim - 2)])
 

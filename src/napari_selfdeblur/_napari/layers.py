@@ -19,6 +19,8 @@ from napari_selfdeblur.io.images import cast_like
 
 METADATA_KEY = "selfdeblur"
 PART_KEY = "selfdeblur_part"
+KERNELS_KEY = "selfdeblur_kernels"
+"""Of the image of a run with a kernel grid: the kernels (rows, columns, kh, kw)."""
 _NONE: Mapping[str, NDArray[np.float32] | None] = MappingProxyType({})
 
 

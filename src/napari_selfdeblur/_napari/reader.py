@@ -14,7 +14,7 @@ from napari.layers import Image
 
 from napari_selfdeblur._napari.displays import DIAGNOSTICS, diagnostic_display, kernel_display
 from napari_selfdeblur._napari.grid_layers import grid_layers
-from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY, Source
+from napari_selfdeblur._napari.layers import KERNELS_KEY, METADATA_KEY, PART_KEY, Source
 from napari_selfdeblur._napari.placing import kernel_corner, look_of
 from napari_selfdeblur._napari.stack_source import along_planes
 from napari_selfdeblur._napari.writer import KEPT, RECORD_END, LayerData
@@ -96,6 +96,7 @@ def _grid(path: Path, record: Record, sharp: LayerData) -> list[LayerData]:
         return []  # of another run
     source = Source(stem, pixels, attributes["rgb"], look_of(Image(pixels, **attributes)))
     kernels = kernels.reshape(*grid, *kernels.shape[-2:])
+    attributes["metadata"][KERNELS_KEY] = kernels
     layers = grid_layers(source, kernels, list(record.cells), record.to_dict())
     return [layer.as_layer_data_tuple() for layer in layers]
 

@@ -14,7 +14,7 @@ from napari.utils.io import imsave
 from napari.utils.notifications import show_warning
 
 from napari_selfdeblur._napari.displays import DIAGNOSTICS
-from napari_selfdeblur._napari.layers import METADATA_KEY, PART_KEY
+from napari_selfdeblur._napari.layers import KERNELS_KEY, METADATA_KEY, PART_KEY
 from napari_selfdeblur._napari.stack_source import letters_of
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.files import write_tiff
@@ -26,6 +26,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 RECORD_END = "_record"
 _OF_RUN = ("deblurred", "kernel", *DIAGNOSTICS)
+_OF_GRID = ("kernels", "blur_map")
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in names of files
 _ENDS = re.compile(r"_(deblurred|kernel|residual|spread|record)$")
 _SIZES = (1e-6, 1e6)  # what TIFF's fractions hold with some digits to spare
@@ -38,6 +39,8 @@ KEPT = (
 
 def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Write one image layer; beside a result NAME.tif comes NAME_record.json.
+
+    Beside one of a run with a kernel grid comes NAME_kernels.tif too.
 
     An image that is not of this plugin is written as napari itself writes it.
 
@@ -56,6 +59,7 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         imsave(str(target), data)
         return [str(target)]
     _write_tiff(target, data, meta)
+    _write_kernels(target.with_suffix(""), meta)
     _write_record(target.with_suffix(""), meta)
     return [str(target)]
 
@@ -63,15 +67,17 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 def write_run(path: str, layers: list[LayerData]) -> list[str]:
     """Write layers of one run: NAME_deblurred.tif, NAME_kernel.tif ..., NAME_record.json.
 
-    These are the names that the command line gives. Layers that are not of one run are written
-    each as `write_image` does, into files that have the layers' names behind NAME.
+    These are the names that the command line gives. Of a run with a kernel grid NAME_kernels.tif
+    has the kernels; the layers that the viewer makes of them are not written. Layers that are not
+    of one run are written each as `write_image` does, into files that have the layers' names
+    behind NAME.
 
     Parameters
     ----------
     path : str
         NAME.tif.
     layers : list of (data, attributes, kind)
-        Two to four layers, in whatever order.
+        Two to six layers, in whatever order.
 
     Returns
     -------
@@ -93,6 +99,7 @@ def write_run(path: str, layers: list[LayerData]) -> list[str]:
     paths = {part: f"{stem}_{part}{target.suffix}" for part in _OF_RUN if part in parts}
     for part, file in paths.items():
         _write_tiff(Path(file), *parts[part])
+    _write_kernels(stem, parts["deblurred"][1])
     _write_record(stem, layers[0][1])
     return list(paths.values())
 
@@ -104,7 +111,7 @@ def _of_one_run(layers: list[LayerData]) -> bool:
     return (
         all(_is_result(data, meta) for data, meta, _ in layers)
         and len(parts) == len(layers)
-        and set(_OF_RUN[:2]) <= parts <= set(_OF_RUN)
+        and set(_OF_RUN[:2]) <= parts <= {*_OF_RUN, *_OF_GRID}
         and all(each[METADATA_KEY] == notes[0][METADATA_KEY] for each in notes)
     )
 
@@ -169,6 +176,16 @@ def _pixel_size(meta: Mapping[str, Any]) -> tuple[tuple[float, float] | None, st
     if not all(_SIZES[0] <= each <= _SIZES[1] for each in (row, column)):
         return None, None
     return (float(row), column), f"{unit:~}" or str(unit)
+
+
+def _write_kernels(stem: Path, meta: Mapping[str, Any]) -> None:
+    """Write the kernels of a grid, if a layer has them, row by row as the command line does."""
+    kernels = meta["metadata"].get(KERNELS_KEY)
+    if kernels is None:
+        return
+    flat = np.asarray(kernels).reshape(-1, *kernels.shape[-2:])
+    size, unit = _pixel_size(meta)
+    write_tiff(stem.with_name(f"{stem.name}_kernels.tif"), flat, size, unit, axes="ZYX")
 
 
 def _write_record(stem: Path, meta: Mapping[str, Any]) -> None:
