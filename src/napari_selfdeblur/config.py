@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -302,10 +302,10 @@ class SelfDeblurConfig(Settings):
         # Those at the beginning are what was asked for: only networks come before them.
         return tuple(index for place, index in enumerate(self.networks) if index > place)
 
-    @property
-    def spared_solvers(self) -> tuple[str, ...]:
-        """Names of those that are `spared`."""
-        return tuple(self.solvers[index] for index in self.spared)
+    def without(self, left_out: Container[int]) -> Self:
+        """Return the settings without the solvers at some indices."""
+        kept = (name for index, name in enumerate(self.solvers) if index not in left_out)
+        return self.replace(solvers=tuple(kept))
 
     @property
     def sides(self) -> tuple[int, int]:

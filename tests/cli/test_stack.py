@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tifffile
 
 import napari_selfdeblur as sd
 from napari_selfdeblur.cli import main
+from napari_selfdeblur.errors import OutOfMemoryError
 from napari_selfdeblur.io.file_stack import open_stack
 from napari_selfdeblur.io.files import read_image
 from napari_selfdeblur.io.samples import motion_blurred_photograph
@@ -134,6 +136,30 @@ def test_a_failing_plane_is_named(series: Path, capsys: pytest.CaptureFixture[st
     assert "3 of 4 planes" in printed.out
     found = pixels(series.parent / "out" / "series_deblurred.tif")
     np.testing.assert_array_equal(found[0, 1], flat[0, 1])
+
+
+def test_a_restoration_that_cannot_go_on_saves_what_is_done(
+    series: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a run does; the error says where."""
+    from napari_selfdeblur.run import stack_planes
+
+    real, calls = stack_planes.run_restoration, []
+
+    def failing(*args: Any, **options: Any) -> Any:
+        calls.append(args)
+        if len(calls) > 1:
+            raise OutOfMemoryError("no memory is left")
+        return real(*args, **options)
+
+    monkeypatch.setattr(stack_planes, "run_restoration", failing)
+    kernel = series.parent / "k.tif"
+    tifffile.imwrite(kernel, np.ones((3, 3), np.float32))
+    assert run(series, str(kernel), command="restore") == 1
+    kept = series.parent / "out" / "series_restored.tif"
+    assert f"What was done before is saved in {kept}" in capsys.readouterr().err.replace("\n", " ")
+    assert not np.array_equal(pixels(kept)[0, 0], SERIES[0, 0])
+    np.testing.assert_array_equal(pixels(kept)[1, 1], SERIES[1, 1])
 
 
 def test_a_stack_of_flat_planes_fails(series: Path, capsys: pytest.CaptureFixture[str]) -> None:

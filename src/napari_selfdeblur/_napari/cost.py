@@ -72,8 +72,7 @@ def find_cost(config: SelfDeblurConfig, shape: tuple[int, int], amount: Amount =
     try:
         check_memory(config, shape, resolve_device(config.device))
         memory = (estimate_memory(config, shape) + amount.result) / 2**30
-        sure = tuple(name for name in config.solvers if name not in config.spared_solvers)
-        kinds = config.replace(solvers=sure), config
+        kinds = config.without(config.spared), config
         seconds = [expected_seconds(each, shape) * amount.estimates for each in kinds]
         if amount.restorations:
             restored = config.replace(restoration=config.restoration or "sparse")

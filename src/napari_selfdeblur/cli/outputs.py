@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from napari_selfdeblur import registry
 from napari_selfdeblur.cli.arguments import Dtype, Inputs
 from napari_selfdeblur.cli.terminal import Terminal, complain
 from napari_selfdeblur.errors import FileError, ImageError
@@ -183,4 +182,5 @@ def _losses(record: Record) -> tuple[float, ...]:
     """Return the loss of each step of networks; steps without them are estimates, one by one."""
     if not isinstance(record, RunRecord):
         return ()
-    return record.losses if registry.SOLVERS[record.used.solvers[-1]].settings else ()
+    last = len(record.used.solvers) - 1
+    return record.losses if last in record.used.networks else ()

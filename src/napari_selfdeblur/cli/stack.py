@@ -135,10 +135,7 @@ def _indices(text: str, lengths: Mapping[str, int]) -> dict[str, list[int]] | No
 def deblur_file(
     outputs: StackOutputs, config: SelfDeblurConfig, stack: FileStack, asked: Asked
 ) -> None:
-    """Deblur the planes of a file, save the results and report them.
-
-    Of a run that fails what it had done is saved before the error is raised.
-    """
+    """Deblur the planes of a file, save the results and report them."""
     planes, place = parse_planes(asked.planes, stack), parse_place(asked.kernel_from, stack)
     from napari_selfdeblur.stacks import deblur_stack
 
@@ -153,16 +150,7 @@ def deblur_file(
             **how,
         )
 
-    with outputs.interruptible(), outputs.terminal.warnings():
-        try:
-            result = _shown(outputs, run)
-        except DeblurError as error:
-            if not isinstance(error.result, StackResult):
-                raise
-            outputs.save_result(error.result)
-            kept = outputs.written["deblurred"]
-            raise type(error)(f"{error}. What was done before is saved in {kept}") from error
-        record = outputs.save_result(result)
+    record = _saved(outputs, run)
     assert isinstance(record, StackRecord)
     _report(outputs, record)
 
@@ -184,17 +172,28 @@ def restore_file(
         events = stacks.iter_restore_stack(stack, kernels, config, axes, planes, **how)
         return drained(events, on_progress)
 
-    with outputs.interruptible(), outputs.terminal.warnings():
-        record = outputs.save_result(_shown(outputs, run))
+    record = _saved(outputs, run)
     lines = [_headline(record)]
     outputs.report(lines, {**config.to_dict(), "status": record.status}, None)
 
 
-def _shown(outputs: StackOutputs, run: Callable[..., StackResult]) -> StackResult:
-    """Run, showing the progress; Ctrl-C ends it with what is done."""
+def _saved(outputs: StackOutputs, run: Callable[..., StackResult]) -> StackRecord | RestoreRecord:
+    """Run, showing the progress, and save the result; Ctrl-C ends the run with what is done.
+
+    Of a run that fails what it had done is saved before the error is raised.
+    """
     terminal = outputs.terminal
-    with stopped_by_interrupt(terminal.note) as stop, terminal.progress() as show:
-        return run(stop=stop, on_progress=show)
+    with outputs.interruptible(), terminal.warnings():
+        try:
+            with stopped_by_interrupt(terminal.note) as stop, terminal.progress() as show:
+                result = run(stop=stop, on_progress=show)
+        except DeblurError as error:
+            if not isinstance(error.result, StackResult):
+                raise
+            outputs.save_result(error.result)
+            kept = outputs.written["deblurred"]
+            raise type(error)(f"{error}. What was done before is saved in {kept}") from error
+        return outputs.save_result(result)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

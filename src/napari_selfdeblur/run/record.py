@@ -267,7 +267,7 @@ class RunRecord(_Record):
     @property
     def left_out(self) -> str:
         """That networks were left out, as a sentence; empty where none was."""
-        some = len(self.used.solvers) < len(self.config.solvers)
+        some = len(self.used.networks) < len(self.config.networks)
         return "Networks left out: they had nothing to add." if some else ""
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Generator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,6 @@ from warnings import warn
 
 import numpy as np
 
-from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError, DeblurWarning, DivergedError, FileError
 from napari_selfdeblur.numerics.assess import Assessment
 from napari_selfdeblur.numerics.cost import expected_stages, stages_of
@@ -115,7 +114,7 @@ def _run(
         if several:
             clipped = plan.survey.level is not None
             # Whether the spared ones are needed is not known yet.
-            config = _without(plan.config, plan.config.spared)
+            config = plan.config.without(plan.config.spared)
             expected = expected_stages(config, plan.frame.shape, clipped=clipped)
     state = State(plan, Clock(expected), previews, stop, checkpoint, states)
     try:
@@ -198,12 +197,6 @@ def _take_best(state: State) -> None:
     state.result, state.verdict = state.best, state.best_assessment
 
 
-def _without(config: SelfDeblurConfig, left_out: Container[int]) -> SelfDeblurConfig:
-    """Return the settings without the solvers at some indices."""
-    solvers = (name for index, name in enumerate(config.solvers) if index not in left_out)
-    return config.replace(solvers=tuple(solvers))
-
-
 def _result(state: State, status: Status, created: str) -> DeblurResult:
     """Return the result in the image's values, with the record of the run."""
     assert state.result is not None
@@ -216,7 +209,7 @@ def _result(state: State, status: Status, created: str) -> DeblurResult:
     cells = state.cells if state.result.source == "fused" else None
     record = RunRecord(
         config=plan.asked,
-        used=_without(plan.config, state.left_out),
+        used=plan.config.without(state.left_out),
         device=device_label(plan.runtime.device),
         seconds=state.clock.seconds,
         iterations=len(state.losses),
