@@ -191,7 +191,7 @@ def _saved(outputs: StackOutputs, run: Callable[..., StackResult]) -> StackRecor
             if not isinstance(error.result, StackResult):
                 raise
             outputs.save_result(error.result)
-            kept = outputs.written["deblurred"]
+            kept = next(iter(outputs.written.values()))  # the image comes first
             raise type(error)(f"{error}. What was done before is saved in {kept}") from error
         return outputs.save_result(result)
 
