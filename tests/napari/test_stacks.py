@@ -381,6 +381,18 @@ def test_kernels_are_for_the_planes_they_are_displayed_with(viewer_model, axes, 
     np.testing.assert_allclose(found, np.broadcast_to(normed, (*fit, 3, 3)), rtol=1e-6)
 
 
+def test_a_kernel_that_a_run_did_not_find_stays_zero(viewer_model) -> None:
+    """Its plane stays blurred; where there is no kernel at all that is said."""
+    image = viewer_model.add_image(np.zeros((2, 8, 8)), name="image")
+    kernels = np.stack([np.ones((3, 3)), np.zeros((3, 3))])
+    psf = viewer_model.add_image(kernels, name="psf")
+    choice = KernelChoice(viewer_model)
+    np.testing.assert_allclose(choice.kernels(image)[0], kernels / 9)
+    psf.data = 0 * kernels
+    with pytest.raises(ImageError, match="positive"):
+        choice.kernels(image)
+
+
 def test_an_edit_of_the_layer_is_seen_at_once(qtbot, viewer_model, series, made) -> None:
     """Labelled as the message says the layer can be run; other pixels are checked anew too."""
     panel = made(DeblurWidget)

@@ -114,7 +114,12 @@ class KernelChoice:
                 f"'{name}' of shape {given.shape} does not fit the planes of layer "
                 f"'{image.name}'; choose one kernel, one for each channel, or one for each plane"
             )
-        each = [prepare_kernel(kernel) for kernel in fitted.reshape(-1, *fitted.shape[-2:])]
+        some = bool(np.any(fitted))
+        each = [
+            # Zeros stand where a run found none: that plane stays blurred.
+            k.astype(np.float32) if some and not k.any() else prepare_kernel(k)
+            for k in fitted.reshape(-1, *fitted.shape[-2:])
+        ]
         return np.stack(each).reshape(fitted.shape), name
 
     def suggest(self, image: Image | None) -> None:
