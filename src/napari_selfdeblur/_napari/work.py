@@ -102,17 +102,9 @@ def restore_job(
 
     def work(worker: RunWorker) -> RestoreResult:
         from napari_selfdeblur.run import restoration  # loads torch
-        from napari_selfdeblur.run.events import Clock, Progress
-
-        clock = Clock({})
-        clock.begin("restore", 0)
-
-        def on_step(step: int, total: int, loss: float) -> None:
-            left = clock.left(step, total)
-            worker.receive(Progress("restore", step, total, loss, clock.seconds, left))
 
         result = restoration.run_restoration(
-            source.image, kernel, config, rgb=source.rgb, stop=worker, on_step=on_step
+            source.image, kernel, config, rgb=source.rgb, stop=worker, on_progress=worker.receive
         )
         named = {**result.record.kernel, "name": kernel_name}
         return replace(result, record=replace(result.record, kernel=named))

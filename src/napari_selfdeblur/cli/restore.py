@@ -80,20 +80,12 @@ def restore(
     paths = result_paths(output, stem_of(image), _RESULTS, source, [image, kernel, truth])
     outputs = Outputs(paths, inputs, terminal, dtype, a.command_line(context))
 
-    from napari_selfdeblur.run.events import Clock, Progress
     from napari_selfdeblur.run.restoration import run_restoration
 
-    clock = Clock({})
     with outputs.interruptible(), terminal.warnings():
         with stopped_by_interrupt(terminal.note) as stop, terminal.progress() as show:
-
-            def on_step(step: int, total: int, loss: float) -> None:
-                left = clock.left(step, total)
-                show(Progress("restore", step, total, loss, clock.seconds, left))
-
-            clock.begin("restore", 0)
             result = run_restoration(
-                source.array, k, config, rgb=source.rgb, stop=stop, on_step=on_step
+                source.array, k, config, rgb=source.rgb, stop=stop, on_progress=show
             )
         record, psnr = outputs.save(result.record, result.sharp, k), None
         with terminal.optional("the result was not compared with the truth"):

@@ -29,6 +29,7 @@ from napari_selfdeblur.numerics.runtime import (
 from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.numerics.tiles import Window, tiles
 from napari_selfdeblur.run.channels import blurred_channels
+from napari_selfdeblur.run.events import Clock, Progress
 from napari_selfdeblur.run.plan import check_restoration
 from napari_selfdeblur.run.record import RestoreRecord, now
 from napari_selfdeblur.run.result import RestoreResult
@@ -224,7 +225,7 @@ def run_restoration(
     rgb: bool | None = None,
     stop: Stop | None = None,
     scale: Scale | None = None,
-    on_step: Callable[[int, int, float], object] | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
 ) -> RestoreResult:
     """Restore a blurred image whose kernel is known, and record how.
 
@@ -242,8 +243,8 @@ def run_restoration(
         Ends the restoration early, with what it has: of a large image, the tiles done.
     scale : Scale, optional
         That of the stack that the image is a plane of; by default its own.
-    on_step : callable, optional
-        Called with what `restore_frame` yields.
+    on_progress : callable, optional
+        Called with an event for each step that `restore_frame` yields.
 
     Returns
     -------
@@ -272,9 +273,12 @@ def run_restoration(
         steps = (restore_channels if in_channels else restore_frame)(
             Survey.of(frame), x, k, config.restoration, device, stop=stop, **config.options()
         )
-        for step in in_own_torch_state(steps, device):
-            if on_step is not None:
-                on_step(*step)
+        clock = Clock({})
+        clock.begin("restore", 0)
+        for step, total, loss in in_own_torch_state(steps, device):
+            if on_progress is not None:
+                left = clock.left(step, total)
+                on_progress(Progress("restore", step, total, loss, clock.seconds, left))
         sharp = frame.restore_range(x)
     record = RestoreRecord(
         config=config,
