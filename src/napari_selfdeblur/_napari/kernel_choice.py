@@ -20,7 +20,7 @@ from napari_selfdeblur._napari.stack_source import axes_of
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.file_stack import read_kernels
 from napari_selfdeblur.io.files import read_kernel
-from napari_selfdeblur.io.kernels import prepare_kernel
+from napari_selfdeblur.io.kernels import prepare_kernel, prepare_kernels
 
 _HELP = (
     "The point spread function: what a point of light became. An image of odd height and width, "
@@ -114,13 +114,7 @@ class KernelChoice:
                 f"'{name}' of shape {given.shape} does not fit the planes of layer "
                 f"'{image.name}'; choose one kernel, one for each channel, or one for each plane"
             )
-        some = bool(np.any(fitted))
-        each = [
-            # Zeros stand where a run found none: that plane stays blurred.
-            k.astype(np.float32) if some and not k.any() else prepare_kernel(k)
-            for k in fitted.reshape(-1, *fitted.shape[-2:])
-        ]
-        return np.stack(each).reshape(fitted.shape), name
+        return prepare_kernels(fitted), name
 
     def suggest(self, image: Image | None) -> None:
         """Choose the layer that looks like the kernel of `image`, if the user chose none."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_selfdeblur._napari.displays import diagnostic_display, kernel_display, kernel_limits
 from napari_selfdeblur._napari.placing import SHARED, kernel_corner, last_axes, look_of, moved
+from napari_selfdeblur._napari.view import in_view
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.images import cast_like
 
@@ -150,19 +151,6 @@ def displayed_plane(viewer: ViewerModel | None, layer: Image) -> tuple[int, ...]
     return tuple(at.tolist())
 
 
-def view_of(viewer: ViewerModel) -> dict[int, tuple[float, float]]:
-    """Return from where to where a 2-D view shows the world, by axis: -1 is the last.
-
-    The axes are those displayed, in the order of the viewer, vertical and horizontal.
-    """
-    camera = viewer.scene.camera
-    half = np.array(viewer.canvas.size) / camera.zoom / 2
-    centre = np.array(camera.center[-2:])
-    axes = [axis - viewer.dims.ndim for axis in viewer.dims.displayed]
-    ends = zip((centre - half).tolist(), (centre + half).tolist(), strict=True)
-    return dict(zip(axes, ends, strict=True))
-
-
 class ResultLayers:
     """The layers of one run: its image, and beside it the kernel where the run finds one.
 
@@ -290,19 +278,10 @@ class ResultLayers:
         )
         self._viewer.add_layer(self.kernel)
         # A view that the user has moved during the run is the user's.
-        if _camera(self._viewer) == self._camera and not _in_view(self._viewer, self.kernel):
+        if _camera(self._viewer) == self._camera and not in_view(self._viewer, self.kernel):
             self._viewer.fit_to_view()
 
 
 def _camera(viewer: ViewerModel) -> tuple[float, ...]:
     camera = viewer.scene.camera
     return (*map(float, camera.center), float(camera.zoom))
-
-
-def _in_view(viewer: ViewerModel, layer: Image) -> bool:
-    """Whether the whole of a layer is displayed; in 3-D and in a grid that is napari's."""
-    if viewer.dims.ndisplay != 2 or viewer.canvas.grid.enabled:
-        return True
-    low, high = np.asarray(layer.extent.world)
-    seen = {axis: ends for axis, ends in view_of(viewer).items() if -axis <= layer.ndim}
-    return all(first <= low[a] and high[a] <= last for a, (first, last) in seen.items())

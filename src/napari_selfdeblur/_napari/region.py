@@ -10,8 +10,8 @@ from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 from numpy.typing import ArrayLike
 
-from napari_selfdeblur._napari.layers import view_of
 from napari_selfdeblur._napari.stack_rows import sides_of
+from napari_selfdeblur._napari.view import view_of
 from napari_selfdeblur.errors import ConfigError
 
 __all__ = ["Region", "RegionButtons", "drawn_region", "viewed_region"]

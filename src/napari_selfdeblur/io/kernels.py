@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.arrays import as_array
 
-__all__ = ["prepare_kernel"]
+__all__ = ["prepare_kernel", "prepare_kernels"]
 
 
 def prepare_kernel(kernel: ArrayLike) -> NDArray[np.float32]:
@@ -46,3 +46,14 @@ def prepare_kernel(kernel: ArrayLike) -> NDArray[np.float32]:
         raise ImageError("a kernel needs a positive value, this one has none")
     k /= k.max()  # before the sum: it may overflow
     return np.asarray(k / k.sum(), dtype=np.float32)
+
+
+def prepare_kernels(kernels: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Prepare each of several kernels (..., kh, kw) by `prepare_kernel`.
+
+    One that is all zero stays so, unless all are: a run of a stack leaves it where it found none.
+    """
+    each = kernels.reshape(-1, *kernels.shape[-2:])
+    some = bool(each.any())
+    prepared = [k if some and not k.any() else prepare_kernel(k) for k in each]
+    return np.stack(prepared).reshape(kernels.shape).astype(np.float32)

@@ -143,13 +143,13 @@ def assess(
         m["parts"] = correlation_of(agreement) if parts is None else parts
     if loss is not None:
         m["loss"] = loss
-    sharp = m["spectrum_gain"] <= 0
+    no_gain = m["spectrum_gain"] <= 0
     signs = {
         _NOISE: m["contrast"] < 1.3,
         _FLAT: m["spread"] < 0.1,
         _POINT: m["width"] < _RESOLVED,
         _CUT: m["border_mass"] > 0.1,
-        _SHARP: sharp and _RESOLVED <= m["width"] < _NARROW,
+        _SHARP: no_gain and _RESOLVED <= m["width"] < _NARROW,
         _PIECES: m["pieces"] > 0.6,
         _PARTS: m.get("parts", 1.0) < 0.4,
     }
@@ -158,7 +158,7 @@ def assess(
         score = min(score, 0.49)
     elif score < 0.5:
         weak = {
-            _SHARP: sharp,
+            _SHARP: no_gain,
             _AGREE: m.get("agreement", 1) < 0.5,
             _PARTS: m.get("parts", 1) < correlation_of(0.5),
         }

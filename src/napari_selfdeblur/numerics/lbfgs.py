@@ -50,7 +50,7 @@ class LBFGS:
         for _ in range(self._searched):
             step = length * along
             there = self._function(self._x + step)
-            excess = there[0] - value - length * slope  # over the tangent: a parabola's, squared
+            excess = there[0] - value - length * slope  # over the tangent
             if there[0] <= value + _DECREASE * length * slope:
                 break
             length *= min(max(-length * slope / (2 * excess), _SHORTER[0]), _SHORTER[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import time
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -255,7 +254,7 @@ def run_restoration(
     ImageError, DeviceError, OutOfMemoryError
         As `restore`.
     """
-    created, begun = now(), time.perf_counter()
+    created, clock = now(), Clock({})
     k = prepare_kernel(kernel)
     sides, shape = (k.shape[0], k.shape[1]), tuple(getattr(image, "shape", ())[:2])
     device = resolve_device(config.device)
@@ -273,7 +272,6 @@ def run_restoration(
         steps = (restore_channels if in_channels else restore_frame)(
             Survey.of(frame), x, k, config.restoration, device, stop=stop, **config.options()
         )
-        clock = Clock({})
         clock.begin("restore", 0)
         for step, total, loss in in_own_torch_state(steps, device):
             if on_progress is not None:
@@ -285,7 +283,7 @@ def run_restoration(
         kernel=describe(k),
         image=frame.description,
         device=device_label(device),
-        seconds=time.perf_counter() - begun,
+        seconds=clock.seconds,
         status="stopped" if stopped(stop) else "finished",
         created=created,
     )

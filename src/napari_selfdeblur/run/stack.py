@@ -130,9 +130,11 @@ class StackRun:
 
     def _check_named(self) -> None:
         """Raise `ConfigError` if the plane that the kernel is to come from cannot be deblurred."""
+        if self._named is None:
+            return
         planes = self._planes
-        problem = None if self._named is None else planes.survey.problems.get(self._named)
-        if self._named is not None and problem is not None:
+        problem = planes.survey.problems.get(self._named)
+        if problem is not None:
             raise ConfigError(
                 f"kernel_from: {planes.stack.name(self._named)}: {problem}; name another plane",
                 field="kernel_from",

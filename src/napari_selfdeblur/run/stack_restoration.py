@@ -13,7 +13,7 @@ from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import DeblurError, ImageError
 from napari_selfdeblur.io.arrays import as_array, check_size
 from napari_selfdeblur.io.images import describe
-from napari_selfdeblur.io.kernels import prepare_kernel
+from napari_selfdeblur.io.kernels import prepare_kernel, prepare_kernels
 from napari_selfdeblur.io.stacks import Position, Stack, result_array
 from napari_selfdeblur.numerics.runtime import device_label, memory_errors, resolve_device
 from napari_selfdeblur.numerics.stop import Stop
@@ -131,7 +131,7 @@ class StackRestoration:
 def _prepared(stack: Stack, kernels: ArrayLike) -> dict[Position, NDArray[np.float32] | None]:
     """Return the kernels, each checked and summing to 1, by what they are for.
 
-    Of several one that is all zero is None: a run of a stack leaves it so where it found none.
+    Of several one that is all zero is None.
     """
     given = as_array(kernels, "kernel", "buif")
     lead = given.shape[:-2]
@@ -139,11 +139,8 @@ def _prepared(stack: Stack, kernels: ArrayLike) -> dict[Position, NDArray[np.flo
     if _long(lead) == _long(stack.lead) != ():
         given, lead = given.reshape(*stack.lead, *given.shape[-2:]), stack.lead
     if lead and lead in (stack.lead, channels):
-        some = given.any()  # otherwise the first is refused
-        return {
-            position: prepare_kernel(given[position]) if given[position].any() or not some else None
-            for position in np.ndindex(lead)
-        }
+        given = prepare_kernels(given)
+        return {at: given[at] if given[at].any() else None for at in np.ndindex(lead)}
     if given.ndim > 3 or (given.ndim == 3 and given.shape[-1] not in (3, 4)):
         raise ImageError(
             f"kernels of shape {given.shape} do not fit {len(stack)} planes of axes {stack.axes}; "
