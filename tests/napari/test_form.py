@@ -36,6 +36,7 @@ KINDS = [
     (Integer(high=9, **TEXT), 3, 7, SpinBox),
     (Integer(words={"auto": None}, **TEXT), None, 7, LineEdit),
     (Number(high=1, step=0.05, **TEXT), 0.05, 0.125, FloatSpinBox),
+    (Number(high=1, step=0.05, **TEXT), 1 / 3, 1e-7, FloatSpinBox),
     (Number(**TEXT), 1e-5, 3.0, LineEdit),
     (Choice(choices=("a", "b"), words={"none": None}, **TEXT), None, "b", ComboBox),
     (Choices(choices=("a", "b"), **TEXT), ("a",), ("b", "a", "b"), LineEdit),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEdit, SpinBox
@@ -75,7 +76,8 @@ class Field:
             widget.value = text
         else:
             if isinstance(widget, FloatSpinBox):
-                widget.native.setDecimals(max(2, len(f"{value:g}".partition(".")[2])))
+                digits = f"{Decimal(str(value)):f}".partition(".")[2]
+                widget.native.setDecimals(max(2, len(digits)))
             widget.value = value
 
     def offer(self, choices: Iterable[tuple[str, str]]) -> None:
