@@ -21,10 +21,8 @@ from napari_selfdeblur._napari.writer import KEPT, RECORD_END, LayerData
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.file_stack import open_stack
 from napari_selfdeblur.io.files import read_image
-from napari_selfdeblur.run.record import RestoreRecord, RunRecord
-from napari_selfdeblur.run.stack_record import StackRecord, read_record
-
-Record = RunRecord | RestoreRecord | StackRecord
+from napari_selfdeblur.run.record import RunRecord
+from napari_selfdeblur.run.stack_record import Record, read_record_file
 
 _PAIR = ("deblurred", "kernel")
 _OF_RUN = (*_PAIR, *DIAGNOSTICS)
@@ -66,8 +64,8 @@ def read(path: str | list[str]) -> list[LayerData]:
 def _record(path: Path) -> Record | None:
     """Return the record in a file, None if it holds none."""
     try:
-        return read_record(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError, DeblurError):
+        return read_record_file(path)
+    except DeblurError:
         return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_selfdeblur.cli.arguments import Dtype, Inputs
 from napari_selfdeblur.cli.terminal import Terminal, complain
@@ -14,8 +14,8 @@ from napari_selfdeblur.errors import FileError, ImageError
 from napari_selfdeblur.io.files import ImageFile, write_tiff
 from napari_selfdeblur.io.images import cast_like
 from napari_selfdeblur.io.writing import check_writable, naming, write_text
-from napari_selfdeblur.run.record import RestoreRecord, RunRecord
-from napari_selfdeblur.run.stack_record import StackRecord
+from napari_selfdeblur.run.record import RunRecord
+from napari_selfdeblur.run.stack_record import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Outputs", "result_paths"]
 
 _EXTRAS = 4 * 2**20  # bytes of kernel, record and picture
-Record: TypeAlias = RunRecord | RestoreRecord | StackRecord
 R = TypeVar("R", bound=Record)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +24,7 @@ from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.io.inputs import stem_of
 from napari_selfdeblur.presets import PRESETS
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
-from napari_selfdeblur.run.stack_record import StackRecord, read_record
+from napari_selfdeblur.run.stack_record import StackRecord, read_record_file
 
 __all__ = ["run"]
 
@@ -135,10 +134,10 @@ def run(
 def _recorded(path: Path) -> tuple[SelfDeblurConfig, str | None, Asked]:
     """Return the settings and the region of a record, and of a stack what was asked of it."""
     try:
-        record = read_record(json.loads(path.read_text(encoding="utf-8")))
+        record = read_record_file(path)
         if isinstance(record, RestoreRecord):
             raise ConfigError("is the record of a restoration; give that of a run")
-    except (DeblurError, OSError, ValueError, RecursionError) as error:
+    except DeblurError as error:
         raise ConfigError(f"--config {path}: {error}") from error
     region = record.image.get("roi")
     asked = Asked() if isinstance(record, RunRecord) else _asked(record)

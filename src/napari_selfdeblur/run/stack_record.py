@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord, _Record
 from napari_selfdeblur.run.values import json_ready
 
-__all__ = ["StackRecord", "StackResult", "read_record", "stacked_kernels", "summary"]
+__all__ = [
+    "Record",
+    "StackRecord",
+    "StackResult",
+    "read_record",
+    "read_record_file",
+    "stacked_kernels",
+    "summary",
+]
 
 _LONGEST = 3  # planes that are named
 
@@ -165,7 +175,11 @@ def _place(plane: Mapping[str, Any]) -> str:
     return ", ".join(f"{axis}={at}" for axis, at in plane["index"].items())
 
 
-def read_record(values: Mapping[str, Any]) -> RunRecord | RestoreRecord | StackRecord:
+Record = RunRecord | RestoreRecord | StackRecord
+"""Of whatever kind of run."""
+
+
+def read_record(values: Mapping[str, Any]) -> Record:
     """Return the record of whatever kind that `to_dict` described.
 
     Raises
@@ -178,3 +192,18 @@ def read_record(values: Mapping[str, Any]) -> RunRecord | RestoreRecord | StackR
         return StackRecord.from_dict(values)
     kind: type[RunRecord] | type[RestoreRecord] = RestoreRecord if "kernel" in known else RunRecord
     return kind.from_dict(values)
+
+
+def read_record_file(path: Path) -> Record:
+    """Return the record of whatever kind that a file holds.
+
+    Raises
+    ------
+    DeblurError
+        If it holds none, or cannot be read.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DeblurError(f"not a record: {error}") from error
+    return read_record(values)
