@@ -202,6 +202,8 @@ def test_both_panels_fit_a_small_window(qtbot, make_napari_viewer, plugin, blurr
     qtbot.waitUntil(lambda: docks[0].width() == 300)
     for group in docks[0].inner_widget().form.groups.values():
         group.expand(False)
+    for dock in docks:
+        dock.inner_widget().status.say(f"{'long_name' * 10}.json: it cannot be read", "error")
     qtbot.wait(100)
     assert (window.width(), window.height()) == (1280, 720)
     for dock in docks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from napari_selfdeblur._napari.batch_job import BatchJob, Events, batch_events
 from napari_selfdeblur._napari.batch_lists import InputList, ResultTable
 from napari_selfdeblur._napari.cost import Devices, find_devices
 from napari_selfdeblur._napari.dock import dock_of, keep_title
+from napari_selfdeblur._napari.earlier_runs import EarlierRuns, PresetRow
 from napari_selfdeblur._napari.fields import narrow
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.plugin import guide, read_preferences
@@ -80,9 +82,10 @@ class BatchWidget(Container[Widget]):
             "there, of the same settings, are kept.",
         )
         narrow(self.output)
-        self.preset = PresetChoice()
+        self.preset, self.earlier = PresetChoice(), EarlierRuns(napari_viewer)
+        row = PresetRow(self.preset, self.earlier)
         self.form = SettingsForm(
-            SelfDeblurConfig, first=[self.output, self.preset], extra={"workers": _WORKERS}
+            SelfDeblurConfig, first=[self.output, row], extra={"workers": _WORKERS}
         )
         self.restart = CheckBox(
             text="Make everything again",
@@ -222,6 +225,13 @@ class BatchWidget(Container[Widget]):
         if values := values_of(name):
             self.form.show(values)
 
+    def _on_earlier(self, values: Mapping[str, Any]) -> None:
+        """Show the settings of an earlier run; a batch takes every plane by itself."""
+        self.form.show({name: values[name] for name in values if name in self.form.fields})
+
+    def _on_refused(self, reason: str) -> None:
+        self.say(reason, "error")
+
     def _on_devices(self, devices: Devices) -> None:
         if isalive(self.native):  # type: ignore[no-untyped-call]
             self.form.offer_devices(devices.found)
@@ -254,6 +264,8 @@ class BatchWidget(Container[Widget]):
         self.output.changed.connect(self.check)
         self.form.changed.connect(self.check)
         self.preset.changed.connect(self._on_preset)
+        self.earlier.chosen.connect(self._on_earlier)
+        self.earlier.refused.connect(self._on_refused)
         self.run_button.clicked.connect(self.run)
         self.stop_button.clicked.connect(self.stop)
         self._viewer.events.theme.connect(self._on_theme)
@@ -275,6 +287,7 @@ class BatchWidget(Container[Widget]):
         layout.setSpacing(4)
         layout.insertWidget(1, self.inputs)
         self.message.setWordWrap(True)
+        self.message.setMinimumWidth(1)  # a long name in it must not widen the panel
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         results = (self.bar, self.step, self.message, self.table)
         for widget in (*results, *self.form.groups.values()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from magicgui.widgets import CheckBox, Container
@@ -31,7 +31,7 @@ class SettingsForm(Generic[S]):
     ----------
     settings : type of Settings
         Whose `kinds` are shown.
-    first : iterable of BaseValueWidget
+    first : iterable of BaseValueWidget or Container
         Widgets above the fields, of no concern to `read`.
     extra : dict of str to Setting
         Further fields that are not part of the settings.
@@ -58,7 +58,7 @@ class SettingsForm(Generic[S]):
         self,
         settings: type[S],
         *,
-        first: Iterable[BaseValueWidget[Any]] = (),
+        first: Iterable[BaseValueWidget[Any] | Container[Any]] = (),
         extra: Mapping[str, Setting] | None = None,
         before: Mapping[str, Setting] | None = None,
     ) -> None:
@@ -167,7 +167,7 @@ def _label_of(widget: BaseValueWidget[Any] | Container[Any]) -> QLabel | None:
     return label if isinstance(label, QLabel) else None
 
 
-def _rows(widgets: list[BaseValueWidget[Any]]) -> Container[Any]:
+def _rows(widgets: Sequence[BaseValueWidget[Any] | Container[Any]]) -> Container[Any]:
     rows: Container[Any] = Container(labels=True)
     rows.extend(widgets)  # one by one, so that magicgui makes the labels equally wide
     rows.margins = (0, 0, 0, 0)

@@ -65,6 +65,7 @@ class Panel(Container[Widget]):
         super().__init__(labels=False)
         self._viewer = viewer
         self._colours = colours(viewer.theme)
+        self._complaint = ""
         self.job: Job | None = None
         self.devices: Devices | None = None
         self.image = LayerChoice(
@@ -101,7 +102,8 @@ class Panel(Container[Widget]):
         self.form.mark(field, self._colours.error)
         self.run_button.enabled = not problem
         if problem or not self.status.occupied:
-            self.status.say(problem, "info" if problem == NO_IMAGE else "error")
+            said = self._complaint or problem
+            self.status.say(said, "info" if said == NO_IMAGE else "error")
         return not problem
 
     def run(self) -> None:
@@ -112,7 +114,7 @@ class Panel(Container[Widget]):
         try:
             job = self._make_job(layer)
         except DeblurError as error:
-            self.status.say(str(error), "error")
+            self._complain(str(error))
             return
         self.job = job
         job.ended.connect(self._on_ended)
@@ -160,8 +162,14 @@ class Panel(Container[Widget]):
             return self.form.by_label(str(error), field), field
         return ("" if self.devices is None else self.devices.problem), None
 
+    def _complain(self, reason: str) -> None:
+        """Say why something was not done; it stays in view until the next edit."""
+        self._complaint = reason
+        self.status.say(reason, "error")
+
     def _on_edit(self, _: Any = None) -> None:
         """Clear what is shown of the last run: it belongs to other choices."""
+        self._complaint = ""
         if not self._running and self.status.occupied:
             self.status.clear()
         self._timer.start()

@@ -39,7 +39,7 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
     if file.suffix.lower() == ".json":
         record = _record(file)
         return read if record is not None and _images(file, record) else None
-    return read if _record_beside(file) is not None else None
+    return read if record_beside(file) is not None else None
 
 
 def read(path: str | list[str]) -> list[LayerData]:
@@ -52,7 +52,7 @@ def read(path: str | list[str]) -> list[LayerData]:
     """
     file = Path(path[0] if isinstance(path, list) else path)
     of_record = file.suffix.lower() == ".json"
-    record = _record(file if of_record else _record_beside(file) or file)
+    record = _record(file if of_record else record_beside(file) or file)
     if record is None:
         raise DeblurError(f"{file}: no record of a run belongs to it; open it as an image")
     layers = [_layer(each, record) for each in (_images(file, record) if of_record else [file])]
@@ -99,7 +99,7 @@ def _grid(path: Path, record: Record, sharp: LayerData) -> list[LayerData]:
     return [layer.as_layer_data_tuple() for layer in layers]
 
 
-def _record_beside(image: Path) -> Path | None:
+def record_beside(image: Path) -> Path | None:
     """Return the record that `image` belongs to, None without one."""
     stem = image.stem
     stems = [f"{stem}{RECORD_END}", stem]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from napari.components import ViewerModel
@@ -91,6 +92,12 @@ class StackRows:
     @property
     def _all(self) -> bool:
         return PLANES_TEXTS[str(self._fields["planes"].widget.value)] == "all"
+
+
+def rows_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the rows show of the run of all planes that a record is of, else nothing."""
+    alike = (text for text, kernels in KERNELS_TEXTS.items() if facts.get("kernels") == kernels)
+    return {"planes": "all planes", "kernels": text} if (text := next(alike, None)) else {}
 
 
 def sides_of(layer: Image) -> tuple[int, int]:

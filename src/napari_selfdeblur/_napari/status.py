@@ -52,6 +52,7 @@ class StatusView(QWidget):
         self.kernel.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.message = QLabel()
         self.message.setWordWrap(True)
+        self.message.setMinimumWidth(1)  # a long name in it must not widen the panel
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._clock = QTimer(self, interval=_TICK_MS)
         self._clock.timeout.connect(self._tick)

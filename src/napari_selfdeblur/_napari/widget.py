@@ -12,6 +12,7 @@ from napari.layers import Image
 
 from napari_selfdeblur import registry
 from napari_selfdeblur._napari import cost
+from napari_selfdeblur._napari.earlier_runs import EarlierRuns, PresetRow
 from napari_selfdeblur._napari.form import SettingsForm
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.panel import Panel
@@ -64,6 +65,8 @@ class DeblurWidget(Panel):
         super().__init__(napari_viewer)
         self._body.native.layout().insertWidget(2, self.cost.native)
         self.preset.changed.connect(self._on_preset)
+        self.earlier.chosen.connect(self.form.show)
+        self.earlier.refused.connect(self._complain)
         self.region_buttons.view.clicked.connect(self._take_view)
         self.region_buttons.shape.clicked.connect(self._take_shape)
         self.reset()
@@ -77,12 +80,12 @@ class DeblurWidget(Panel):
         self.preset.show_name(config.name)
 
     def _make_form(self) -> SettingsForm[SelfDeblurConfig]:
-        self.preset = PresetChoice()
+        self.preset, self.earlier = PresetChoice(), EarlierRuns(self._viewer)
         self.cost = Label(tooltip="Time and memory that the run is expected to need.")
         self.cost.native.setWordWrap(True)
         form = SettingsForm(
             SelfDeblurConfig,
-            first=[self.image.widget, self.preset],
+            first=[self.image.widget, PresetRow(self.preset, self.earlier)],
             extra={"preview_seconds": _PREVIEW},
             before={**PLANES_ROW, **KERNELS_ROW},
         )
@@ -149,7 +152,7 @@ class DeblurWidget(Panel):
         try:
             self.form.show({"region": find(self._viewer, self.image.layer)})
         except ConfigError as error:
-            self.status.say(str(error), "error")
+            self._complain(str(error))
 
     def _expect(self, *asked: Any) -> None:
         """Show what the run needs, and raise if this machine does not have it.

@@ -23,8 +23,8 @@ from napari_selfdeblur.config import OUTSIDE_PRESETS, SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError, DeblurError
 from napari_selfdeblur.io.inputs import stem_of
 from napari_selfdeblur.presets import PRESETS
-from napari_selfdeblur.run.record import RestoreRecord, RunRecord
-from napari_selfdeblur.run.stack_record import StackRecord, read_record_file
+from napari_selfdeblur.run.record import RunRecord
+from napari_selfdeblur.run.stack_record import StackRecord, read_run_file
 
 __all__ = ["run"]
 
@@ -134,9 +134,7 @@ def run(
 def _recorded(path: Path) -> tuple[SelfDeblurConfig, str | None, Asked]:
     """Return the settings and the region of a record, and of a stack what was asked of it."""
     try:
-        record = read_record_file(path)
-        if isinstance(record, RestoreRecord):
-            raise ConfigError("is the record of a restoration; give that of a run")
+        record = read_run_file(path)
     except DeblurError as error:
         raise ConfigError(f"--config {path}: {error}") from error
     region = record.image.get("roi")

@@ -22,6 +22,7 @@ __all__ = [
     "StackResult",
     "read_record",
     "read_record_file",
+    "read_run_file",
     "stacked_kernels",
     "summary",
 ]
@@ -204,6 +205,16 @@ def read_record_file(path: Path) -> Record:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise DeblurError(f"it cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise DeblurError(f"not a record: {error}") from error
     return read_record(values)
+
+
+def read_run_file(path: Path) -> RunRecord | StackRecord:
+    """Return the record of a blind run that a file holds; errors as of `read_record_file`."""
+    record = read_record_file(path)
+    if isinstance(record, RestoreRecord):
+        raise DeblurError("it is the record of a restoration; give that of a run")
+    return record
