@@ -145,7 +145,8 @@ def iter_deblur(
     rgb : bool, optional
         Whether the last axis is colour; guessed from the shape where it is not given.
     preview_seconds, preview_steps : float, int, optional
-        Put image and kernel into an event at most this often, or every so many steps.
+        Put image and kernel into an event at most this often, or every so many steps, and into
+        that of each solver's last step.
     stop : threading.Event, optional
         Ends the run after the present step, or in the middle of a long one, with the best
         estimate so far: what previews show.

@@ -61,6 +61,16 @@ def test_previews_are_due_by_steps_or_by_time(monkeypatch):
     assert not any(never.due(step) for step in range(9))
 
 
+def test_a_solvers_end_has_a_preview_if_any_step_may(monkeypatch):
+    """The last estimate of a solver is shown before its interval is over, which begins anew."""
+    time = Time(monkeypatch)
+    by_steps, by_time, never = Previews(steps=4), Previews(seconds=0.5), Previews()
+    time.now += 0.3
+    assert [each.due(5, last=True) for each in (by_steps, by_time, never)] == [True, True, False]
+    time.now += 0.3
+    assert not by_time.due(6)
+
+
 @pytest.mark.parametrize("wrong", [{"seconds": 0}, {"seconds": "x"}, {"steps": 0}, {"steps": 1.5}])
 def test_intervals_out_of_range_are_refused(wrong):
     """Zero, text and fractions of a step are named at once."""

@@ -258,6 +258,18 @@ def test_previews_never_get_worse():
     assert any(not np.array_equal(e.sharp, e.iterate.sharp) for e in shown)
 
 
+@pytest.mark.parametrize(
+    ("previews", "shown"), [({}, []), ({"preview_seconds": 1000}, ["edges", "joint"])]
+)
+def test_only_who_asks_for_previews_has_them(previews, shown):
+    """Beside the result: none that was not asked for, and else the end of each solver too."""
+    config = TINY.replace(solvers=("edges", "joint"), restoration="sparse", adaptive=False)
+    events, _ = drive(sd.iter_deblur(GREY, config=config, **previews))
+    *before, last = events
+    assert [e.stage for e in before if e.sharp is not None] == shown
+    assert last.sharp is not None
+
+
 def test_without_a_restoration_the_best_estimate_is_the_result():
     """Of several solvers and no restoration, the estimate with the highest score is kept."""
     sample = motion_blurred_photograph(size=64)

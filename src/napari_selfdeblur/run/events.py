@@ -123,12 +123,14 @@ class Previews:
         self._seconds, self._steps = seconds, steps
         self._shown = time.perf_counter()
 
-    def due(self, step: int) -> bool:
-        """Whether the event of `step` is to have a preview."""
+    def due(self, step: int, *, last: bool = False) -> bool:
+        """Whether the event of `step` is to have a preview; of a solver the `last` one has it too.
+
+        Where no previews were asked for, none is ever due.
+        """
         now = time.perf_counter()
-        due = (self._seconds is not None and now - self._shown >= self._seconds) or (
-            self._steps is not None and step % self._steps == 0
-        )
+        by_time = self._seconds is not None and (last or now - self._shown >= self._seconds)
+        due = by_time or (self._steps is not None and (last or step % self._steps == 0))
         if due:
             self._shown = now
         return due

@@ -57,7 +57,7 @@ def estimate_stage(state: State, index: int) -> Events:
         if done and (final or state.stopped):
             state.at = (name, solver.t, solver.total, step.loss)
             break  # the event that carries the result follows
-        yield _solver_event(state, solver, name, step, due=state.previews.due(solver.t) or done)
+        yield _solver_event(state, solver, name, step, due=state.previews.due(solver.t, last=done))
         if done:
             break
     assert step is not None
