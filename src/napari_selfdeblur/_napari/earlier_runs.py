@@ -96,6 +96,7 @@ class PresetRow(Container[ValueWidget[Any]]):
         )
         self.margins = (0, 0, 0, 0)
         narrow(preset)
+        preset.native.setMinimumContentsLength(3)  # the row must not make the panel wider
 
 
 def runs_in(layers: Iterable[Layer]) -> dict[str, dict[str, Any]]:
