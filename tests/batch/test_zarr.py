@@ -151,3 +151,49 @@ def test_a_store_of_something_else_is_left_alone(run: Run, images: Path, tmp_pat
         status, _, error = run(images, "-o", tmp_path / "other.zarr", *more)
         assert status == 2
         assert "not as a batch wrote it; choose another output" in error
+
+
+def test_a_restart_deletes_what_the_batch_wrote(run: Run, images: Path, tmp_path: Path) -> None:
+    """All of it; groups, arrays and files of others stay, wherever they lie."""
+    out = tmp_path / "out.ome.zarr"
+    assert run(images, "-o", out)[0] == 0
+    others = [out / each for each in ("mine", "2024", "series/labels", "series/frames/mine")]
+    for group in others:
+        zarr.open_group(group, mode="w").create_array("0", data=np.ones(2))
+    notes = [out / each / "notes.txt" for each in (".", "a", "series/frames/T0_C0")]
+    notes.append(out / "mine" / "b.partial")
+    for path in notes:
+        path.write_text("of others")
+    kept = {path for each in others for path in each.rglob("*")} | {*others, *notes}
+    words = [images / "colour.png", images / "slices.tif", "-o", out, "--restart"]
+    assert run(*words)[1]["done_before"] == 0
+    assert kept <= {*out.rglob("*")}
+    again = {*out.rglob("*")} - kept - {path.parent for path in kept}
+    again = {path.relative_to(out).parts[0] for path in again}
+    assert again == {"zarr.json", "OME", "colour", "slices"}
+    assert run(*words[:-1])[1]["done_before"] == 3
+
+
+def test_a_restart_of_one_image_deletes_the_store(run: Run, images: Path, tmp_path: Path) -> None:
+    """That image is the store: the next batch may be of several. What it has from others stays."""
+    out = tmp_path / "out.ome.zarr"
+    assert run(images / "a.tif", "-o", out)[0] == 0
+    zarr.open_group(out / "labels", mode="w")
+    assert run(images, "-o", out, "--restart")[0] == 0
+    assert not (out / "0").exists()
+    assert not (out / "frames").exists()
+    assert (out / "labels" / "zarr.json").exists()
+
+
+def test_an_image_of_others_in_the_store_is_refused(run: Run, images: Path, tmp_path: Path) -> None:
+    """One that has the name of a new input, and its shape and type."""
+    out = tmp_path / "out.ome.zarr"
+    assert run(images / "slices.tif", images / "colour.png", "-o", out)[0] == 0
+    pixels = np.full((24, 24), 7, np.float32)
+    group = zarr.open_group(out / "a", mode="w")
+    group.create_array("0", data=pixels)
+    group.attrs["ome"] = {"version": "0.5"}
+    status, _, error = run(images, "-o", out)
+    assert status == 2
+    assert f"no batch made {out / 'a'}; choose another output" in error
+    np.testing.assert_array_equal(zarr.open_array(out / "a" / "0", mode="r")[:], pixels)

@@ -20,6 +20,7 @@ from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.sources import open_parts
 from napari_selfdeblur.io.stores import (
     EXTRAS,
+    FRAME_NAME,
     KERNELS,
     FrameRef,
     Pixels,
@@ -34,7 +35,7 @@ from napari_selfdeblur.io.writing import check_writable, naming, replacing, writ
 
 __all__ = ["FolderStore"]
 
-_OF_FRAME = re.compile(r"(frame|[A-Z]\d+(_[A-Z]\d+)*)(\.json|(_kernels?)?\.tif)|.*\.part")
+_OF_FRAME = re.compile(rf"({FRAME_NAME.pattern})(\.json|(_kernels?)?\.tif)|.*\.part")
 """Names of the files of frames, and of what a killed process left unfinished."""
 
 
@@ -232,7 +233,7 @@ class FolderStore(Store):
         return self.path / f"{name}_{end}"
 
     def _frame(self, frame: FrameRef, end: str) -> Path:
-        return self._frames / frame.name / f"{frame.label or 'frame'}{end}"
+        return self._frames / frame.name / f"{frame.place}{end}"
 
     def _sharp(self, frame: FrameRef) -> Path:
         return self._frame(frame, ".tif") if frame.axes else self._out(frame.name, "deblurred.tif")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from napari_selfdeblur.io.layout import Layout, Plane, plane_label
 
 __all__ = [
     "EXTRAS",
+    "FRAME_NAME",
     "KERNELS",
     "FrameRef",
     "Pixels",
@@ -35,6 +37,8 @@ EXTRAS = 2**20
 """Bytes that kernel and record of a frame may take."""
 KERNELS = ("kernel", "kernels")
 """Names of a frame's kernel, and of those of a grid."""
+FRAME_NAME = re.compile(r"frame|[A-Z]\d+(_[A-Z]\d+)*")
+"""What `FrameRef.place` may be."""
 
 _SEAL = "sha256"
 
@@ -69,6 +73,11 @@ class FrameRef:
     def label(self) -> str:
         """Name of the plane, such as ``T0_C1``; empty where the image has one."""
         return plane_label(self.axes, self.plane)
+
+    @property
+    def place(self) -> str:
+        """What files or groups of the frame are called: its label, ``frame`` of a single plane."""
+        return self.label or "frame"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +20,24 @@ from napari_selfdeblur.io.layout import Layout
 from napari_selfdeblur.io.ome_zarr import Pyramid
 from napari_selfdeblur.io.stores import (
     EXTRAS,
+    FRAME_NAME,
+    KERNELS,
     FrameRef,
     Pixels,
     Store,
     attributes_of,
+    read_json,
     sealed,
     unsealed,
 )
 from napari_selfdeblur.io.writing import check_writable, naming, write_text
+from napari_selfdeblur.io.zarr_source import is_zarr
 
 __all__ = ["ZarrStore"]
 
 _OWN = "napari-selfdeblur"
 _GROUP = {"zarr_format": 3, "node_type": "group"}
+_UNFINISHED = re.compile(r".*\.[0-9a-f]{32}\.partial")  # as zarr calls a file until it is whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +70,14 @@ class ZarrStore(Store):
 
     def begin(self, manifest: Mapping[str, Any]) -> None:
         """Make the store, and keep what its results are made with."""
+        for name in manifest["images"]:
+            if name and is_zarr(self.path / name) and not self._is_own(name):
+                raise ConfigError(f"no batch made {self.path / name}; choose another output")
         with naming(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            for unfinished in self.path.rglob("*.partial"):  # of a process that was killed
-                unfinished.unlink(missing_ok=True)
+            for path in self.path.rglob("*.partial"):  # of a process that was killed
+                if _UNFINISHED.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
         ome = attributes_of(self.path).get("ome")
         if manifest["images"] != [""]:
             ome = {"version": "0.5", "bioformats2raw.layout": 3}
@@ -74,10 +85,15 @@ class ZarrStore(Store):
         self.close()
 
     def clear(self) -> None:
-        """Delete the store, if a batch made it."""
-        if self.manifest() is not None:
-            with naming(self.path, "deleted"):
-                shutil.rmtree(self.path)
+        """Delete what a former batch wrote here; other groups, arrays and files stay."""
+        before = self.manifest()
+        if before is None:
+            return
+        with naming(self.path, "deleted"):
+            for name in filter(self._is_own, before["images"]):
+                self._delete_image(name)
+            for group in (self.path / "OME", self.path):
+                _delete_group(group)
 
     def create(self, name: str, layout: Layout) -> None:
         """Make the arrays of an image; those of this layout that are there stay."""
@@ -88,8 +104,8 @@ class ZarrStore(Store):
             if "ome" in attributes:
                 pyramid.check()
                 return
+            _write_group(self.path / name / "frames", {})  # first: by it the image is a batch's
             pyramid.create()
-            _write_group(self.path / name / "frames", {})
         # Last: an image that has them has all its arrays.
         _write_group(self.path / name, attributes | {"ome": pyramid.metadata(name)})
 
@@ -159,7 +175,25 @@ class ZarrStore(Store):
         return self.path.with_name(f"{stem}_summary.csv")
 
     def _place(self, frame: FrameRef) -> Path:
-        return self.path / frame.name / "frames" / (frame.label or "frame")
+        return self.path / frame.name / "frames" / frame.place
+
+    def _is_own(self, name: str) -> bool:
+        """Whether a batch made the image of this name."""
+        return is_zarr(self.path / name / "frames")
+
+    def _delete_image(self, name: str) -> None:
+        """Delete the arrays and groups that `create` and `write` made."""
+        image = self.path / name
+        frames = [each for each in (image / "frames").iterdir() if FRAME_NAME.fullmatch(each.name)]
+        levels = [each for each in image.iterdir() if each.name.isdigit()]
+        for array in [*levels, *(frame / which for frame in frames for which in KERNELS)]:
+            if (read_json(array / "zarr.json") or {}).get("node_type") == "array":
+                shutil.rmtree(array)
+        # Last the group by which the image is a batch's. One alone is the store itself.
+        for group in (*frames, *([image] if name else []), image / "frames"):
+            _delete_group(group)
+        with suppress(OSError):
+            image.rmdir()
 
 
 def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
@@ -168,3 +202,11 @@ def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
         path.mkdir(parents=True, exist_ok=True)
     group = {**_GROUP, "attributes": attributes}
     write_text(path / "zarr.json", json.dumps(group, ensure_ascii=False))
+
+
+def _delete_group(path: Path) -> None:
+    """Delete the metadata of a group, and its folder unless something else is in it."""
+    for metadata in (path / "zarr.json", *path.glob(".*.part")):
+        metadata.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.rmdir()
