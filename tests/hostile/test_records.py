@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from napari_selfdeblur.cli import main
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
+from napari_selfdeblur.run.batch_record import BatchRecord
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
+from napari_selfdeblur.run.stack_record import read_record
 from tests.hostile.json_values import JSON
 
 CONFIG = SelfDeblurConfig.preset("fast").replace(kernel_size=5)
@@ -26,6 +28,7 @@ RESTORED = RestoreRecord(
     config=RestoreConfig(), kernel={"shape": [3, 3]}, image={"shape": [9, 9]}, device="CPU",
     seconds=1.0, status="finished",
 ).to_dict()  # fmt: skip
+BATCH = {"axes": "TYX", "shape": [2, 9, 9], "planes": [{"plane": "T1", **RUN}]}
 EVALUATION = {
     "truth": "a",
     "psnr_blurred": 20.0,
@@ -65,6 +68,22 @@ def test_any_value_of_any_field(field: str, value: Any) -> None:
 def test_any_value_of_any_field_of_a_restoration(field: str, value: Any) -> None:
     """The same of the record of a restoration."""
     read(RestoreRecord, json.dumps(RESTORED | {field: value}))
+
+
+@quickly
+@given(st.sampled_from(sorted(BATCH)), JSON)
+@example("axes", "TYX")
+@example("planes", [])
+@example("planes", [{"plane": "T0"}])
+def test_any_value_of_any_field_of_a_batch(field: str, value: Any) -> None:
+    """The same of the record of an image's planes, found by the fields it has."""
+    try:
+        record = read_record(json.loads(json.dumps(BATCH | {field: value})))
+    except DeblurError:
+        return
+    assert isinstance(record, BatchRecord)
+    assert record.config == CONFIG
+    assert read_record(json.loads(record.to_json())) == record
 
 
 @quickly

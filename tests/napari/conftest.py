@@ -6,11 +6,14 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from npe2 import PluginManifest
+from npe2._pytest_plugin import TestPluginManager
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QApplication, QWidget
 from superqt.utils import WorkerBase
@@ -138,6 +141,13 @@ def blurred() -> np.ndarray:
     """A small image with some structure: uint8, (24, 32)."""
     rows, columns = np.mgrid[:24, :32]
     return (127 + 100 * np.sin(rows / 3) * np.cos(columns / 4)).astype(np.uint8)
+
+
+@pytest.fixture
+def plugins(npe2pm: TestPluginManager) -> None:
+    """This plugin beside napari's own readers and writers."""
+    npe2pm.register(PluginManifest.from_file(str(files("napari_selfdeblur") / "napari.yaml")))
+    npe2pm.register(PluginManifest.from_distribution("napari"))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from napari_selfdeblur._napari.widget import DeblurWidget
 from napari_selfdeblur._napari.work import restore_job
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.io.files import write_tiff
+from napari_selfdeblur.run.batch_record import BatchRecord
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
 from napari_selfdeblur.run.stack_record import StackRecord
 
@@ -30,6 +31,7 @@ COMMON: dict[str, Any] = {"device": "CPU", "seconds": 1.0, "status": "finished",
 RUN = RunRecord(config=ASKED, used=USED, iterations=1, losses=(1.0,), **COMMON)
 STACK = StackRecord(config=ASKED, axes="TYX", kernels="plane", planes=(), **COMMON)
 RESTORED = RestoreRecord(config=RestoreConfig(), kernel={}, **COMMON)
+BATCH = BatchRecord(axes="TYX", shape=(1, 9, 9), planes=({"plane": "T0", **RUN.to_dict()},))
 
 
 @pytest.fixture
@@ -101,11 +103,12 @@ def test_each_run_is_listed_once(made: DeblurWidget, viewer_model) -> None:
 
 
 def test_only_blind_runs_are_listed(qtbot, made: DeblurWidget, viewer_model) -> None:
-    """Neither a restoration, whose settings are others, nor what is no record."""
+    """Neither a restoration, whose settings are others, nor a batch, nor what is no record."""
     cells = viewer_model.layers["cells"]
     psf = np.eye(3, dtype=np.float32)
     restore_job(viewer_model, cells, psf, RestoreConfig(device="cpu"), kernel_name="psf").run()
     assert cells is not viewer_model.layers[-1]
+    result(viewer_model, "batch", BATCH.to_dict())
     for name, facts in {"x": {}, "y": {"config": 3}, "z": {"config": {"other": 1}}}.items():
         result(viewer_model, name, facts)
     viewer_model.add_image(np.eye(5), metadata={"selfdeblur": "a text"})
@@ -130,6 +133,7 @@ def test_of_a_saved_run(made: DeblurWidget, tmp_path, monkeypatch, name: str) ->
         ("a.json", json.dumps(RUN.to_dict() | {"later": 1}), "unknown field later"),
         ("a.json", RUN.to_json().replace('"whole"', "5", 1), "region must"),
         ("a.json", RESTORED.to_json(), "it is the record of a restoration"),
+        ("a.json", BATCH.to_json(), "it is the record of a batch"),
         ("a.json", None, "it cannot be read"),
         ("a.tif", "no image", "no record of a run lies beside it"),
     ],

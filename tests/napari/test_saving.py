@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image
-from npe2 import PluginManager, PluginManifest
 from typer.testing import CliRunner
 
 import napari_selfdeblur as sd
@@ -23,17 +21,10 @@ from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.io.files import read_image, write_tiff
 from napari_selfdeblur.run.record import RunRecord
 
+pytestmark = pytest.mark.usefixtures("plugins")
 PLUGIN = "napari-selfdeblur"
 PLACE = ("scale", "translate", "rotate", "shear")
 LOOK = ("units", "axis_labels", "opacity", "blending", "gamma", "interpolation2d", "rgb")
-
-
-@pytest.fixture(autouse=True)
-def plugins(npe2pm) -> PluginManager:
-    """This plugin beside napari's own readers and writers."""
-    npe2pm.register(PluginManifest.from_file(str(files("napari_selfdeblur") / "napari.yaml")))
-    npe2pm.register(PluginManifest.from_distribution("napari"))
-    return npe2pm
 
 
 @pytest.fixture

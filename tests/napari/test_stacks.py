@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image
-from npe2 import PluginManifest
 from qtpy.QtCore import Qt
 
 import napari_selfdeblur as sd
@@ -460,12 +458,6 @@ def saved_and_opened(viewer: ViewerModel, layers: tuple[Image, ...], path: Path)
     record = path.with_name(f"{path.stem}_record.json")
     opened: list[Image] = ViewerModel().open(str(record), plugin="napari-selfdeblur")
     return opened
-
-
-@pytest.fixture
-def plugins(npe2pm) -> None:
-    npe2pm.register(PluginManifest.from_file(str(files("napari_selfdeblur") / "napari.yaml")))
-    npe2pm.register(PluginManifest.from_distribution("napari"))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.io.file_stack import open_stack
 from napari_selfdeblur.io.files import read_image
 from napari_selfdeblur.run.record import RunRecord
-from napari_selfdeblur.run.stack_record import Record, read_record_file
+from napari_selfdeblur.run.stack_record import SavedRecord, read_record_file
 
 _PAIR = ("deblurred", "kernel")
 _OF_RUN = (*_PAIR, *DIAGNOSTICS)
@@ -61,7 +61,7 @@ def read(path: str | list[str]) -> list[LayerData]:
     return [*layers, *(_grid(file, record, layers[0]) if of_record else [])]
 
 
-def _record(path: Path) -> Record | None:
+def _record(path: Path) -> SavedRecord | None:
     """Return the record in a file, None if it holds none."""
     try:
         return read_record_file(path)
@@ -69,7 +69,7 @@ def _record(path: Path) -> Record | None:
         return None
 
 
-def _images(path: Path, record: Record) -> list[Path]:
+def _images(path: Path, record: SavedRecord) -> list[Path]:
     """Return the images that the record's name says are its own: those of a run, or one."""
     stem = path.stem.removesuffix(RECORD_END)
     # Those of an earlier run may still be there.
@@ -81,7 +81,7 @@ def _images(path: Path, record: Record) -> list[Path]:
     return []
 
 
-def _grid(path: Path, record: Record, sharp: LayerData) -> list[LayerData]:
+def _grid(path: Path, record: SavedRecord, sharp: LayerData) -> list[LayerData]:
     """Return the layers of a grid of kernels, which the command line writes beside `sharp`."""
     pixels, attributes, _ = sharp
     stem = path.stem.removesuffix(RECORD_END)
@@ -112,7 +112,7 @@ def record_beside(image: Path) -> Path | None:
     return None
 
 
-def _layer(path: Path, record: Record) -> LayerData:
+def _layer(path: Path, record: SavedRecord) -> LayerData:
     pixels, rgb, scale, units, axes = _pixels(path)
     with tifffile.TiffFile(path) as tif:
         notes = tif.imagej_metadata or (tif.shaped_metadata or ({},))[0]
@@ -146,7 +146,9 @@ def _pixels(path: Path) -> tuple[Any, bool, list[float], list[str], list[str]]:
     return pixels, layout.rgb, [each or 1.0 for each in layout.scale[: len(axes)]], units, [*axes]
 
 
-def _kernels(pixels: Any, attributes: dict[str, Any], record: Record) -> tuple[Any, dict[str, Any]]:
+def _kernels(
+    pixels: Any, attributes: dict[str, Any], record: SavedRecord
+) -> tuple[Any, dict[str, Any]]:
     """Return kernels with the axes of their layer, and what puts it beside its image."""
     whole = record.image.get("axes", "YX")
     after = whole[whole.find("C") + 1 : whole.index("Y")] if "C" in whole else ""

@@ -159,8 +159,9 @@ class FolderStore(Store):
             check(unfinished)
         self._write_kernels(name, layout, [each for each, _ in markers.values()])
         records = [{"plane": each.label, **marker["record"]} for each, marker in markers.values()]
-        text = json.dumps({"axes": layout.axes, "planes": records}, ensure_ascii=False, indent=2)
-        write_text(self._out(name, "record.json"), text + "\n")
+        record = {"axes": layout.axes, "shape": list(layout.shape), "planes": records}
+        text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"  # a `BatchRecord`
+        write_text(self._out(name, "record.json"), text)
         for each in parts:
             with naming(self._sharp(each), "deleted"):
                 self._sharp(each).unlink()

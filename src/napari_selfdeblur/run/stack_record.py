@@ -6,18 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
+from napari_selfdeblur.run.batch_record import BatchRecord
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord, _Record
 from napari_selfdeblur.run.values import json_ready
 
 __all__ = [
     "Record",
+    "SavedRecord",
     "StackRecord",
     "StackResult",
     "read_record",
@@ -176,11 +178,13 @@ def _place(plane: Mapping[str, Any]) -> str:
     return ", ".join(f"{axis}={at}" for axis, at in plane["index"].items())
 
 
-Record = RunRecord | RestoreRecord | StackRecord
+Record: TypeAlias = RunRecord | RestoreRecord | StackRecord
 """Of whatever kind of run."""
+SavedRecord: TypeAlias = Record | BatchRecord
+"""What a record's file may hold."""
 
 
-def read_record(values: Mapping[str, Any]) -> Record:
+def read_record(values: Mapping[str, Any]) -> SavedRecord:
     """Return the record of whatever kind that `to_dict` described.
 
     Raises
@@ -191,11 +195,13 @@ def read_record(values: Mapping[str, Any]) -> Record:
     known = values if isinstance(values, Mapping) else {}
     if "kernels" in known:
         return StackRecord.from_dict(values)
+    if "planes" in known and "config" not in known:
+        return BatchRecord.from_dict(values)
     kind: type[RunRecord] | type[RestoreRecord] = RestoreRecord if "kernel" in known else RunRecord
     return kind.from_dict(values)
 
 
-def read_record_file(path: Path) -> Record:
+def read_record_file(path: Path) -> SavedRecord:
     """Return the record of whatever kind that a file holds.
 
     Raises
@@ -215,6 +221,7 @@ def read_record_file(path: Path) -> Record:
 def read_run_file(path: Path) -> RunRecord | StackRecord:
     """Return the record of a blind run that a file holds; errors as of `read_record_file`."""
     record = read_record_file(path)
-    if isinstance(record, RestoreRecord):
-        raise DeblurError("it is the record of a restoration; give that of a run")
+    if isinstance(record, RestoreRecord | BatchRecord):
+        what = "restoration" if isinstance(record, RestoreRecord) else "batch"
+        raise DeblurError(f"it is the record of a {what}; give that of a run")
     return record

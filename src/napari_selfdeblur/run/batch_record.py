@@ -1,0 +1,86 @@
+"""The record of an image whose planes a batch did, each by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
+from napari_selfdeblur.errors import DeblurError
+from napari_selfdeblur.run.record import RestoreRecord, RunRecord
+from napari_selfdeblur.run.values import Checked
+
+__all__ = ["BatchRecord"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRecord(Checked):
+    """Provenance of an image of several planes, as a batch writes it into a folder.
+
+    Attributes
+    ----------
+    axes : str
+        A letter for each axis of the image.
+    shape : tuple of int
+        Length of each axis.
+    planes : tuple of dict
+        The records of the planes that are done, one or more, as `RunRecord.to_dict` and
+        `RestoreRecord.to_dict` give them; ``plane`` is the name of each, such as ``T0_C1``.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    planes: tuple[dict[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        if not self.axes.removesuffix("S").endswith("YX") or len(self.shape) != len(self.axes):
+            raise DeblurError(
+                f"not a batch's record: axes {self.axes!r:.100} of {self.shape!r:.100}"
+            )
+        if not self.planes:
+            raise DeblurError("not a batch's record: it has no plane")
+        for each in self.planes:
+            _record_of(each)  # raises what stands against it
+
+    @property
+    def config(self) -> SelfDeblurConfig | RestoreConfig:
+        """The settings, which all planes share."""
+        return _record_of(self.planes[0]).config
+
+    @property
+    def image(self) -> dict[str, Any]:
+        """Axes and shape of the image, as other records name them."""
+        return {"axes": self.axes, "shape": list(self.shape)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON-ready values."""
+        return {**self.image, "planes": list(self.planes)}
+
+    def to_json(self) -> str:
+        """Return the record as strict JSON, ending in a newline."""
+        return json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=2) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the record that `to_dict` described.
+
+        Raises
+        ------
+        DeblurError
+            If fields are missing, unknown, or of the wrong type.
+        """
+        if not isinstance(values, Mapping) or set(values) != {"axes", "shape", "planes"}:
+            raise DeblurError("not a batch's record: axes, shape and planes are expected")
+        lists = [values[name] for name in ("shape", "planes")]
+        if not all(isinstance(each, list) for each in lists):
+            raise DeblurError("not a batch's record: shape and planes must be lists")
+        shape, planes = map(tuple, lists)
+        return cls(axes=values["axes"], shape=shape, planes=planes)
+
+
+def _record_of(plane: Mapping[str, Any]) -> RunRecord | RestoreRecord:
+    values = {name: value for name, value in plane.items() if name != "plane"}
+    return (RestoreRecord if "kernel" in values else RunRecord).from_dict(values)
