@@ -12,8 +12,8 @@ from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.io.stacks import Choice, Stack
 from napari_selfdeblur.numerics.stop import Stop, checked_stop
 from napari_selfdeblur.run.events import Previews, Progress, check_progress, drained
-from napari_selfdeblur.run.stack import StackRun
-from napari_selfdeblur.run.stack_record import StackResult
+from napari_selfdeblur.run.stack import StackRun, Steps
+from napari_selfdeblur.run.stack_record import StackResult, warn_of
 from napari_selfdeblur.run.stack_restoration import StackRestoration
 
 __all__ = ["deblur_stack", "iter_deblur_stack", "iter_restore_stack", "restore_stack"]
@@ -157,7 +157,7 @@ def iter_deblur_stack(
     checked_stop(stop)
     previews = Previews(preview_seconds, preview_steps)
     parts = Stack.of(stack, axes, planes)
-    return StackRun(parts, chosen, kernels, kernel_from, previews, stop, out).steps()
+    return _warning(StackRun(parts, chosen, kernels, kernel_from, previews, stop, out).steps())
 
 
 def restore_stack(
@@ -225,4 +225,11 @@ def iter_restore_stack(
     """
     checked_stop(stop)
     parts = Stack.of(stack, axes, planes)
-    return StackRestoration(parts, kernels, config, stop, out, kernel_name).steps()
+    return _warning(StackRestoration(parts, kernels, config, stop, out, kernel_name).steps())
+
+
+def _warning(steps: Steps) -> Steps:
+    """Do the steps, and warn of the planes that could not be deblurred."""
+    result = yield from steps
+    warn_of(result.record.planes)
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
 import napari_selfdeblur as sd
@@ -202,12 +204,19 @@ def test_axes_come_from_the_labels(series) -> None:
 
 
 def test_a_plane_that_fails_is_named_in_the_report(viewer_model, series, config) -> None:
-    """A flat plane stays blurred, as panel and record say; the other planes' results are shown."""
+    """A flat plane stays blurred, as panel and record say; the other planes' results are shown.
+
+    One notification says how many they are.
+    """
     series[1] = 7
     layer = viewer_model.add_image(series, name="cells")
-    job = sd.deblur_layer(viewer_model, layer, planes="all", config=config)
-    with pytest.warns(DeblurWarning, match="2 of 4 planes could not be deblurred"):
+    notification_manager.records.clear()
+    with warnings.catch_warnings(action="default"), notification_manager:
+        job = sd.deblur_layer(viewer_model, layer, planes="all", config=config)
         job.wait(60)
+    (notified,) = notification_manager.records
+    assert notified.message.startswith("cells: Finished after")
+    assert "2 of 4 planes could not be deblurred." in notified.message
     sharp = job.layers[0]
     np.testing.assert_array_equal(sharp.data[1], series[1])
     states = [each["state"] for each in sharp.metadata["selfdeblur"]["planes"]]
@@ -215,6 +224,15 @@ def test_a_plane_that_fails_is_named_in_the_report(viewer_model, series, config)
     kind, lines = report_of(job)
     assert kind == "warning"
     assert "stays blurred: is constant" in lines[1]
+
+
+def test_a_script_is_warned_of_planes_that_fail(viewer_model, series, config) -> None:
+    """A call that waits for the end is without a notification."""
+    series[1] = 7
+    layer = viewer_model.add_image(series, name="cells")
+    with pytest.warns(DeblurWarning, match="2 of 4 planes could not be deblurred: plane") as said:
+        sd.deblur_layer(viewer_model, layer, planes="all", config=config, blocking=True)
+    assert [each.filename for each in said] == [__file__]
 
 
 def test_a_stop_midway_keeps_what_is_done(qtbot, viewer_model, layer, series, config) -> None:

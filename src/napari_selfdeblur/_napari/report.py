@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_selfdeblur.run.stack_record import summary
+from napari_selfdeblur.run.stack_record import failed_of, summary
 
 if TYPE_CHECKING:
     from napari_selfdeblur._napari.job import Job
@@ -21,13 +21,14 @@ def report_of(job: Job) -> tuple[str, list[str]]:
     done = "Finished" if record.status == "finished" else "Stopped and kept"
     # a restoration has none of these, nor a verdict
     found = [getattr(record, name, "") for name in ("size_found", "cells_found", "left_out")]
-    headline = " ".join([f"{done} after {clock(job.seconds)}.", *filter(None, found)])
     verdict = getattr(record, "verdict", None) or {"credible": True}
-    left = summary(getattr(record, "planes", ()))  # of a stack
+    planes = getattr(record, "planes", ())  # of a stack
+    left = summary(planes)
     credible = verdict["credible"]
     said = () if credible else (*verdict["reasons"], *verdict.get("advice", ()))
-    doubtful = "" if credible else " The result is doubtful."
-    lines = [headline + doubtful, *(f"• {line}" for line in (*left, *said))]
+    found += [failed_of(planes), "" if credible else "The result is doubtful."]
+    headline = " ".join([f"{done} after {clock(job.seconds)}.", *filter(None, found)])
+    lines = [headline, *(f"• {line}" for line in (*left, *said))]
     return "info" if credible and not left else "warning", lines
 
 

@@ -12,6 +12,7 @@ from napari_selfdeblur._napari.stack_source import PLANES
 from napari_selfdeblur._napari.work import deblur_job
 from napari_selfdeblur.errors import ConfigError
 from napari_selfdeblur.io.stacks import KERNELS
+from napari_selfdeblur.run.stack_record import warn_of
 
 __all__ = ["deblur_layer"]
 
@@ -112,7 +113,8 @@ def deblur_layer(
         job.start()
     if not blocking:
         return job
-    job.wait()
+    result = job.wait()
+    warn_of(getattr(result.record, "planes", ()))
     sharp, kernel = job.layers
     assert sharp is not None
     assert kernel is not None

@@ -115,19 +115,20 @@ def restore_job(
 def _stack_run(
     source: StackSource, config: SelfDeblurConfig, every: float
 ) -> Callable[[RunWorker], StackResult]:
+    # Not by `deblur_stack`, which warns of planes that fail: the end of the job says so.
     def work(worker: RunWorker) -> StackResult:
-        from napari_selfdeblur import stacks  # loads torch
+        from napari_selfdeblur.run.events import Previews, drained
+        from napari_selfdeblur.run.stack import StackRun  # loads torch
 
-        return stacks.deblur_stack(
-            source.stack.data,
-            source.stack.axes,
+        run = StackRun(
+            source.stack,
+            config,
             source.kernels,
-            config=config,
-            preview_seconds=every,
+            previews=Previews(every),
             stop=worker,
             out=source.out,
-            on_progress=worker.receive,
         )
+        return drained(run.steps(), worker.receive)
 
     return work
 
@@ -136,18 +137,10 @@ def _stack_restoration(
     source: StackSource, kernel: NDArray[np.float32], name: str, config: RestoreConfig
 ) -> Callable[[RunWorker], StackResult]:
     def work(worker: RunWorker) -> StackResult:
-        from napari_selfdeblur import stacks  # loads torch
         from napari_selfdeblur.run.events import drained
+        from napari_selfdeblur.run.stack_restoration import StackRestoration  # loads torch
 
-        events = stacks.iter_restore_stack(
-            source.stack.data,
-            kernel,
-            config,
-            source.stack.axes,
-            stop=worker,
-            out=source.out,
-            kernel_name=name,
-        )
-        return drained(events, worker.receive)
+        run = StackRestoration(source.stack, kernel, config, worker, source.out, name)
+        return drained(run.steps(), worker.receive)
 
     return work

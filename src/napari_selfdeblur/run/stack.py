@@ -29,11 +29,12 @@ from napari_selfdeblur.run.run import run
 from napari_selfdeblur.run.stack_planes import FATAL, Events, Pace, Planes
 from napari_selfdeblur.run.stack_record import StackRecord, StackResult, stacked_kernels
 
-__all__ = ["StackRun", "restoration_of"]
+__all__ = ["StackRun", "Steps", "restoration_of"]
 
 _POINT = 1 - 1e-6  # of a kernel: what an image that is not blurred gets
 
 Steps = Generator[Progress, None, StackResult]
+"""Events of a stack's run, which returns its result."""
 
 
 class StackRun:
@@ -125,7 +126,6 @@ class StackRun:
             first = self._errors[0]
             first.result = self._result("failed") if self._records else None
             raise first
-        self._planes.warn()
         return self._result("stopped" if self._stopped else "finished")
 
     def _check_named(self) -> None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
-from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +15,6 @@ from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import (
     ConfigError,
     DeblurError,
-    DeblurWarning,
     DeviceError,
     ImageError,
     OutOfMemoryError,
@@ -26,7 +24,6 @@ from napari_selfdeblur.io.stacks import Position, Stack
 from napari_selfdeblur.numerics.stop import Stop, stopped
 from napari_selfdeblur.run.events import Progress
 from napari_selfdeblur.run.restoration import run_restoration
-from napari_selfdeblur.run.stack_record import summary
 from napari_selfdeblur.run.stack_survey import StackSurvey
 
 __all__ = ["FATAL", "Events", "Pace", "Planes"]
@@ -195,14 +192,6 @@ class Planes:
             seconds=self.pace.seconds,
             seconds_left=self.pace.left(kind, event.seconds_left),
         )
-
-    def warn(self) -> None:
-        """Warn of the planes that stay blurred because something is wrong with them."""
-        failed = [e for e in self.entries() if e["state"] == "blurred" and e["reason"]]
-        if failed:
-            said = "; ".join(summary(failed))
-            count = f"{len(failed)} of {len(self.stack)} planes"
-            warn(f"{count} could not be deblurred: {said}", DeblurWarning, stacklevel=2)
 
     def entries(self) -> tuple[dict[str, Any], ...]:
         """Return the planes' entries in the record, in their order."""

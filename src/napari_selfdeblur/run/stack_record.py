@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
+from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_selfdeblur.config import SelfDeblurConfig
-from napari_selfdeblur.errors import DeblurError
+from napari_selfdeblur.errors import DeblurError, DeblurWarning
 from napari_selfdeblur.run.batch_record import BatchRecord
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord, _Record
 from napari_selfdeblur.run.values import json_ready
@@ -22,11 +23,13 @@ __all__ = [
     "SavedRecord",
     "StackRecord",
     "StackResult",
+    "failed_of",
     "read_record",
     "read_record_file",
     "read_run_file",
     "stacked_kernels",
     "summary",
+    "warn_of",
 ]
 
 _LONGEST = 3  # planes that are named
@@ -164,7 +167,7 @@ def stacked_kernels(
 
 def summary(planes: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return which planes of a record are not done, and why, in a few lines; none if all are."""
-    failed = [each for each in planes if each["state"] == "blurred" and each["reason"]]
+    failed = _failed(planes)
     waiting = sum(each["state"] == "blurred" and not each["reason"] for each in planes)
     lines = [f"plane {_place(each)} stays blurred: {each['reason']}" for each in failed[:_LONGEST]]
     if len(failed) > _LONGEST:
@@ -172,6 +175,23 @@ def summary(planes: Sequence[Mapping[str, Any]]) -> list[str]:
     if waiting:
         lines.append(f"{waiting} of {len(planes)} planes were not reached and stay blurred")
     return lines
+
+
+def failed_of(planes: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many planes of a record could not be deblurred, as a sentence; empty if none."""
+    failed = len(_failed(planes))
+    return f"{failed} of {len(planes)} planes could not be deblurred." if failed else ""
+
+
+def warn_of(planes: Sequence[Mapping[str, Any]]) -> None:
+    """Warn of the planes of a record that stay blurred because something is wrong with them."""
+    if count := failed_of(planes):
+        said = "; ".join(summary(_failed(planes)))
+        warn(f"{count.removesuffix('.')}: {said}", DeblurWarning, stacklevel=3)
+
+
+def _failed(planes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [each for each in planes if each["state"] == "blurred" and each["reason"]]
 
 
 def _place(plane: Mapping[str, Any]) -> str:

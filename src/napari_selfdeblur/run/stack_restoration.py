@@ -90,7 +90,6 @@ class StackRestoration:
         entries = planes.entries()
         if all(each["reason"] for each in entries):
             raise DeblurError(f"no plane could be restored: {entries[0]['reason']}")
-        planes.warn()
         left = any(not e["reason"] and e["state"] == "blurred" for e in entries)
         return self._result("stopped" if left else "finished")
 
