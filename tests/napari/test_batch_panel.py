@@ -42,18 +42,36 @@ def panel(machine: None, viewer_model: ViewerModel, qtbot: QtBot) -> BatchWidget
     return panel
 
 
-def test_what_is_missing_is_said(panel: BatchWidget, images: Path, tmp_path: Path) -> None:
+def begin(panel: BatchWidget, qtbot: QtBot) -> None:
+    """Press Run once it can be pressed."""
+    qtbot.waitUntil(lambda: panel.run_button.enabled)
+    panel.run_button.native.click()
+
+
+def run(panel: BatchWidget, qtbot: QtBot) -> None:
+    """Do a batch from its button to its end."""
+    begin(panel, qtbot)
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=SECONDS)
+
+
+def test_what_is_missing_is_said(
+    panel: BatchWidget, images: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
     """Inputs, then the output, then a setting that is not allowed; then it can run."""
-    assert panel.message.text() == "Add files or folders with blurred images"
+
+    def said(text: str) -> None:
+        qtbot.waitUntil(lambda: panel.status.message.text().startswith(text))
+
+    assert panel.status.message.text() == "Add files or folders with blurred images"
     panel.inputs.add([str(images)])
-    assert panel.message.text().startswith("Choose the output")
+    said("Choose the output")
     panel.output.value = tmp_path / "out"
-    assert panel.run_button.enabled
+    qtbot.waitUntil(lambda: panel.run_button.enabled)
     panel.form.fields["kernel_size"].widget.value = "4"
-    assert panel.message.text().startswith("Kernel size must be")
+    said("Kernel size must be")
     assert not panel.run_button.enabled
     panel.form.show({"kernel_size": (5, 5), "restoration": "sparse", "diagnostics": True})
-    assert panel.message.text() == "Diagnostics are of one image; a batch keeps none"
+    said("Diagnostics are of one image; a batch keeps none")
     assert panel.form.marked == "diagnostics"
     assert not panel.run_button.enabled
 
@@ -86,12 +104,12 @@ def test_a_batch_and_the_same_again(
     config = panel.form.read()
     times = []
     for _ in range(2):
-        panel.run_button.native.click()
-        qtbot.waitUntil(lambda: not panel.job.running, timeout=SECONDS)
-        rows = [panel.table.item(row, 0).text() for row in range(panel.table.rowCount())]
+        run(panel, qtbot)
+        table = panel.status.table
+        rows = [table.item(row, 0).text() for row in range(table.rowCount())]
         assert sorted(rows) == ["a.tif", "b.tif Q0", "b.tif Q1", "c.tif"]
-        assert (panel.job.state, panel.table.failed) == ("finished", 1)
-        assert panel.message.text().startswith("3 done, ")
+        assert (panel.job.state, table.failed) == ("finished", 1)
+        assert panel.status.message.text().startswith("3 done, ")
         times.append((tmp_path / "out" / "a_deblurred.tif").stat().st_mtime_ns)
     assert times[0] == times[1]
     summary = (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
@@ -101,10 +119,13 @@ def test_a_batch_and_the_same_again(
     record = RunRecord.from_json((tmp_path / "out" / "a_record.json").read_text())
     assert record.config == config
     panel.form.show({"iterations": 3})
-    panel.run_button.native.click()
-    qtbot.waitUntil(lambda: not panel.job.running, timeout=SECONDS)
+    run(panel, qtbot)
     assert panel.job.state == "failed"
-    assert "iterations was 2, now 3" in panel.message.text()
+    assert "iterations was 2, now 3" in panel.status.message.text()
+    panel.form.fields["kernel_size"].widget.value = "4"
+    qtbot.waitUntil(lambda: panel.status.message.text().startswith("Kernel size must be"))
+    panel.form.fields["kernel_size"].widget.value = "3"
+    qtbot.waitUntil(lambda: "iterations was 2, now 3" in panel.status.message.text())
 
 
 def test_a_stopped_batch_is_completed(
@@ -114,15 +135,14 @@ def test_a_stopped_batch_is_completed(
     panel.inputs.add([str(images)])
     panel.output.value = tmp_path / "out"
     panel.form.show({"iterations": 100_000})
-    panel.run_button.native.click()
-    qtbot.waitUntil(lambda: panel.step.text().startswith("Frame 1 of 4"), timeout=SECONDS)
+    begin(panel, qtbot)
+    qtbot.waitUntil(lambda: panel.status.step.text().startswith("Frame 1 of 4"), timeout=SECONDS)
     panel.stop_button.native.click()
     qtbot.waitUntil(lambda: not panel.job.running, timeout=SECONDS)
     assert panel.job.state == "stopped"
-    assert panel.message.text().endswith("Stopped: Run does what is left")
+    assert panel.status.message.text().endswith("Stopped: Run does what is left")
     assert not list((tmp_path / "out").glob("*.tif"))
     panel.restart.value = True
     panel.form.show({"iterations": 2})
-    panel.run_button.native.click()
-    qtbot.waitUntil(lambda: not panel.job.running, timeout=SECONDS)
+    run(panel, qtbot)
     assert len(list((tmp_path / "out").glob("*_deblurred.tif"))) == 2

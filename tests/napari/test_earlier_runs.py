@@ -157,6 +157,20 @@ def test_a_bad_file_is_named(
     qtbot.waitUntil(lambda: made.status.message.text() == "")
 
 
+def test_the_end_of_a_run_is_said_in_place_of_a_bad_file(
+    qtbot, made: DeblurWidget, tmp_path, monkeypatch
+) -> None:
+    """A run changes no setting, and its report stays."""
+    made.form.show({"solvers": ("joint",), "iterations": 2, "channels": 4, "restoration": None})
+    made.form.show({"kernel_size": (5, 5), "device": "cpu"})
+    choose_file(monkeypatch, made.earlier, tmp_path / "gone.json")
+    qtbot.waitUntil(lambda: made.run_button.enabled)
+    made.run()
+    qtbot.waitUntil(lambda: not made.job.running)
+    made.check()
+    assert made.status.message.text().startswith("Finished after")
+
+
 def test_no_file_changes_nothing(made: DeblurWidget, monkeypatch) -> None:
     """A dialog that is cancelled leaves the settings and says nothing."""
     before = made.form.read()
@@ -179,7 +193,10 @@ def test_of_a_stack_the_rows_come_back(made: DeblurWidget, viewer_model, blurred
 
 
 def test_a_batch_takes_them_too(qtbot, viewer_model, tmp_path, monkeypatch) -> None:
-    """What was tried on one image, or on a stack, is the batch's; a bad file is named."""
+    """What was tried on one image, or on a stack, is the batch's; a bad file is named.
+
+    Its name stays in view until the next edit.
+    """
     panel = BatchWidget(viewer_model)
     qtbot.addWidget(panel.native)
     qtbot.waitUntil(lambda: panel.form.fields["device"].widget.native.count() > 1)
@@ -189,5 +206,9 @@ def test_a_batch_takes_them_too(qtbot, viewer_model, tmp_path, monkeypatch) -> N
         offered(panel.earlier)[f"Settings of {name}"].trigger()
         assert panel.form.read() == ASKED
     choose_file(monkeypatch, panel.earlier, tmp_path / "gone.json")
-    assert panel.message.text().startswith("gone.json: it cannot be read")
+    for _ in range(2):
+        assert panel.status.message.text().startswith("gone.json: it cannot be read")
+        panel.check()
     assert panel.form.read() == ASKED
+    panel.inputs.add(["a.tif"])
+    qtbot.waitUntil(lambda: panel.status.message.text().startswith("Choose the output"))

@@ -48,11 +48,16 @@ class SettingsForm(Generic[S]):
         The other groups, by their keys in `GROUPS`.
     marked : str or None
         Name of the field marked as wrong.
+    labels : list of QLabel
+        Those of all rows.
     changed : psygnal.Signal
         Emitted when the user, or `show`, changes a field.
+    refused : psygnal.Signal
+        Emitted with the reason why what the user asked of a row was not done.
     """
 
     changed = Signal()
+    refused = Signal(str)
 
     def __init__(
         self,
@@ -76,7 +81,7 @@ class SettingsForm(Generic[S]):
         self.main = _rows([*above, *rows.pop(_MAIN)])
         self.groups = {key: _folded(GROUPS[key], _rows(rows[key])) for key in rows if rows[key]}
         widgets = [*above, *(field.widget for field in self.fields.values())]
-        self._labels = [label for each in widgets if (label := _label_of(each)) is not None]
+        self.labels = [label for each in widgets if (label := _label_of(each)) is not None]
         default = settings()
         for name in settings.kinds():
             self.fields[name].show(getattr(default, name))
@@ -120,7 +125,7 @@ class SettingsForm(Generic[S]):
         narrow(widget)
         label = _label_of(widget)
         if label is not None:
-            self._labels.append(label)
+            self.labels.append(label)
 
     def mark(self, name: str | None, colour: str) -> None:
         """Mark the field called `name` as wrong, and no other; unfold the group that hides it."""
@@ -133,14 +138,6 @@ class SettingsForm(Generic[S]):
         group = self.groups.get(self.fields[self.marked].kind.group)
         if group is not None:
             group.expand(animate=False)
-
-    def align(self) -> None:
-        """Make all labels as wide as the widest is in the theme's font."""
-        for label in self._labels:
-            label.ensurePolished()
-        widest = max(label.sizeHint().width() for label in self._labels)
-        for label in self._labels:
-            label.setFixedWidth(widest)
 
     def by_label(self, message: str, name: str | None) -> str:
         """Return the message of an error with the field's label in place of its name."""
@@ -157,6 +154,15 @@ class SettingsForm(Generic[S]):
         label = _label_of(widget)
         if label is not None:
             label.setStyleSheet(f"color: {colour}; font-weight: bold;" if colour else "")
+
+
+def align(labels: Collection[QLabel]) -> None:
+    """Make all labels as wide as the widest is in the theme's font."""
+    for label in labels:
+        label.ensurePolished()
+    widest = max(label.sizeHint().width() for label in labels)
+    for label in labels:
+        label.setFixedWidth(widest)
 
 
 def _label_of(widget: BaseValueWidget[Any] | Container[Any]) -> QLabel | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from napari.components import ViewerModel
@@ -11,20 +11,18 @@ from napari.layers import Image
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QHBoxLayout, QLabel
 
-from napari_selfdeblur import registry
-from napari_selfdeblur._napari.form import SettingsForm
+from napari_selfdeblur._napari.forms import RestoreForm
 from napari_selfdeblur._napari.job import Job
 from napari_selfdeblur._napari.kernel_choice import KernelChoice
-from napari_selfdeblur._napari.panel import Panel
+from napari_selfdeblur._napari.layer_panel import LayerPanel
 from napari_selfdeblur._napari.plugin import guide, read_preferences
 from napari_selfdeblur._napari.stack_rows import PLANES_ROW, sides_of
 from napari_selfdeblur._napari.status import KERNEL_SIDE, kernel_picture
 from napari_selfdeblur._napari.work import restore_job
-from napari_selfdeblur.config import RestoreConfig
 from napari_selfdeblur.errors import ImageError
 
 
-class RestoreWidget(Panel):
+class RestoreWidget(LayerPanel):
     """Restores an image layer of `napari_viewer` with a kernel that is known.
 
     Parameters
@@ -37,27 +35,25 @@ class RestoreWidget(Panel):
     SUBTITLE = "Non-blind deconvolution"
     LINKS: ClassVar = {"guide": guide("restore-with-a-known-kernel")}
 
+    form: RestoreForm
+
     def __init__(self, napari_viewer: ViewerModel) -> None:
         self.kernel_choice = KernelChoice(napari_viewer)
         super().__init__(napari_viewer)
         self._on_image()
         self.image.changed.connect(self._on_image)
         self.kernel_choice.changed.connect(self._on_edit)
-        self.form.fields["restoration"].widget.changed.connect(self._on_restoration)
         self.reset()
-        self._on_restoration()
         self.check()
 
     def reset(self) -> None:
         """Return every setting to the user's preferences."""
-        preferred = RestoreConfig(device=read_preferences().device)
-        self.form.show({name: getattr(preferred, name) for name in preferred.kinds()})
+        self.form.reset(read_preferences())
 
-    def _make_form(self) -> SettingsForm[RestoreConfig]:
+    def _make_form(self) -> RestoreForm:
         self.picture, self.kernel_text = QLabel(), QLabel()
         self.picture.setFixedSize(KERNEL_SIDE, KERNEL_SIDE)
-        form = SettingsForm(
-            RestoreConfig,
+        form = RestoreForm(
             first=[self.image.widget, self.kernel_choice.choice.widget, self.kernel_choice.file],
             before=PLANES_ROW,
         )
@@ -67,7 +63,7 @@ class RestoreWidget(Panel):
         form.main.native.layout().insertLayout(3, row)
         return form
 
-    def _make_job(self, layer: Image) -> Job:
+    def _job_of(self, layer: Image) -> Job:
         kernel, name = self._kernels(layer)
         return restore_job(
             self._viewer,
@@ -103,11 +99,6 @@ class RestoreWidget(Panel):
 
     def _on_image(self) -> None:
         self.kernel_choice.suggest(self.image.layer)
-
-    def _on_restoration(self, _: Any = None) -> None:
-        """Let the settings be edited that the chosen restoration has."""
-        chosen = registry.RESTORATIONS[self.form.fields["restoration"].widget.value]
-        self.form.allow([chosen], registry.RESTORATIONS.values())
 
     def _release(self) -> None:
         super()._release()

@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_selfdeblur._napari.message import Message
 from napari_selfdeblur._napari.report import clock, part_of, report_of
 from napari_selfdeblur._napari.theme import Colours
 
@@ -41,8 +42,6 @@ class StatusView(QWidget):
 
     def __init__(self, colours: Colours) -> None:
         super().__init__()
-        self._colours = colours
-        self._kind = "info"
         self._job: Job | None = None
         self.bar = QProgressBar()
         self.stage, self.times, self.loss = (_line() for _ in range(3))
@@ -50,10 +49,7 @@ class StatusView(QWidget):
         self.kernel.setToolTip("The kernel, enlarged: what a point of light became.")
         self.kernel.setFixedSize(KERNEL_SIDE, KERNEL_SIDE)
         self.kernel.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.message = QLabel()
-        self.message.setWordWrap(True)
-        self.message.setMinimumWidth(1)  # a long name in it must not widen the panel
-        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.message = Message(colours)
         self._clock = QTimer(self, interval=_TICK_MS)
         self._clock.timeout.connect(self._tick)
         self._lay_out()
@@ -126,18 +122,16 @@ class StatusView(QWidget):
 
     def say(self, text: str, kind: str = "info") -> None:
         """Show a message: ``info``, ``warning`` or ``error``."""
-        self._kind = kind
-        self.message.setText(text)
-        self.message.setVisible(bool(text))
-        self._paint()
+        self.message.say(text, kind)
+
+    def complain(self, text: str, kind: str) -> None:
+        """Say what is wrong with the settings; where nothing is, leave what is said of a run."""
+        if text or not self.occupied:
+            self.say(text, kind)
 
     def recolour(self, colours: Colours) -> None:
         """Use the colours of another theme."""
-        self._colours = colours
-        self._paint()
-
-    def _paint(self) -> None:
-        self.message.setStyleSheet(f"color: {getattr(self._colours, self._kind)};")
+        self.message.recolour(colours)
 
     def _tick(self) -> None:
         if self._job is not None:

@@ -10,14 +10,11 @@ from magicgui.widgets import Label
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_selfdeblur import registry
 from napari_selfdeblur._napari import cost
-from napari_selfdeblur._napari.earlier_runs import EarlierRuns, PresetRow
-from napari_selfdeblur._napari.form import SettingsForm
+from napari_selfdeblur._napari.forms import BlindForm
 from napari_selfdeblur._napari.job import Job
-from napari_selfdeblur._napari.panel import Panel
+from napari_selfdeblur._napari.layer_panel import LayerPanel
 from napari_selfdeblur._napari.plugin import PAPER, guide, read_preferences
-from napari_selfdeblur._napari.preset_choice import PresetChoice, values_of
 from napari_selfdeblur._napari.region import (
     Region,
     RegionButtons,
@@ -45,7 +42,7 @@ _PREVIEW = Number(
 )
 
 
-class DeblurWidget(Panel):
+class DeblurWidget(LayerPanel):
     """Runs SelfDeblur on an image layer of `napari_viewer`.
 
     Parameters
@@ -58,15 +55,14 @@ class DeblurWidget(Panel):
     SUBTITLE = "Blind deconvolution"
     LINKS: ClassVar = {"paper": PAPER, "guide": guide("a-first-run")}
 
+    form: BlindForm
+
     def __init__(self, napari_viewer: ViewerModel) -> None:
         self._cost: cost.Cost | None = None
         self._asked: Any = None
         self._measuring = False
         super().__init__(napari_viewer)
         self._body.native.layout().insertWidget(2, self.cost.native)
-        self.preset.changed.connect(self._on_preset)
-        self.earlier.chosen.connect(self.form.show)
-        self.earlier.refused.connect(self._complain)
         self.region_buttons.view.clicked.connect(self._take_view)
         self.region_buttons.shape.clicked.connect(self._take_shape)
         self.reset()
@@ -75,25 +71,24 @@ class DeblurWidget(Panel):
     def reset(self) -> None:
         """Return every setting to the user's preferences."""
         chosen = read_preferences()
-        config = SelfDeblurConfig.preset(chosen.preset).replace(device=chosen.device)
-        self.form.show({**_values(config), "preview_seconds": chosen.preview_seconds})
-        self.preset.show_name(config.name)
+        self.form.reset(chosen)
+        self.form.show({"preview_seconds": chosen.preview_seconds})
 
-    def _make_form(self) -> SettingsForm[SelfDeblurConfig]:
-        self.preset, self.earlier = PresetChoice(), EarlierRuns(self._viewer)
+    def _make_form(self) -> BlindForm:
         self.cost = Label(tooltip="Time and memory that the run is expected to need.")
         self.cost.native.setWordWrap(True)
-        form = SettingsForm(
-            SelfDeblurConfig,
-            first=[self.image.widget, PresetRow(self.preset, self.earlier)],
+        form = BlindForm(
+            self._viewer,
+            first=[self.image.widget],
             extra={"preview_seconds": _PREVIEW},
             before={**PLANES_ROW, **KERNELS_ROW},
         )
+        self.preset, self.earlier = form.preset, form.earlier
         self.region_buttons = RegionButtons()
         form.add_below("region", self.region_buttons)
         return form
 
-    def _make_job(self, layer: Image) -> Job:
+    def _job_of(self, layer: Image) -> Job:
         if self._measuring:
             self.cost.value = ""  # from here on the run's own times are shown
         return deblur_job(
@@ -107,10 +102,7 @@ class DeblurWidget(Panel):
 
     def _refuse(self, layer: Image) -> None:
         self.cost.value = ""
-        solvers = [registry.SOLVERS[name] for name in self.form.read().solvers]
-        self.form.allow(solvers, registry.SOLVERS.values())
-        config = self.form.read()
-        self.preset.show_name(config.name)
+        config = self.form.settled()
         shape = sides_of(layer)
         height, width = shape
         rows, columns = with_size(config, shape).sides
@@ -184,11 +176,3 @@ class DeblurWidget(Panel):
     def _on_measured(self) -> None:
         self._measuring = False
         self.check()
-
-    def _on_preset(self, name: str) -> None:
-        if values := values_of(name):
-            self.form.show(values)
-
-
-def _values(config: SelfDeblurConfig) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in config.kinds()}
