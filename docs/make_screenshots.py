@@ -128,7 +128,7 @@ def many(options: argparse.Namespace) -> None:
         panel.run_button.native.click()
         wait(lambda: not panel.job.running)
         take(viewer, options.folder / "batch.png")
-    print(panel.message.text())
+    print(panel.status.message.text())
     viewer.close()
 
 

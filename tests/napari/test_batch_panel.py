@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,11 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
+import napari_selfdeblur as sd
+from napari_selfdeblur._napari.batch_job import BatchJob
 from napari_selfdeblur._napari.batch_widget import BatchWidget
 from napari_selfdeblur._napari.kernel_choice import KernelChoice
 from napari_selfdeblur.io.inputs import SUFFIXES
@@ -146,3 +151,113 @@ def test_a_stopped_batch_is_completed(
     panel.form.show({"iterations": 2})
     run(panel, qtbot)
     assert len(list((tmp_path / "out").glob("*_deblurred.tif"))) == 2
+
+
+def actions(panel: BatchWidget) -> dict[str, QAction]:
+    """Return what the button beside the output offers, by its text."""
+    menu = panel.output.choose_btn.native.menu()
+    return {action.text(): action for action in menu.actions()}
+
+
+def test_the_output_is_an_existing_folder_or_a_new_store(
+    panel: BatchWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dialog for each; one that is left changes nothing, and a store has its ending."""
+    answers = {"folder": str(tmp_path), "file": str(tmp_path / "new")}
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: answers["folder"])
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (answers["file"], ""))
+    actions(panel)["Folder"].trigger()
+    assert panel.output.value == tmp_path
+    actions(panel)["New OME-Zarr"].trigger()
+    assert panel.output.value == tmp_path / "new.ome.zarr"
+    answers["file"] = str(tmp_path / "old.zarr")
+    actions(panel)["New OME-Zarr"].trigger()
+    answers |= {"folder": "", "file": ""}
+    for action in actions(panel).values():
+        action.trigger()
+    assert panel.output.value == tmp_path / "old.zarr"
+
+
+def test_folders_in_folders_and_the_type_of_the_input(
+    panel: BatchWidget, images: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """As the options of the command: an image further down is found, 8 bits stay 8 bits."""
+    panel.inputs.add([str(tmp_path)])
+    panel.inputs.recursive.setChecked(True)
+    panel.output.value = tmp_path / "out"
+    panel.form.fields["dtype"].widget.value = "input"
+    (images / "c.tif").unlink()
+    run(panel, qtbot)
+    assert panel.status.table.failed == 0
+    assert tifffile.imread(tmp_path / "out" / "a_deblurred.tif").dtype == np.uint8
+
+
+def test_a_known_kernel_restores(
+    panel: BatchWidget, images: Path, blurred: np.ndarray, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Settings are then those of a restoration; without the kernel the others come back."""
+    before = panel.form.read()
+    panel.form.fields["workers"].widget.value = 3
+    kernel = np.full((3, 5), 1 / 15, np.float32)
+    tifffile.imwrite(tmp_path / "k.tif", kernel)
+    panel.kernel.value = tmp_path / "k.tif"
+    assert panel.form is panel.known
+    assert panel.form.fields["workers"].value() == 3
+    assert panel.blind.main.native.isHidden()
+    assert not panel.known.main.native.isHidden()
+    panel.form.show({"restoration": "sparse", "device": "cpu", "workers": 1})
+    panel.inputs.add([str(images / "a.tif")])
+    panel.output.value = tmp_path / "out"
+    run(panel, qtbot)
+    table = panel.status.table
+    assert [table.item(0, column).text() for column in range(4)] == [
+        "a.tif", "restored", "", "3 x 5"
+    ]  # fmt: skip
+    expected = sd.restore(blurred, kernel, "sparse", device="cpu")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "a_deblurred.tif"), expected)
+    panel.kernel.value = None
+    assert panel.form is panel.blind
+    assert panel.form.read() == before
+    assert panel.known.main.native.isHidden()
+
+
+def test_a_file_that_is_no_kernel_is_named_at_once(
+    panel: BatchWidget, images: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Before the batch begins."""
+    panel.inputs.add([str(images / "a.tif")])
+    panel.output.value = tmp_path / "out"
+    panel.kernel.value = images / "c.tif"
+    qtbot.waitUntil(lambda: "c.tif: is no image" in panel.status.message.text())
+    assert not panel.run_button.enabled
+
+
+def test_frames_are_counted_before_the_first_is_done(panel: BatchWidget, qtbot: QtBot) -> None:
+    """Also where nothing is known of their steps, as on several processes."""
+    end = threading.Event()
+
+    def events(_: object) -> Iterator[int]:
+        yield 3
+        end.wait(SECONDS / 1000)
+
+    job = BatchJob(events)
+    panel.status.follow(job)
+    job.start()
+    qtbot.waitUntil(lambda: panel.status.step.text() == "0 of 3")
+    end.set()
+    qtbot.waitUntil(lambda: not job.running)
+
+
+def test_networks_settings_are_for_networks(panel: BatchWidget) -> None:
+    """As in the panel for one image: without networks their steps cannot be edited."""
+    panel.preset.value = "draft"
+    panel.inputs.add(["a.tif"])
+    panel.output.value = Path("out")
+    panel.check()
+    assert not panel.form.fields["iterations"].widget.enabled
+
+
+def test_reset_returns_to_the_preferences(panel: BatchWidget) -> None:
+    """As in the other panels."""
+    panel.reset_button.native.click()
+    assert panel.form.read() == sd.SelfDeblurConfig.preset("fast")

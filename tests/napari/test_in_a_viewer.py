@@ -34,7 +34,7 @@ from napari_selfdeblur.io import samples
 from napari_selfdeblur.presets import PRESETS
 
 FIND_DEVICES = cost.find_devices
-DEBLUR, RESTORE = "SelfDeblur", "Restore with a known kernel"
+DEBLUR, RESTORE, BATCH = "SelfDeblur", "Restore with a known kernel", "Batch"
 pytestmark = pytest.mark.usefixtures("machine")
 
 
@@ -191,14 +191,15 @@ def test_a_run_by_clicks_in_both_themes(qtbot, fake_run, viewer: Viewer, docked)
     assert (high <= centre + half).all()
 
 
-def test_both_panels_fit_a_small_window(qtbot, make_napari_viewer, plugin, blurred) -> None:
-    """At 1280 x 720 two panels do not make the window grow; at 300 px nothing is cut."""
+@pytest.mark.parametrize("names", [(DEBLUR, RESTORE), (BATCH,)])
+def test_panels_fit_a_small_window(qtbot, make_napari_viewer, plugin, blurred, names) -> None:
+    """At 1280 x 720 panels do not make the window grow; at 300 px nothing is cut."""
     viewer = make_napari_viewer(show=True)
     viewer.add_image(blurred, name="an image with a name that is too long for a narrow panel")
     window = viewer.window.main_menu.window()
-    docks = [viewer.window.add_plugin_dock_widget(PLUGIN, name)[0] for name in (DEBLUR, RESTORE)]
+    docks = [viewer.window.add_plugin_dock_widget(PLUGIN, name)[0] for name in names]
     viewer.window.resize(1280, 720)
-    window.resizeDocks(docks, [300, 300], Qt.Orientation.Horizontal)
+    window.resizeDocks(docks, [300] * len(docks), Qt.Orientation.Horizontal)
     qtbot.waitUntil(lambda: docks[0].width() == 300)
     for group in docks[0].inner_widget().form.groups.values():
         group.expand(False)

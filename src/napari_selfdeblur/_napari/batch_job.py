@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_selfdeblur._napari.worker import RunWorker
-from napari_selfdeblur.config import SelfDeblurConfig
+from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class BatchJob(QObject):
         Why it failed.
     total : int
         Reports to come in all; 0 until it is known.
+    opened : Signal(int)
+        Emitted once, when `total` is known.
     progressed : Signal(Progress)
         The newest step, a few times a second.
     reported : Signal(FrameReport)
@@ -53,6 +57,7 @@ class BatchJob(QObject):
         Emitted once, whatever the end.
     """
 
+    opened = Signal(int)
     progressed = Signal(object)
     reported = Signal(object)
     ended = Signal()
@@ -66,6 +71,7 @@ class BatchJob(QObject):
         self.state = "ready"
         self.error: DeblurError | None = None
         self.total = 0
+        self._opened = False
         self._events = events
         self._reports: deque[FrameReport] = deque()
         self._worker = RunWorker(self._work)
@@ -105,6 +111,9 @@ class BatchJob(QObject):
                 worker.receive(event)
 
     def _deliver(self) -> None:
+        if self.total and not self._opened:
+            self._opened = True
+            self.opened.emit(self.total)
         while self._reports:
             self.reported.emit(self._reports.popleft())
         if self._worker.events:
@@ -124,9 +133,20 @@ class BatchJob(QObject):
 
 
 def batch_events(
-    config: SelfDeblurConfig, names: list[str], output: Path, *, workers: int, restart: bool
+    config: SelfDeblurConfig | RestoreConfig,
+    names: list[str],
+    output: Path,
+    *,
+    kernel: NDArray[np.float32] | None,
+    dtype: str,
+    recursive: bool,
+    workers: int,
+    restart: bool,
 ) -> Events:
-    """Return what does a batch of these choices; what they need is loaded in its thread."""
+    """Return what does a batch of these choices; what they need is loaded in its thread.
+
+    `config` is a restoration's where the kernel is known.
+    """
 
     def events(worker: RunWorker) -> Iterator[int | Event]:
         from napari_selfdeblur.io.inputs import expanded
@@ -138,8 +158,9 @@ def batch_events(
             from napari_selfdeblur.run.cluster import distributed
 
             execute = distributed(workers=workers)
-        store, work = store_at(output), Work(config)
-        batch = prepare_batch(expanded(names, output), store, work, restart=restart)
+        store, work = store_at(output, dtype), Work(config, kernel)
+        paths = expanded(names, output, recursive=recursive)
+        batch = prepare_batch(paths, store, work, restart=restart)
         yield len(batch.frames) + len(batch.failed)
         yield from iter_batch(batch, execute=execute, stop=worker)
 

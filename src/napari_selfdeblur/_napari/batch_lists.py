@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QCheckBox,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -31,7 +32,7 @@ _LIST_HEIGHT, _TABLE_HEIGHT = 80, 220
 
 
 class InputList(QWidget):
-    """Files and folders, added by dialogs."""
+    """Files and folders, added by dialogs, and whether folders are searched to the bottom."""
 
     changed = Signal()
 
@@ -56,8 +57,10 @@ class InputList(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
+        self.recursive = QCheckBox("Search folders in folders too")
         layout.addWidget(self.list)
         layout.addLayout(row)
+        layout.addWidget(self.recursive)
 
     @property
     def paths(self) -> list[str]:
@@ -120,7 +123,7 @@ class ResultTable(QTableWidget):
         super().setRowCount(row + 1)
         texts = (
             " ".join(filter(None, (report.input, report.plane))),
-            _verdict(report),
+            report.outcome,
             "" if report.score is None else f"{report.score:.2f}",
             report.kernel_size,
             "" if report.seconds is None else f"{report.seconds:.1f} s",
@@ -149,9 +152,3 @@ class ResultTable(QTableWidget):
         item = self.item(row, 1)
         if item is not None:
             item.setForeground(QColor(colours.info if right else wrong))
-
-
-def _verdict(report: FrameReport) -> str:
-    if report.status == "failed":
-        return "failed"
-    return "credible" if report.credible else "doubtful"

@@ -37,6 +37,7 @@ class BatchStatus(QWidget):
     def follow(self, job: BatchJob) -> None:
         """Show this batch from its beginning on."""
         self._job = job
+        job.opened.connect(self._on_opened)
         job.progressed.connect(self._on_progress)
         job.reported.connect(self._on_report)
         self.table.setRowCount(0)
@@ -75,6 +76,9 @@ class BatchStatus(QWidget):
         self._colours = colours
         self.table.recolour(colours)
         self.message.recolour(colours)
+
+    def _on_opened(self, total: int) -> None:
+        self.step.setText(f"0 of {total}")
 
     def _on_progress(self, progress: Progress) -> None:
         number, total = progress.part

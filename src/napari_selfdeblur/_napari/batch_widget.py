@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, FileEdit
 from magicgui.widgets.bases import Widget
 from napari.components import ViewerModel
+from qtpy.QtWidgets import QLabel
 
 from napari_selfdeblur._napari.batch_job import BatchJob, batch_events
 from napari_selfdeblur._napari.batch_lists import InputList
 from napari_selfdeblur._napari.batch_status import BatchStatus
-from napari_selfdeblur._napari.forms import BlindForm
+from napari_selfdeblur._napari.fields import chosen_path, image_file, narrow
+from napari_selfdeblur._napari.form import SettingsForm, label_of, labelled
+from napari_selfdeblur._napari.forms import BlindForm, RestoreForm
+from napari_selfdeblur._napari.kernel_choice import KERNEL_HELP
+from napari_selfdeblur._napari.output_edit import OutputEdit
 from napari_selfdeblur._napari.panel import Panel
 from napari_selfdeblur._napari.plugin import guide, read_preferences
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.settings import Integer
+from napari_selfdeblur.io.files import read_kernel
+from napari_selfdeblur.settings import Choice, Integer
 
-_WORKERS = Integer(
-    label="Processes",
-    low=1,
-    high=256,
-    help="More than one need the extra napari-selfdeblur[batch].",
-)
+_ROWS = {
+    "workers": Integer(
+        label="Processes",
+        low=1,
+        high=256,
+        help="More than one need the extra napari-selfdeblur[batch].",
+    ),
+    "dtype": Choice(
+        label="Data type",
+        group="result",
+        choices=("float32", "input"),
+        help="Of the images written: float32, or that of each input.",
+    ),
+}
 
 
 class BatchWidget(Panel):
@@ -39,8 +51,12 @@ class BatchWidget(Panel):
     ----------
     inputs : InputList
         The files and folders.
-    output : FileEdit
+    output : OutputEdit
         A folder, or a name that ends in ``.ome.zarr``.
+    kernel : FileEdit
+        A known kernel, with which every frame is restored.
+    blind, known : SettingsForm
+        The settings without and with a known kernel; `form` is the one of them that is shown.
     restart : CheckBox
         Whether what an earlier batch left in the output is deleted.
     """
@@ -50,7 +66,6 @@ class BatchWidget(Panel):
     LINKS: ClassVar = {"guide": guide("many-images")}
     STOP = ("Stop", "Frames that are done stay: Run goes on with them.")
 
-    form: BlindForm
     status: BatchStatus
     job: BatchJob | None
 
@@ -60,28 +75,35 @@ class BatchWidget(Panel):
         self._body.native.layout().insertWidget(1, self.inputs)
         self.inputs.changed.connect(self._on_edit)
         self.output.changed.connect(self._on_edit)
+        self.kernel.changed.connect(self._on_kernel)
+        self.known.set_visible(False)
         self.reset()
         self.check()
 
     def reset(self) -> None:
         """Return every setting to the user's preferences."""
-        self.form.reset(read_preferences())
+        preferred = read_preferences()
+        self.blind.reset(preferred)
+        self.known.reset(preferred)
 
-    def _make_form(self) -> BlindForm:
-        self.output = FileEdit(
-            mode=FileDialogMode.OPTIONAL_FILE,
-            nullable=True,
-            label="Output",
-            tooltip="A folder for TIFFs, or a name that ends in .ome.zarr. Results that are "
-            "there, of the same settings, are kept.",
+    def _make_form(self) -> SettingsForm[Any]:
+        self.output = OutputEdit()
+        self.kernel: FileEdit = image_file(
+            "Known kernel",
+            f"{KERNEL_HELP} Every image is restored with this one; where there is none, each "
+            "image's own is estimated.",
         )
         self.restart = CheckBox(
             text="Make everything again",
             tooltip="Delete what an earlier batch left in the output.",
         )
-        form = BlindForm(self._viewer, first=[self.output], extra={"workers": _WORKERS})
-        self.preset, self.earlier = form.preset, form.earlier
-        return form
+        self._files = labelled([self.output, self.kernel])
+        for each in (self.output, self.kernel):
+            narrow(each)
+        self.blind = BlindForm(self._viewer, extra=_ROWS)
+        self.known = RestoreForm(extra=_ROWS)
+        self.preset, self.earlier = self.blind.preset, self.blind.earlier
+        return self.blind
 
     def _make_status(self) -> BatchStatus:
         return BatchStatus(self._colours)
@@ -89,24 +111,30 @@ class BatchWidget(Panel):
     def _missing(self) -> str:
         if not self.inputs.paths:
             return "Add files or folders with blurred images"
-        if self.output.value is None or not str(self.output.value).strip():
+        if chosen_path(self.output) is None:
             return "Choose the output: a folder, or a name that ends in .ome.zarr"
         return ""
 
     def _refuse_choices(self) -> None:
-        if self.form.settled().diagnostics:
+        if (kernel := chosen_path(self.kernel)) is not None:
+            read_kernel(kernel)
+            self.known.read()
+        elif self.blind.settled().diagnostics:
             raise ConfigError(
                 "diagnostics are of one image; a batch keeps none", field="diagnostics"
             )
-        self.form.fields["workers"].value()
 
     def _make_job(self) -> BatchJob:
+        kernel, output = chosen_path(self.kernel), chosen_path(self.output)
+        assert output is not None
         events = batch_events(
             self.form.read(),
             self.inputs.paths,
-            Path(str(self.output.value)),
-            workers=int(self.form.fields["workers"].value()),
+            output,
+            kernel=None if kernel is None else read_kernel(kernel),
+            recursive=self.inputs.recursive.isChecked(),
             restart=bool(self.restart.value),
+            **{name: self.form.fields[name].value() for name in _ROWS},
         )
         window = getattr(self._viewer, "window", None)
         menu = None if window is None else window.main_menu
@@ -116,6 +144,27 @@ class BatchWidget(Panel):
         self.status.follow(job)
         job.start()
 
+    def _on_kernel(self, _: Any = None) -> None:
+        """Show the settings of a restoration where a kernel is known, else those of a run."""
+        form = self.blind if chosen_path(self.kernel) is None else self.known
+        if form is not self.form:
+            before, self.form = self.form, form
+            before.mark(None, self._colours.error)
+            form.show({name: before.fields[name].value() for name in (*_ROWS, "device")})
+            before.set_visible(False)
+            form.set_visible(True)
+        self._on_edit()
+
+    @property
+    def _forms(self) -> list[SettingsForm[Any]]:
+        return [self.blind, self.known]
+
     @property
     def _rows(self) -> list[Widget]:
-        return [self.form.main, self.restart]
+        return [self._files, self.blind.main, self.known.main, self.restart]
+
+    @property
+    def _aligned(self) -> list[QLabel]:
+        files = [label_of(each) for each in (self.output, self.kernel)]
+        labels = [label for form in self._forms for label in form.labels]
+        return [*(label for label in files if label is not None), *labels]

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEdit, SpinBox
+from magicgui.types import FileDialogMode
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    Container,
+    FileEdit,
+    FloatSpinBox,
+    LineEdit,
+    SpinBox,
+)
 from magicgui.widgets.bases import BaseValueWidget
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
@@ -94,6 +104,24 @@ class Field:
             widget.value = kept
         for index, (label, _) in enumerate(self._offered):
             widget.native.setItemData(index, label, Qt.ItemDataRole.ToolTipRole)
+
+
+def image_file(label: str, tooltip: str) -> FileEdit:
+    """Return the choice of an image file, which may be left open."""
+    return FileEdit(
+        mode=FileDialogMode.EXISTING_FILE,
+        filter=IMAGE_FILES,
+        nullable=True,
+        value=None,
+        label=label,
+        tooltip=tooltip,
+    )
+
+
+def chosen_path(edit: FileEdit) -> Path | None:
+    """Return the path in an edit for one file, None where there is none."""
+    path = edit.value
+    return path if isinstance(path, Path) and str(path) not in ("", ".") else None
 
 
 def narrow(widget: BaseValueWidget[Any] | Container[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from magicgui.widgets import CheckBox, Container
@@ -78,10 +78,10 @@ class SettingsForm(Generic[S]):
             group: [each.widget for each in self.fields.values() if each.kind.group == group]
             for group in GROUPS
         }
-        self.main = _rows([*above, *rows.pop(_MAIN)])
-        self.groups = {key: _folded(GROUPS[key], _rows(rows[key])) for key in rows if rows[key]}
+        self.main = labelled([*above, *rows.pop(_MAIN)])
+        self.groups = {key: _folded(GROUPS[key], labelled(rows[key])) for key in rows if rows[key]}
         widgets = [*above, *(field.widget for field in self.fields.values())]
-        self.labels = [label for each in widgets if (label := _label_of(each)) is not None]
+        self.labels = [label for each in widgets if (label := label_of(each)) is not None]
         default = settings()
         for name in settings.kinds():
             self.fields[name].show(getattr(default, name))
@@ -112,6 +112,12 @@ class SettingsForm(Generic[S]):
         for name in {name for entry in of for name in entry.settings}:
             self.fields[name].widget.enabled = name in has
 
+    def set_visible(self, shown: bool) -> None:
+        """Show or hide the whole form."""
+        self.main.visible = shown
+        for group in self.groups.values():
+            group.setVisible(shown)
+
     def offer_devices(self, devices: Collection[tuple[str, str]]) -> None:
         """Offer ``auto`` and these (name, label) pairs, the best first, as devices."""
         best = next((f"auto: {label}" for _, label in devices), "auto")
@@ -123,7 +129,7 @@ class SettingsForm(Generic[S]):
         """Put a further widget below the field called `name` in the group main."""
         self.main.insert(self.main.index(self.fields[name].widget) + 1, widget)
         narrow(widget)
-        label = _label_of(widget)
+        label = label_of(widget)
         if label is not None:
             self.labels.append(label)
 
@@ -151,7 +157,7 @@ class SettingsForm(Generic[S]):
     def _paint(self, name: str, colour: str) -> None:
         widget = self.fields[name].widget
         widget.native.setStyleSheet(f"border: 1px solid {colour};" if colour else "")
-        label = _label_of(widget)
+        label = label_of(widget)
         if label is not None:
             label.setStyleSheet(f"color: {colour}; font-weight: bold;" if colour else "")
 
@@ -165,7 +171,7 @@ def align(labels: Collection[QLabel]) -> None:
         label.setFixedWidth(widest)
 
 
-def _label_of(widget: BaseValueWidget[Any] | Container[Any]) -> QLabel | None:
+def label_of(widget: BaseValueWidget[Any] | Container[Any]) -> QLabel | None:
     """Return the label that magicgui has put before `widget`; a check box has none."""
     if isinstance(widget, CheckBox):
         return None
@@ -173,7 +179,8 @@ def _label_of(widget: BaseValueWidget[Any] | Container[Any]) -> QLabel | None:
     return label if isinstance(label, QLabel) else None
 
 
-def _rows(widgets: Sequence[BaseValueWidget[Any] | Container[Any]]) -> Container[Any]:
+def labelled(widgets: Iterable[BaseValueWidget[Any] | Container[Any]]) -> Container[Any]:
+    """Return widgets below one another, each behind its label."""
     rows: Container[Any] = Container(labels=True)
     rows.extend(widgets)  # one by one, so that magicgui makes the labels equally wide
     rows.margins = (0, 0, 0, 0)

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from magicgui.types import FileDialogMode
-from magicgui.widgets import FileEdit
 from napari.components import ViewerModel
 from napari.layers import Image
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_selfdeblur._napari.fields import IMAGE_FILES
+from napari_selfdeblur._napari.fields import chosen_path, image_file
 from napari_selfdeblur._napari.layer_choice import LayerChoice
 from napari_selfdeblur._napari.layers import PART_KEY, full_resolution, read_source
 from napari_selfdeblur._napari.stack_source import axes_of
@@ -22,10 +20,11 @@ from napari_selfdeblur.io.file_stack import read_kernels
 from napari_selfdeblur.io.files import read_kernel
 from napari_selfdeblur.io.kernels import prepare_kernel, prepare_kernels
 
-_HELP = (
+KERNEL_HELP = (
     "The point spread function: what a point of light became. An image of odd height and width, "
     "dark but for the blur's trace; its values are scaled to add up to 1."
 )
+"""What a kernel is."""
 
 
 class KernelChoice:
@@ -54,14 +53,9 @@ class KernelChoice:
         self._viewer = viewer
         self._image: Image | None = None
         self._chosen_by_user = False
-        self.choice = LayerChoice(viewer, "Kernel", _HELP)
-        self.file = FileEdit(
-            mode=FileDialogMode.EXISTING_FILE,
-            filter=IMAGE_FILES,
-            nullable=True,
-            value=None,
-            label="or file",
-            tooltip=f"{_HELP} A file here is used in place of the layer.",
+        self.choice = LayerChoice(viewer, "Kernel", KERNEL_HELP)
+        self.file = image_file(
+            "or file", f"{KERNEL_HELP} A file here is used in place of the layer."
         )
         self.choice.changed.connect(self._on_change)
         self.choice.edited.connect(self._on_change)
@@ -137,8 +131,7 @@ class KernelChoice:
 
     @property
     def _path(self) -> Path | None:
-        path = self.file.value
-        return path if isinstance(path, Path) and str(path) not in ("", ".") else None
+        return chosen_path(self.file)
 
     def _kernel_layer(self) -> Image:
         layer = self.choice.layer

@@ -154,8 +154,8 @@ def _line(report: FrameReport) -> str:
     what = " ".join(filter(None, (report.input, report.plane)))
     if report.status == "failed":
         return f"{what}: failed: {report.reason}"
-    verdict = {True: "credible", False: "doubtful", None: "restored"}[report.credible]
-    return f"{what}: {verdict}, {'done before' if report.resumed else f'{report.seconds:.1f} s'}"
+    when = "done before" if report.resumed else f"{report.seconds:.1f} s"
+    return f"{what}: {report.outcome}, {when}"
 
 
 def _report(

@@ -68,6 +68,13 @@ class FrameReport:
     reason: str = ""
     resumed: bool = False
 
+    @property
+    def outcome(self) -> str:
+        """What became of it, in a word: failed, credible, doubtful or, with a kernel, restored."""
+        if self.status == "failed":
+            return "failed"
+        return {True: "credible", False: "doubtful", None: "restored"}[self.credible]
+
     @classmethod
     def failed(cls, frame: FrameRef, error: BaseException) -> FrameReport:
         """Return the report of a frame that an error ended."""
