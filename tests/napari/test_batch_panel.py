@@ -259,5 +259,7 @@ def test_networks_settings_are_for_networks(panel: BatchWidget) -> None:
 
 def test_reset_returns_to_the_preferences(panel: BatchWidget) -> None:
     """As in the other panels."""
+    panel.form.show({"workers": 4, "dtype": "input"})
     panel.reset_button.native.click()
+    assert [panel.form.fields[name].value() for name in ("workers", "dtype")] == [1, "float32"]
     assert panel.form.read() == sd.SelfDeblurConfig.preset("fast")

@@ -83,8 +83,9 @@ class BatchWidget(Panel):
     def reset(self) -> None:
         """Return every setting to the user's preferences."""
         preferred = read_preferences()
-        self.blind.reset(preferred)
-        self.known.reset(preferred)
+        for form in (self.blind, self.known):
+            form.reset(preferred)
+            form.show({"workers": 1, "dtype": "float32"})
 
     def _make_form(self) -> SettingsForm[Any]:
         self.output = OutputEdit()
