@@ -22,7 +22,7 @@ from napari_selfdeblur.io.files import write_tiff
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 
 PLUGIN = "napari-selfdeblur"
-FRAME, SIDE, LARGE = 176, 128, 480  # pixels: planes of a stack, images of a batch, a photograph
+FRAME, SIDE, LARGE = 192, 128, 480  # pixels: planes of a stack, images of a batch, a photograph
 DEBLUR, RESTORE, BATCH = "SelfDeblur", "Restore with a known kernel", "Batch"
 
 
