@@ -61,10 +61,10 @@ def estimate_stage(state: State, index: int) -> Events:
         if done:
             break
     assert step is not None
+    estimate = estimate_of(step, name)
+    assessment = state.offer(estimate)  # first: a size that is refused ends the run with it
     if isinstance(solver, EdgeSolver) and not state.stopped:
         state.settle_size(solver)
-    estimate = estimate_of(step, name)
-    assessment = state.offer(estimate)
     seconds = time.perf_counter() - begun
     state.made.append(Made(estimate, assessment, solver.losses, solver.total, seconds))
     if state.plan.config.restoration is not None and not state.stopped:
