@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
 from napari_selfdeblur.errors import DeblurError
 from napari_selfdeblur.run.record import RestoreRecord, RunRecord
-from napari_selfdeblur.run.values import Checked
+from napari_selfdeblur.run.values import Described
 
 __all__ = ["BatchRecord"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchRecord(Checked):
+class BatchRecord(Described):
     """Provenance of an image of several planes, as a batch writes it into a folder.
 
     Attributes
@@ -34,8 +33,10 @@ class BatchRecord(Checked):
     shape: tuple[int, ...]
     planes: tuple[dict[str, Any], ...]
 
+    _what: ClassVar[str] = "batch's record"
+
     def __post_init__(self) -> None:
-        Checked.__post_init__(self)
+        Described.__post_init__(self)
         if not self.axes.removesuffix("S").endswith("YX") or len(self.shape) != len(self.axes):
             raise DeblurError(
                 f"not a batch's record: axes {self.axes!r:.100} of {self.shape!r:.100}"
@@ -55,30 +56,9 @@ class BatchRecord(Checked):
         """Axes and shape of the image, as other records name them."""
         return {"axes": self.axes, "shape": list(self.shape)}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON-ready values."""
-        return {**self.image, "planes": list(self.planes)}
-
-    def to_json(self) -> str:
-        """Return the record as strict JSON, ending in a newline."""
-        return json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=2) + "\n"
-
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the record that `to_dict` described.
-
-        Raises
-        ------
-        DeblurError
-            If fields are missing, unknown, or of the wrong type.
-        """
-        if not isinstance(values, Mapping) or set(values) != {"axes", "shape", "planes"}:
-            raise DeblurError("not a batch's record: axes, shape and planes are expected")
-        lists = [values[name] for name in ("shape", "planes")]
-        if not all(isinstance(each, list) for each in lists):
-            raise DeblurError("not a batch's record: shape and planes must be lists")
-        shape, planes = map(tuple, lists)
-        return cls(axes=values["axes"], shape=shape, planes=planes)
+    def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return values | {name: tuple(values[name]) for name in ("shape", "planes")}
 
 
 def _record_of(plane: Mapping[str, Any]) -> RunRecord | RestoreRecord:

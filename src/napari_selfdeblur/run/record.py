@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import json
 import math
 import platform
 from collections.abc import Mapping
@@ -16,8 +14,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from napari_selfdeblur._version import __version__
 from napari_selfdeblur.config import RestoreConfig, SelfDeblurConfig
-from napari_selfdeblur.errors import DeblurError
-from napari_selfdeblur.run.values import Checked, json_ready
+from napari_selfdeblur.run.values import Checked, Described, json_ready
 
 __all__ = [
     "Evaluation",
@@ -89,7 +86,7 @@ class Evaluation(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Record(Checked):
+class _Record(Described):
     """Provenance of one result. Every value is JSON-ready.
 
     Attributes
@@ -122,73 +119,12 @@ class _Record(Checked):
     command: str | None = None
     created: str = field(default_factory=now)
 
-    _what: ClassVar[str] = "record"
-
     def __post_init__(self) -> None:
         Checked.__post_init__(self)
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
             if isinstance(value, dict):
                 object.__setattr__(self, each.name, json_ready(value))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON-ready values; a number that is not finite becomes None."""
-        values: dict[str, Any] = json_ready(dataclasses.asdict(self))
-        return values
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the record that `to_dict` described.
-
-        Raises
-        ------
-        DeblurError
-            If fields are missing, unknown, or of the wrong type.
-        ConfigError
-            If the settings inside are not valid.
-        """
-        if not isinstance(values, Mapping):
-            raise DeblurError(f"not a {cls._what}: a JSON object is expected")
-        parameters = inspect.signature(cls).parameters.values()
-        required = {p.name for p in parameters if p.default is p.empty}
-        if missing := required - set(values):
-            raise DeblurError(f"not a {cls._what}: {', '.join(sorted(missing))} missing")
-        if unknown := set(values) - {p.name for p in parameters}:
-            names = ", ".join(sorted(map(str, unknown)))
-            raise DeblurError(f"not a {cls._what} of this version: unknown field {names}")
-        try:
-            return cls(**cls._read(dict(values)))
-        except (TypeError, AttributeError, KeyError, OverflowError) as error:
-            raise DeblurError(f"not a {cls._what}: a field has the wrong type ({error})") from error
-
-    @classmethod
-    def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Return JSON values as the fields' own types."""
-        return values
-
-    def to_json(self) -> str:
-        """Return the record as strict JSON (no NaN, no infinity), UTF-8, ending in a newline."""
-        values = self.to_dict()
-        losses = json.dumps(values.get("losses"), allow_nan=False)
-        # One line for the thousands of losses keeps the rest readable.
-        short = values | {"losses": 0} if "losses" in values else values
-        text = json.dumps(short, allow_nan=False, ensure_ascii=False, indent=2)
-        return text.replace('\n  "losses": 0', f'\n  "losses": {losses}', 1) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the record that `to_json` wrote.
-
-        Raises
-        ------
-        DeblurError
-            If `text` is not JSON, or not a record.
-        """
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise DeblurError(f"not a {cls._what}: {error}") from error
-        return cls.from_dict(values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
