@@ -11,7 +11,13 @@ from scipy.ndimage import gaussian_filter
 from scipy.signal import fftconvolve
 
 from napari_selfdeblur.numerics.fusion import Candidate, Fused
-from napari_selfdeblur.numerics.refinement import Refinement, scatter
+from napari_selfdeblur.numerics.refinement import (
+    CORRECTIONS,
+    EVALUATIONS,
+    Refinement,
+    refined_kernels,
+    scatter,
+)
 from napari_selfdeblur.numerics.registration import correlations
 
 KERNEL = np.zeros((9, 9), np.float32)
@@ -47,12 +53,18 @@ def refine(**changes: object) -> Refinement:
 
 
 def test_the_kernel_comes_nearer_to_the_true_one():
-    found = refine()
-    before, after = correlations([KERNEL, wrong(), found.kernel])[0, 1:]
-    assert after > before + 0.3 * (1 - before)
-    assert found.kernel.dtype == np.float32
-    assert found.kernel.min() >= 0
-    assert found.kernel.sum() == pytest.approx(1, abs=1e-5)
+    """By both corrections and, without them or with them, along the gradient."""
+    steps, kernels = zip(*refined_kernels(torch.from_numpy(blurred()), wrong(), 0.001), strict=True)
+    assert steps[:CORRECTIONS] == tuple(range(1, CORRECTIONS + 1))
+    assert steps[-1] == CORRECTIONS + EVALUATIONS
+    alike = correlations([KERNEL, wrong(), *kernels])[0, 1:]
+    assert (np.diff(alike[: CORRECTIONS + 1]) > 0).all()
+    assert alike[CORRECTIONS] > alike[0] + 0.05 * (1 - alike[0])
+    assert alike[-1] > alike[0] + 0.6 * (1 - alike[0])
+    for each in kernels:
+        assert each.dtype == np.float32
+        assert each.min() >= 0
+        assert each.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_the_cost_never_rises():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -77,12 +78,13 @@ def test_of_a_larger_image_a_region_is_used(monkeypatch: pytest.MonkeyPatch) -> 
     image[260:388, 150:278] = np.asarray(SAMPLE.blurred, np.float32) / np.max(SAMPLE.blurred)
     shapes = []
 
-    class Watched(refine_stage.Refinement):
-        def __init__(self, y: torch.Tensor, *more: Any) -> None:
-            shapes.append(y.shape)
-            assert y.std() > 0.05
-            super().__init__(y, *more)
+    refined = refine_stage.refined_kernels
 
-    monkeypatch.setattr(refine_stage, "Refinement", Watched)
+    def watched(y: torch.Tensor, *more: Any) -> Iterator[tuple[int, np.ndarray]]:
+        shapes.append(y.shape)
+        assert y.std() > 0.05
+        return refined(y, *more)
+
+    monkeypatch.setattr(refine_stage, "refined_kernels", watched)
     drive(image)
     assert shapes == [(256, 256)]

@@ -17,7 +17,7 @@ from napari_selfdeblur.numerics.blur import sharp_size
 from napari_selfdeblur.numerics.diagnostics import COMPARED_BY, MOST_COMPARED
 from napari_selfdeblur.numerics.expected_loss import RESTORED
 from napari_selfdeblur.numerics.grid import cell_sides
-from napari_selfdeblur.numerics.refinement import EVALUATIONS
+from napari_selfdeblur.numerics.refinement import CORRECTIONS, EVALUATIONS
 from napari_selfdeblur.numerics.regions import costly_side, region_shape, with_region
 from napari_selfdeblur.numerics.runtime import Runtime, own_torch_state
 from napari_selfdeblur.numerics.solvers.base import Problem, Solver
@@ -108,7 +108,7 @@ def expected_stages(
             channels = 3 if config.colour == "channels" else 1
             times = {
                 "fuse": RESTORED,
-                "refine": EVALUATIONS,
+                "refine": 2 * CORRECTIONS + EVALUATIONS,
                 "spread": MOST_COMPARED,
                 "restore": channels,
             }

@@ -1,15 +1,15 @@
-"""The kernel chosen, followed to where what speaks against it is least.
+"""The kernel chosen, corrected and followed to where what speaks against it is least.
 
-Kernels that few edges give all err alike, so a choice among them cannot be right in detail. What
-judges them (`costs`) is lower at the true kernel, and almost everywhere on the way there: along its
-gradient the kernel is improved, through the restoration of the image that is to be sparse. How far
-it may go is told by how much the estimates that are like it differ.
+Kernels that few edges give all err alike, so a choice among them cannot be right in detail. A fit
+to the restored image takes a part of their error away (`corrected_kernel`). Then what judges them
+(`costs`) is lowered along its gradient, through the restoration of the image that is to be sparse.
+How far the kernel may go is told by how much the estimates that are like it differ.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from napari_selfdeblur.numerics.fusion import (
     Fused,
     restored_with,
 )
+from napari_selfdeblur.numerics.kernel_correction import corrected_kernel
 from napari_selfdeblur.numerics.lbfgs import LBFGS
 from napari_selfdeblur.numerics.measures import NORMAL_GEARY, inner_part
 from napari_selfdeblur.numerics.registration import (
@@ -34,26 +35,29 @@ from napari_selfdeblur.numerics.registration import (
 )
 from napari_selfdeblur.numerics.spectrum import PowerSpectrum
 
-__all__ = ["EVALUATIONS", "NOISY", "Refinement", "scatter"]
+__all__ = ["CORRECTIONS", "EVALUATIONS", "NOISY", "Refinement", "refined_kernels", "scatter"]
 
 Plane = NDArray[np.float32]
 
 NOISY = 0.015
 """Noise from which on a kernel is not refined: the sparsity has a tenth of its weight left."""
+CORRECTIONS = 2
+"""Fits, of two restorations each; with more of them noise gathers in the kernel."""
 EVALUATIONS = 8
 """Of the cost and its gradient; each takes about as long as a restoration."""
 _LEAST_SCATTER = 1e-6
 
 
 class Refinement:
-    """Lower the costs of a kernel step by step, from the kernel that was chosen.
+    """Lower the costs of a kernel step by step.
 
-    The cost is the spectrum's misfit and the logarithms of the restored image's normalised sparsity
-    and, where objects stand apart, of its Geary ratio; each with the weight that it has in `costs`
-    between kernels that are alike. A cost of 0.05 counts as one nat, as in the choice; so the prior
-    of a kernel near the chosen one, a normal distribution as wide as the estimates scatter, costs
-    0.025 at their distance. The root of the kernel is the variable: the kernel stays >= 0, and what
-    is 0 stays so. A step is one of L-BFGS; the kernel of the least cost is kept.
+    The cost is the spectrum's misfit, the sharp image's deviating from a power law a little, and
+    the logarithms of the restored image's normalised sparsity and, where objects stand apart, of
+    its Geary ratio; each with the weight that it has in `costs` between kernels that are alike. A
+    cost of 0.05 counts as one nat, as in the choice; so the prior of a kernel near the given one, a
+    normal distribution as wide as the estimates scatter, costs 0.025 at their distance. The root of
+    the kernel is the variable: the kernel stays >= 0, and what is 0 stays so. A step is one of
+    L-BFGS; the kernel of the least cost is kept.
 
     Parameters
     ----------
@@ -90,14 +94,14 @@ class Refinement:
         self.t, self.total = 0, EVALUATIONS
         self._y, self._sigma = y, sigma
         self._clipped = None if clipped is None else torch.from_numpy(clipped).to(y.device)
-        self._spectrum = PowerSpectrum(y.cpu().numpy(), sigma)
+        self._spectrum = PowerSpectrum(y.cpu().numpy(), sigma, deviating=True)
+        self._taper = _window_lags(y)
         self._used = torch.from_numpy(self._spectrum.used).to(y.device)
         self._weights: dict[str, float] = {}
-        self._chosen = torch.from_numpy(self.kernel).to(y.device)
-        energy = float(self._chosen.square().sum())
+        self._before = torch.from_numpy(self.kernel).to(y.device)
+        energy = float(self._before.square().sum())
         self._stiffness = TEMPERATURE / 2 / (max(scatter, _LEAST_SCATTER) * energy)
-        root = torch.from_numpy(np.sqrt(self.kernel)).to(y.device)
-        self._steps = LBFGS(root, self._evaluated)
+        self._steps = LBFGS(self._before.sqrt(), self._evaluated)
 
     def step(self) -> None:
         """Do one step of L-BFGS, mostly with one evaluation; the last one where it finds none."""
@@ -123,7 +127,10 @@ class Refinement:
     def _cost(self, k: Tensor) -> Tensor:
         """Return the cost of a kernel (kh, kw) of sum 1."""
         shape = (self._y.shape[0], self._y.shape[1])
-        K2 = torch.fft.rfft2(k, s=shape).abs().square().flatten()[self._used]
+        power = torch.fft.rfft2(k, s=shape).abs().square()
+        # The window mixes neighbouring frequencies, and no zero of K is one of Y.
+        mixed = torch.fft.rfft2(torch.fft.irfft2(power, s=shape) * self._taper).real
+        K2 = mixed.clamp_min(0).flatten()[self._used]
         K2 = K2.cpu().double()  # not every device has float64
         fit = self._spectrum.fit(K2.detach().numpy())
         slope = torch.from_numpy(fit.slope)
@@ -139,7 +146,30 @@ class Refinement:
             "geary": geary.log(),
         }
         cost = torch.stack([self._weights[name] * q for name, q in quantities.items()]).sum()
-        return cost + self._stiffness * (k - self._chosen).square().sum().cpu()
+        return cost + self._stiffness * (k - self._before).square().sum().cpu()
+
+
+def refined_kernels(
+    y: Tensor,
+    kernel: Plane,
+    sigma: float,
+    clipped: NDArray[np.bool_] | None = None,
+    scatter: float = math.inf,
+) -> Iterator[tuple[int, Plane]]:
+    """Yield better and better kernels, and how many of `CORRECTIONS` + `EVALUATIONS` are done.
+
+    First `kernel` is corrected by fits (`corrected_kernel`), then followed (`Refinement`, whose
+    parameters these are). Sides differ.
+    """
+    mask = None if clipped is None else torch.from_numpy(clipped).to(y.device)
+    kernel = cropped(kernel)
+    for done in range(1, CORRECTIONS + 1):
+        kernel = corrected_kernel(y, kernel, sigma, mask)
+        yield done, kernel
+    found = Refinement(y, kernel, sigma, clipped, scatter)
+    while found.t < found.total:
+        found.step()
+        yield CORRECTIONS + found.t, found.kernel
 
 
 def scatter(candidates: Sequence[Candidate], fused: Fused) -> float:
@@ -170,6 +200,15 @@ def scatter(candidates: Sequence[Candidate], fused: Fused) -> float:
             total += weight * float(np.square(k - fixed).sum())
             whole += weight
     return total / whole / float(np.square(fixed).sum()) if whole else math.inf
+
+
+def _window_lags(y: Tensor) -> Tensor:
+    """Return the factor of a correlation's lags (H, W) that the spectrum's window (Hann) leaves."""
+    rows, columns = (
+        (2 + torch.cos(2 * math.pi * torch.arange(n, device=y.device, dtype=y.dtype) / n)) / 3
+        for n in y.shape
+    )
+    return rows[:, None] * columns
 
 
 def _sparsity(x: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ MODEL_ERROR = 0.003
 _FREQUENCIES = 6000  # at most, of those the spectrum is judged by
 _EXPONENTS = (1.2, 3.2)  # of the power spectrum; photographs have about 2
 _HARMONICS = 4  # of the spectrum's amplitude over direction: bricks and horizons have one
+_DEGREE = 4  # of polynomials of log |f| that a sharp image may deviate from a power law by
+_DEVIATION = 0.2  # standard deviation of each of their coefficients, in nats of the power
 
 
 class SpectralFit(NamedTuple):
@@ -55,6 +57,10 @@ class PowerSpectrum:
         Blurred image in [0, 1].
     sigma : float
         Noise standard deviation; 0.003 is added in quadrature.
+    deviating : bool
+        Whether the sharp image's spectrum may deviate a little from a power law: by polynomials of
+        log |f|, and in its exponent over direction. What falls off smoothly then says less of the
+        kernel, whether it is the image's or the kernel's; what is left are the kernel's details.
 
     Attributes
     ----------
@@ -62,7 +68,7 @@ class PowerSpectrum:
         Frequencies that a kernel is judged by: flat indices into `rfft2` of (H, W).
     """
 
-    def __init__(self, y: NDArray[np.floating], sigma: float) -> None:
+    def __init__(self, y: NDArray[np.floating], sigma: float, *, deviating: bool = False) -> None:
         height, width = self.shape = y.shape
         window = np.hanning(height)[:, None] * np.hanning(width)
         power = np.abs(rfft2((y - y.mean()) * window)) ** 2 / (window**2).sum()
@@ -79,6 +85,11 @@ class PowerSpectrum:
         turns = 2 * np.arange(1, _HARMONICS + 1)[:, None] * turns
         ones = np.ones((1, logf.size))
         self._basis = np.concatenate([-logf[None], ones, np.cos(turns), np.sin(turns)])
+        self._law = len(self._basis)  # the further coefficients are deviations from it
+        if deviating:
+            u = (2 * (logf - logf.min()) / np.ptp(logf) - 1).clip(-1, 1)
+            bends = np.cos(np.arange(2, _DEGREE + 1)[:, None] * np.arccos(u))  # Chebyshev's
+            self._basis = np.concatenate([self._basis, bends, u * self._basis[2 : self._law]])
         low = logf <= np.quantile(logf, 0.02)  # at least one
         start = float(np.mean(self._power[low] * np.exp(2 * logf[low])))
         self._start = math.log(start + 1e-12)
@@ -94,20 +105,24 @@ class PowerSpectrum:
         Whittle's likelihood, mean(log v + |Y|^2 / v) with v = a(t) |f|^-e |K|^2 + sigma^2, at the
         e and the a of the largest likelihood; log a is a Fourier series of the direction t with
         periods of pi to pi / 4, for sharp images too have more contrast in some directions.
+        Deviations from that law have a normal prior of 0.2.
         """
         if self._few:
             return SpectralFit(0.0, 1.0, np.zeros_like(K2), self._noise)
         P, noise, basis = self._power, self._noise, self._basis
+        stiffness = np.zeros(len(basis))
+        stiffness[self._law :] = 1 / (_DEVIATION**2 * P.size)
 
         def misfit(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             signal = K2 * np.exp(at @ basis)
             v = signal + noise
             ratio = P / v
-            return float(np.mean(np.log(v) + ratio)), basis @ (signal / v * (1 - ratio)) / P.size
+            value = float(np.mean(np.log(v) + ratio) + stiffness @ at**2 / 2)
+            return value, basis @ (signal / v * (1 - ratio)) / P.size + stiffness * at
 
         near = self._start - 8, self._start + 8
-        bounds = [_EXPONENTS, near, *[(-3, 3)] * (2 * _HARMONICS)]
-        first = [2.0, self._start, *[0.0] * (2 * _HARMONICS)]
+        bounds = [_EXPONENTS, near, *[(-3, 3)] * (len(basis) - 2)]
+        first = [2.0, self._start, *[0.0] * (len(basis) - 2)]
         found = minimize(misfit, first, jac=True, method="L-BFGS-B", bounds=bounds)
         sharp = np.exp(found.x @ basis)
         v = K2 * sharp + noise

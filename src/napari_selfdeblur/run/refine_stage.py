@@ -6,7 +6,13 @@ import math
 from collections.abc import Generator
 from dataclasses import replace
 
-from napari_selfdeblur.numerics.refinement import NOISY, Refinement, scatter
+from napari_selfdeblur.numerics.refinement import (
+    CORRECTIONS,
+    EVALUATIONS,
+    NOISY,
+    refined_kernels,
+    scatter,
+)
 from napari_selfdeblur.numerics.regions import costly_side
 from napari_selfdeblur.numerics.registration import cropped
 from napari_selfdeblur.numerics.runtime import memory_checked
@@ -31,19 +37,22 @@ def refine_stage(state: State) -> Generator[Progress, None, None]:
         return
     state.clock.begin("refine", 0)
     problem, spread = _problem(state), scatter(state.candidates, fused)
-    found = Refinement(problem.tensor(), fused.kernel, plan.sigma, problem.clipped, spread)
-    while found.t < found.total:
+    y, kernel, total = problem.tensor(), fused.kernel, CORRECTIONS + EVALUATIONS
+    steps = refined_kernels(y, kernel, plan.sigma, problem.clipped, spread)
+    while True:
         with (
             memory_checked(plan.config, plan.frame.shape, plan.runtime.device),
             interruptible(state.stop),
         ):
-            found.step()
+            done, kernel = next(steps, (None, kernel))
+        if done is None:
+            break
         if state.stopping:
             state.stopped = True
             return
-        yield state.event("refine", found.t, found.total, math.nan, None)
+        yield state.event("refine", done, total, math.nan, None)
     rows, columns = fused.kernel.shape
-    state.fused = replace(fused, kernel=cropped(found.kernel, (rows, columns)))
+    state.fused = replace(fused, kernel=cropped(kernel, (rows, columns)))
 
 
 def _problem(state: State) -> Problem:
