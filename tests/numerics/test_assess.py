@@ -171,15 +171,32 @@ def test_the_spectrum_prefers_the_true_kernel(kernel):
     assert all(spectral_fit(y, k, 0.004) < spectral_fit(y, o, 0.004) for o in others)
 
 
-def test_the_slope_of_the_spectrum_s_misfit():
+@pytest.mark.parametrize("deviating", [False, True])
+def test_the_slope_of_the_spectrum_s_misfit(deviating):
     """By the kernel's power, as differences of two misfits have it; the fit follows by itself."""
     _, y = blurred("camera", gaussian(9, 1.0), 0.004)
-    spectrum = PowerSpectrum(y, 0.004)
+    spectrum = PowerSpectrum(y, 0.004, deviating=deviating)
     K2 = np.abs(np.fft.rfft2(gaussian(9, 1.3), s=y.shape).flat[spectrum.used]) ** 2
     along = K2 * np.random.default_rng(0).uniform(0, 1, K2.shape)
     h = 1e-3
     rise = (spectrum.fit(K2 + h * along).misfit - spectrum.fit(K2 - h * along).misfit) / (2 * h)
     assert spectrum.fit(K2).slope @ along == pytest.approx(rise, rel=1e-2)
+
+
+def test_a_spectrum_that_may_deviate_tells_details_and_not_the_roll_off():
+    """By it a kernel too smooth gains less, and one of wrong details is told as before."""
+    k = TRUE_KERNELS["motion"]
+    _, y = blurred("camera", k, 0.002)
+    rises = []
+    for deviating in (False, True):
+        spectrum = PowerSpectrum(y, 0.002, deviating=deviating)
+        true, smooth, wrong = (
+            spectrum.fit(np.abs(np.fft.rfft2(q, s=y.shape).flat[spectrum.used]) ** 2).misfit
+            for q in (k, gaussian_filter(np.pad(k, 4), 0.6), k.T)
+        )
+        rises.append((smooth - true, wrong - true))
+    assert abs(rises[1][0]) < 0.5 * abs(rises[0][0])
+    assert rises[1][1] > 0.5 * rises[0][1] > 0
 
 
 def test_an_assessment_is_json_ready():
