@@ -6,28 +6,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.signal import fftconvolve
 
 from napari_selfdeblur.compare.metrics import kernel_similarity
 from napari_selfdeblur.numerics.kernel_correction import corrected_kernel
 from napari_selfdeblur.numerics.kernel_fit import fit_kernel
 from napari_selfdeblur.numerics.nonblind.sparse import sparse
+from tests.numerics.moved_rectangles import KERNEL, blurred
 
-KERNEL = np.zeros((9, 9), np.float32)
-KERNEL[4, 1:8] = 1 / 7
 SEEDS = range(3)
-
-
-def blurred(seed: int, sigma: float = 0.001) -> np.ndarray:
-    """Return rectangles of many greys, moved along a line of 7 pixels."""
-    rng = np.random.default_rng(seed)
-    x = np.full((104, 104), 0.5)
-    for _ in range(60):
-        top, left = rng.integers(0, 90, 2)
-        height, width = rng.integers(6, 40, 2)
-        x[top : top + height, left : left + width] = rng.uniform(0.1, 0.9)
-    y = fftconvolve(x, KERNEL, mode="valid")
-    return (y + rng.normal(0, sigma, y.shape)).astype(np.float32)
 
 
 def moved(k: np.ndarray) -> float:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.signal import fftconvolve
 
 from napari_selfdeblur.numerics.fusion import Candidate, Fused
 from napari_selfdeblur.numerics.refinement import (
@@ -19,21 +18,7 @@ from napari_selfdeblur.numerics.refinement import (
     scatter,
 )
 from napari_selfdeblur.numerics.registration import correlations
-
-KERNEL = np.zeros((9, 9), np.float32)
-KERNEL[4, 1:8] = 1 / 7
-
-
-def blurred(seed: int = 0, sigma: float = 0.001) -> np.ndarray:
-    """Return rectangles of many greys, moved along a line of 7 pixels."""
-    rng = np.random.default_rng(seed)
-    x = np.full((104, 104), 0.5)
-    for _ in range(60):
-        top, left = rng.integers(0, 90, 2)
-        height, width = rng.integers(6, 40, 2)
-        x[top : top + height, left : left + width] = rng.uniform(0.1, 0.9)
-    y = fftconvolve(x, KERNEL, mode="valid")
-    return (y + rng.normal(0, sigma, y.shape)).astype(np.float32)
+from tests.numerics.moved_rectangles import KERNEL, blurred
 
 
 def wrong() -> np.ndarray:
@@ -53,7 +38,7 @@ def refine(**changes: object) -> Refinement:
 
 
 def test_the_kernel_comes_nearer_to_the_true_one():
-    """By both corrections and, without them or with them, along the gradient."""
+    """By both corrections, and then along the gradient."""
     steps, kernels = zip(*refined_kernels(torch.from_numpy(blurred()), wrong(), 0.001), strict=True)
     assert steps[:CORRECTIONS] == tuple(range(1, CORRECTIONS + 1))
     assert steps[-1] == CORRECTIONS + EVALUATIONS
