@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 from scipy.signal import fftconvolve
 from skimage import color, data
@@ -12,7 +13,7 @@ from skimage.transform import resize
 from napari_selfdeblur.io.samples import motion_blurred_photograph
 from napari_selfdeblur.numerics.assess import assess, is_blurred
 from napari_selfdeblur.numerics.measures import geary_ratio, normalised_sparsity
-from napari_selfdeblur.numerics.spectrum import PowerSpectrum, spectral_fit
+from napari_selfdeblur.numerics.spectrum import PowerSpectrum, spectral_fit, window_lags
 
 
 def gaussian(n: int, s: float) -> np.ndarray:
@@ -197,6 +198,22 @@ def test_a_spectrum_that_may_deviate_tells_details_and_not_the_roll_off():
         rises.append((smooth - true, wrong - true))
     assert abs(rises[1][0]) < 0.5 * abs(rises[0][0])
     assert rises[1][1] > 0.5 * rises[0][1] > 0
+
+
+def test_the_window_mixes_frequencies_as_its_lags_say():
+    """The power of windowed noise that was blurred, over 200 draws, also where K is zero."""
+    n, rng = 64, np.random.default_rng(0)
+    K2 = np.abs(np.fft.rfft2(np.ones((1, 8)) / 8, s=(n, n))) ** 2
+    taper = window_lags(torch.zeros((n, n), dtype=torch.float64)).numpy()
+    mixed = np.fft.rfft2(np.fft.irfft2(K2, s=(n, n)) * taper).real
+    window = np.hanning(n)[:, None] * np.hanning(n)
+    power = np.zeros_like(K2)
+    for _ in range(200):
+        y = np.fft.irfft2(np.sqrt(K2) * np.fft.rfft2(rng.normal(size=(n, n))), s=(n, n))
+        power += np.abs(np.fft.rfft2(y * window)) ** 2 / (window**2).sum() / 200
+    columns = power[8:-8].mean(axis=0)[4:29], mixed[0, 4:29], K2[0, 4:29]
+    np.testing.assert_allclose(columns[0], columns[1], rtol=0.1)
+    assert (columns[2] < 0.1 * columns[1]).any()
 
 
 def test_an_assessment_is_json_ready():

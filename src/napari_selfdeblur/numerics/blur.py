@@ -17,7 +17,7 @@ from torch import Tensor
 
 from napari_selfdeblur.errors import ImageError
 
-__all__ = ["Blur", "blur_valid", "sharp_size"]
+__all__ = ["Blur", "blur_valid", "drawn_noise", "sharp_size"]
 
 _DIRECT_AREA = {"cpu": 3 * 3}
 """Largest kernel (in pixels) that is convolved directly, by device; larger ones go by FFT.
@@ -50,6 +50,12 @@ def blur_valid(x: Tensor, k: Tensor) -> Tensor:
     # The circular wrap of size >= x reaches only the first kh - 1 rows, kw - 1 columns.
     full: Tensor = torch.fft.irfft2(spectrum, s=size)
     return full[..., kh - 1 : x.shape[-2], kw - 1 : x.shape[-1]]
+
+
+def drawn_noise(y: Tensor, sigma: float) -> Tensor:
+    """Return white noise like y (H, W), the same on every device; torch's state stays as it is."""
+    generator = torch.Generator().manual_seed(0)  # on the CPU
+    return sigma * torch.randn(y.shape, generator=generator, dtype=y.dtype).to(y.device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_selfdeblur.numerics.blur import Blur
+from napari_selfdeblur.numerics.blur import Blur, drawn_noise
 from napari_selfdeblur.numerics.costs import costs
 from napari_selfdeblur.numerics.fusion import Candidate, Fused, restored_with
 from napari_selfdeblur.numerics.measures import inner_part
@@ -74,9 +74,7 @@ def _own_error(x: Tensor, k: Tensor, sigma: float, *, clipped: bool) -> float:
     """Return the mean squared error of restoring x (H, W) from its blur by k, with noise."""
     (height, width), (kh, kw) = x.shape, k.shape
     y = x[kh // 2 : height - kh // 2, kw // 2 : width - kw // 2]
-    generator = torch.Generator().manual_seed(0)  # on the CPU: the same for every device
-    noise = torch.randn(y.shape, generator=generator, dtype=y.dtype).to(y.device)
-    blurred = Blur.of(y, k).forward(x) + sigma * noise
+    blurred = Blur.of(y, k).forward(x) + drawn_noise(y, sigma)
     mask = torch.zeros_like(blurred, dtype=torch.bool) if clipped else None
     return _squared(restored_with(blurred, k, sigma, mask) - y, k)
 

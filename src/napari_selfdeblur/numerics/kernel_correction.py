@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_selfdeblur.numerics.blur import Blur
+from napari_selfdeblur.numerics.blur import Blur, drawn_noise
 from napari_selfdeblur.numerics.edge_kernel import cleaned_kernel, smoothed
 from napari_selfdeblur.numerics.kernel_fit import fit_kernel
 from napari_selfdeblur.numerics.nonblind.sparse import sparse
@@ -20,7 +20,7 @@ _SMOOTHING = 0.7  # pixels; noise and ringing weigh less in a fit to smoothed im
 
 
 def corrected_kernel(
-    y: Tensor, kernel: Plane, sigma: float, clipped: Tensor | None = None
+    y: Tensor, kernel: Plane, sigma: float, clipped: NDArray[np.bool_] | None = None
 ) -> Plane:
     """Return k + fit(x, y) - fit(x', y'), cleaned: see docs/decisions/0033.
 
@@ -37,7 +37,7 @@ def corrected_kernel(
         k: odd sides, >= 0, positive sum.
     sigma : float
         Noise standard deviation of y.
-    clipped : Tensor of bool, (H, W), optional
+    clipped : ndarray of bool, (H, W), optional
         Where y is clipped above.
 
     Returns
@@ -47,8 +47,9 @@ def corrected_kernel(
         the image is too flat for a fit.
     """
     k = torch.from_numpy(kernel / kernel.sum()).to(y.device)
-    x = sparse(y, k, sigma=sigma, clipped=clipped)
-    again, where = _blurred_again(x, y, k, sigma, clipped)
+    mask = None if clipped is None else torch.from_numpy(clipped).to(y.device)
+    x = sparse(y, k, sigma=sigma, clipped=mask)
+    again, where = _blurred_again(x, y, k, sigma, mask)
     found = _fitted(x, y, k)
     expected = _fitted(sparse(again, k, sigma=sigma, clipped=where), again, k)
     if found is None or expected is None:
@@ -61,9 +62,7 @@ def _blurred_again(
 ) -> tuple[Tensor, Tensor | None]:
     """Return k * x with noise, (H, W), its border repeated around x, and where it is clipped."""
     A = Blur.of(y, k)
-    generator = torch.Generator().manual_seed(0)  # on the CPU: the same for every device
-    noise = torch.randn(y.shape, generator=generator, dtype=y.dtype).to(y.device)
-    again = A.forward(A.start(x)) + sigma * noise
+    again = A.forward(A.start(x)) + drawn_noise(y, sigma)
     if clipped is None or not bool(clipped.any()):
         return again, clipped
     level = y[clipped].min()

@@ -33,7 +33,7 @@ from napari_selfdeblur.numerics.registration import (
     padded,
     registered,
 )
-from napari_selfdeblur.numerics.spectrum import PowerSpectrum
+from napari_selfdeblur.numerics.spectrum import PowerSpectrum, window_lags
 
 __all__ = ["CORRECTIONS", "EVALUATIONS", "NOISY", "Refinement", "refined_kernels", "scatter"]
 
@@ -95,7 +95,7 @@ class Refinement:
         self._y, self._sigma = y, sigma
         self._clipped = None if clipped is None else torch.from_numpy(clipped).to(y.device)
         self._spectrum = PowerSpectrum(y.cpu().numpy(), sigma, deviating=True)
-        self._taper = _window_lags(y)
+        self._taper = window_lags(y)
         self._used = torch.from_numpy(self._spectrum.used).to(y.device)
         self._weights: dict[str, float] = {}
         self._before = torch.from_numpy(self.kernel).to(y.device)
@@ -161,10 +161,9 @@ def refined_kernels(
     First `kernel` is corrected by fits (`corrected_kernel`), then followed (`Refinement`, whose
     parameters these are). Sides differ.
     """
-    mask = None if clipped is None else torch.from_numpy(clipped).to(y.device)
     kernel = cropped(kernel)
     for done in range(1, CORRECTIONS + 1):
-        kernel = corrected_kernel(y, kernel, sigma, mask)
+        kernel = corrected_kernel(y, kernel, sigma, clipped)
         yield done, kernel
     found = Refinement(y, kernel, sigma, clipped, scatter)
     while found.t < found.total:
@@ -200,15 +199,6 @@ def scatter(candidates: Sequence[Candidate], fused: Fused) -> float:
             total += weight * float(np.square(k - fixed).sum())
             whole += weight
     return total / whole / float(np.square(fixed).sum()) if whole else math.inf
-
-
-def _window_lags(y: Tensor) -> Tensor:
-    """Return the factor of a correlation's lags (H, W) that the spectrum's window (Hann) leaves."""
-    rows, columns = (
-        (2 + torch.cos(2 * math.pi * torch.arange(n, device=y.device, dtype=y.dtype) / n)) / 3
-        for n in y.shape
-    )
-    return rows[:, None] * columns
 
 
 def _sparsity(x: Tensor) -> Tensor:

@@ -6,11 +6,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.fft import rfft2
 from scipy.optimize import minimize
+from torch import Tensor
 
-__all__ = ["MODEL_ERROR", "PowerSpectrum", "SpectralFit", "spectral_fit"]
+__all__ = ["MODEL_ERROR", "PowerSpectrum", "SpectralFit", "spectral_fit", "window_lags"]
 
 MODEL_ERROR = 0.003
 """Standard deviation of what else the model gets wrong, as in `noise_scale`."""
@@ -130,6 +132,15 @@ class PowerSpectrum:
         # At the best e and a the misfit does not change with them to first order.
         slope = sharp / v * (1 - P / v) / P.size
         return SpectralFit(float(found.fun), informative, slope, float(np.mean(sharp * noise / v)))
+
+
+def window_lags(y: Tensor) -> Tensor:
+    """Return the factor of a correlation's lags (H, W) that the spectrum's window (Hann) leaves."""
+    rows, columns = (
+        (2 + torch.cos(2 * math.pi * torch.arange(n, device=y.device, dtype=y.dtype) / n)) / 3
+        for n in y.shape
+    )
+    return rows[:, None] * columns
 
 
 def spectral_fit(y: NDArray[np.floating], k: NDArray[np.floating], sigma: float) -> SpectralFit:
