@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from napari_selfdeblur.io.arrays import (
     is_colour,
 )
 from napari_selfdeblur.io.images import LUMA, Range, Scale
+from napari_selfdeblur.io.repaired import Defects, Repaired, read
 from napari_selfdeblur.numerics.tiles import Window, whole
 
 __all__ = ["Frame", "blocks"]
@@ -37,7 +39,7 @@ class Frame:
     Attributes
     ----------
     source : array of any kind
-        What ``[rows, columns]`` reads a window of. A small image is a copy.
+        What ``[rows, columns]`` reads a window of, without `defects`. A small image is a copy.
     colour : bool
         Whether the last axis is colour.
     value_range : (float, float)
@@ -48,7 +50,7 @@ class Frame:
     grid : Grid or None
         What the values scaled to [0, 1] are multiples of, where they were a camera's counts.
     description : dict
-        As `images.describe` has it.
+        As `images.describe` has it, and the number of ``defects``: pixels that were replaced.
     weights : tuple of float
         Share of R, G and B of a colour image in its `plane`; they sum to 1.
     """
@@ -104,10 +106,16 @@ class Frame:
         if check is not None:
             check((rows, columns))
         if rows * columns <= _BLOCK:
-            source = _read(source, whole((rows, columns))).copy()
-        found = _Statistics(source.dtype)
+            source = read(source, whole((rows, columns))).copy()
+        found, bad = _Statistics(source.dtype), list[Defects]()
         for window in blocks((rows, columns)):
-            found.add(_read(source, window), colour=colour)
+            pixels = read(source, window)
+            found.describe(pixels)
+            if found.nans or found.infinities:
+                continue
+            here = Defects.of(pixels, colour=colour)
+            found.add(here.repaired(pixels), colour=colour)
+            bad.append(here.moved(window[0].start, 0))
         check_finite(found.nans, found.infinities, math.prod(shape))
         own = scale or images.ranges(source.dtype, found.planes, found.median)
         value_range, limits, natural = own
@@ -118,6 +126,10 @@ class Frame:
         grid = None if levels is None else Grid.of(np.unique((levels - low) / (high - low)))
         digest = found.digest.hexdigest()
         description = images.description(shape, source.dtype, found.extremes, digest)
+        repairs = reduce(Defects.__add__, bad)
+        description["defects"] = repairs.values.size
+        if repairs.values.size:
+            source = Repaired(source, repairs)
         return cls(source, colour, value_range, limits, grid, description)
 
     @property
@@ -162,7 +174,7 @@ class Frame:
 
         In [0, 1], C-contiguous, its own memory.
         """
-        pixels = _read(self.source, window)
+        pixels = read(self.source, window)
         low, high = self.value_range
         scaled = (_planes(pixels, self.colour).astype(np.float64) - low) / (high - low)
         if self.grid is not None:
@@ -209,7 +221,7 @@ class Frame:
         values = low + planes.astype(np.float64) * (high - low)
         if not self.colour:
             return np.clip(values, *self.limits).astype(np.float32)
-        pixels = _read(self.source, window)
+        pixels = read(self.source, window)
         if values.ndim == 2:
             blurred = _planes(pixels, colour=True).astype(np.float64)
             chroma = (blurred - (blurred @ np.array(self.weights))[..., None]).astype(np.float32)
@@ -224,19 +236,6 @@ def blocks(shape: tuple[int, int]) -> Iterator[Window]:
     step = max(_BLOCK // columns, 1)
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows)), slice(0, columns)
-
-
-def _read(source: Any, window: Window) -> NDArray[Any]:
-    """Return a window of an image as an array."""
-    if isinstance(source, np.ndarray):
-        return source[window]
-    try:
-        return np.asarray(source[window])
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
-        raise ImageError(
-            f"the image, a {type(source).__name__}, cannot be read ({error}); load it into memory "
-            "first, for example by numpy.asarray(image)"
-        ) from error
 
 
 def _planes(pixels: NDArray[Any], colour: bool) -> NDArray[Any]:
@@ -259,16 +258,18 @@ class _Statistics:
     sample: list[NDArray[np.float64]] = field(default_factory=list)
     every: int = 1  # of the values one is in the sample
 
-    def add(self, pixels: NDArray[Any], *, colour: bool) -> None:
-        """Add the next rows."""
+    def describe(self, pixels: NDArray[Any]) -> None:
+        """Add the next rows as they are."""
         self.digest.update(images.little_endian(pixels))
         self.nans += int(np.count_nonzero(np.isnan(pixels)))
         self.infinities += int(np.count_nonzero(np.isinf(pixels)))
-        if self.nans or self.infinities:
-            return
+        if not self.nans and not self.infinities:
+            self.extremes = _wider(self.extremes, pixels)
+
+    def add(self, pixels: NDArray[Any], *, colour: bool) -> None:
+        """Add the next rows, finite and without defects."""
         values = _planes(pixels, colour).astype(np.float64)
         luma = values @ LUMA if colour else values
-        self.extremes = _wider(self.extremes, pixels)
         self.planes, self.luma = _wider(self.planes, values), _wider(self.luma, luma)
         if colour:
             self.channels = [_wider(c, values[..., i]) for i, c in enumerate(self.channels)]

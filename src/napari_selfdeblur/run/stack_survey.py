@@ -15,6 +15,7 @@ from scipy import ndimage
 from napari_selfdeblur.errors import ImageError
 from napari_selfdeblur.io.arrays import check_finite
 from napari_selfdeblur.io.images import LUMA, Scale, little_endian, ranges
+from napari_selfdeblur.io.repaired import Defects
 from napari_selfdeblur.io.stacks import Position, Stack
 
 __all__ = ["PlaneFacts", "StackSurvey", "structure_of"]
@@ -26,8 +27,9 @@ _MAD = 0.6745  # median of |z| of a normal distribution
 
 @dataclass(frozen=True, slots=True)
 class PlaneFacts:
-    """What one plane's values say, in its own units."""
+    """What one plane's values say, in its own units; `extremes` with its defective pixels."""
 
+    extremes: tuple[float, float]
     lowest: float
     highest: float
     median: float
@@ -57,14 +59,21 @@ class StackSurvey:
         try:
             nans, infinities = (int(found(plane).sum()) for found in (np.isnan, np.isinf))
             check_finite(nans, infinities, plane.size)
-            values = plane[..., :3] if self.stack.rgb else plane
+            whole = Defects.of(plane, colour=self.stack.rgb).repaired(plane)
+            values = whole[..., :3] if self.stack.rgb else whole
             lowest, highest = float(values.min()), float(values.max())
             if lowest == highest:
                 raise ImageError(
                     f"is constant: all its values are {lowest:g}, so nothing shows the blur"
                 )
             grey = values @ LUMA if self.stack.rgb else values.astype(np.float64)
-            facts = PlaneFacts(lowest, highest, float(np.median(values)), structure_of(grey))
+            facts = PlaneFacts(
+                (float(plane.min()), float(plane.max())),
+                lowest,
+                highest,
+                float(np.median(values)),
+                structure_of(grey),
+            )
         except ImageError as error:
             self.problems[position] = error
         else:
@@ -102,7 +111,7 @@ class StackSurvey:
 
         The fingerprint is that of `images.describe` for the chosen planes as one array.
         """
-        lows, highs = ([getattr(f, n) for f in self.facts.values()] for n in ("lowest", "highest"))
+        lows, highs = ([f.extremes[end] for f in self.facts.values()] for end in (0, 1))
         return {
             "shape": list(self.stack.shape),
             "axes": self.stack.axes,
