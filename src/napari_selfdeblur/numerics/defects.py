@@ -18,6 +18,7 @@ _PAIRS = (((0, 0), (2, 2)), ((0, 1), (2, 1)), ((0, 2), (2, 0)), ((1, 0), (1, 2))
 _BEYOND = 5.0  # spans of the neighbours
 _USUAL = 75.0  # percentile of the spans that noise and rounding give
 _FAINT = 0.005  # of the image's range: the least span, so that differences below 2.5 % are left
+_ROUNDING = 1e-6  # of the largest value
 _TAIL = 1.0  # percent of the values at either end that the range leaves out
 
 
@@ -42,6 +43,7 @@ def defects(plane: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
         that it is one of the plane's values.
     """
     y: NDArray[Any] = plane.astype(np.result_type(plane.dtype, np.float32))
+    y /= np.abs(y).max() or 1  # so that no difference overflows
     rows, columns = y.shape
     around = np.pad(y, 1, mode="reflect")
     pairs = [[around[i : i + rows, j : j + columns] for i, j in pair] for pair in _PAIRS]
@@ -51,7 +53,7 @@ def defects(plane: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
     np.maximum(span, max(np.percentile(span, _USUAL), _FAINT * (high - low)), out=span)
     neighbours = [each for pair in pairs for each in pair]
     beyond = np.maximum(y - np.maximum.reduce(neighbours), np.minimum.reduce(neighbours) - y)
-    where = beyond > _BEYOND * span
+    where = beyond > _BEYOND * span + _ROUNDING
     row, column = np.nonzero(where)
     exact = np.pad(plane, 1, mode="reflect")
     values = [exact[row + i, column + j] for pair in _PAIRS for i, j in pair]

@@ -66,14 +66,20 @@ def expected_loss(problem: Problem, candidates: Sequence[Candidate], fused: Fuse
     ]
     S = math.exp(np.average(np.log(np.maximum(apart, _LEAST)), weights=weights))
     wiener = spectral_fit(problem.y, chosen.cpu().numpy(), sigma).wiener
-    E = math.sqrt(_own_error(x, chosen, sigma, clipped=mask is not None) * wiener)
+    own = _own_error(x, chosen, sigma, clipped=mask is not None)
+    E = wiener if own is None else math.sqrt(own * wiener)
     return 10 * math.log10(1 + S / max(E, _LEAST))
 
 
-def _own_error(x: Tensor, k: Tensor, sigma: float, *, clipped: bool) -> float:
-    """Return the mean squared error of restoring x (H, W) from its blur by k, with noise."""
+def _own_error(x: Tensor, k: Tensor, sigma: float, *, clipped: bool) -> float | None:
+    """Return the mean squared error of restoring x (H, W) from its blur by k, with noise.
+
+    None where k is as large as x, so that no pixel depends on x alone.
+    """
     (height, width), (kh, kw) = x.shape, k.shape
     y = x[kh // 2 : height - kh // 2, kw // 2 : width - kw // 2]
+    if not y.numel():
+        return None
     blurred = Blur.of(y, k).forward(x) + drawn_noise(y, sigma)
     mask = torch.zeros_like(blurred, dtype=torch.bool) if clipped else None
     return _squared(restored_with(blurred, k, sigma, mask) - y, k)

@@ -47,10 +47,11 @@ def restart_stage(state: State) -> Generator[Progress, None, None]:
 def _other_size(state: State, tried: set[tuple[int, int]]) -> tuple[int, int] | None:
     """Return the sides of the likeliest kernel that is another one than the fused, if untried."""
     assert state.fused is not None
-    unlike = agreement_of(state.fused.alike) == 0
+    unlike, shape = agreement_of(state.fused.alike) == 0, state.plan.problem.shape
     for i in np.argsort(costs([each.measures for each in state.candidates])):
-        size = sides_of(state.candidates[i].kernel, state.plan.problem.shape)
-        if unlike[i] and size not in tried and state.plan.takes(size):
+        size = sides_of(state.candidates[i].kernel, shape)
+        smaller = size[0] < min(shape)  # as an edge-based kernel has to be
+        if unlike[i] and smaller and size not in tried and state.plan.takes(size):
             return size
     return None
 
