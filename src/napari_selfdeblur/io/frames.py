@@ -24,7 +24,8 @@ from napari_selfdeblur.io.arrays import (
 )
 from napari_selfdeblur.io.images import LUMA, Range, Scale
 from napari_selfdeblur.io.repaired import Defects, Repaired, read
-from napari_selfdeblur.numerics.tiles import Window, whole
+from napari_selfdeblur.numerics.gaps import Gaps, filled, find_gaps
+from napari_selfdeblur.numerics.tiles import Part, Window, whole
 
 __all__ = ["Frame", "blocks"]
 
@@ -50,9 +51,12 @@ class Frame:
     grid : Grid or None
         What the values scaled to [0, 1] are multiples of, where they were a camera's counts.
     description : dict
-        As `images.describe` has it, and the number of ``defects``: pixels that were replaced.
+        As `images.describe` has it, and the numbers of ``defects``, pixels that were replaced, and
+        of ``gaps``, pixels without data.
     weights : tuple of float
         Share of R, G and B of a colour image in its `plane`; they sum to 1.
+    gaps : Gaps or None
+        Where it has no data, if anywhere.
     """
 
     source: Any
@@ -62,6 +66,7 @@ class Frame:
     grid: Grid | None
     description: dict[str, Any]
     weights: tuple[float, ...] = tuple(LUMA.tolist())
+    gaps: Gaps | None = None
 
     @classmethod
     def of(
@@ -107,14 +112,15 @@ class Frame:
             check((rows, columns))
         if rows * columns <= _BLOCK:
             source = read(source, whole((rows, columns))).copy()
-        found, bad = _Statistics(source.dtype), list[Defects]()
+        found, bad, empty = _Statistics(source.dtype), list[Defects](), list[NDArray[np.bool_]]()
         for window in blocks((rows, columns)):
             pixels = read(source, window)
             found.describe(pixels)
             if found.nans or found.infinities:
                 continue
             here = Defects.of(pixels, colour=colour)
-            found.add(here.repaired(pixels), colour=colour)
+            empty.append(find_gaps(_planes(pixels, colour)))
+            found.add(here.repaired(pixels)[~empty[-1]], colour=colour)
             bad.append(here.moved(window[0].start, 0))
         check_finite(found.nans, found.infinities, math.prod(shape))
         own = scale or images.ranges(source.dtype, found.planes, found.median)
@@ -130,13 +136,20 @@ class Frame:
         description["defects"] = repairs.values.size
         if repairs.values.size:
             source = Repaired(source, repairs)
-        return cls(source, colour, value_range, limits, grid, description)
+        gaps = Gaps.of(empty)
+        description["gaps"] = 0 if gaps is None else gaps.count
+        return cls(source, colour, value_range, limits, grid, description, gaps=gaps)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         rows, columns = self.description["shape"][:2]
         return rows, columns
+
+    @property
+    def clear(self) -> Part:
+        """The largest rectangle without gaps, where it holds half of the data; or all."""
+        return Part(self.plane, whole(self.shape) if self.gaps is None else self.gaps.clear)
 
     @property
     def y(self) -> NDArray[np.float32]:
@@ -172,7 +185,7 @@ class Frame:
     def plane(self, window: Window) -> NDArray[np.float32]:
         """Return a window of the grey image, or of a colour one by its `weights`: the luma.
 
-        In [0, 1], C-contiguous, its own memory.
+        In [0, 1], C-contiguous, its own memory. Gaps have the values of the nearest pixels.
         """
         pixels = read(self.source, window)
         low, high = self.value_range
@@ -180,7 +193,8 @@ class Frame:
         if self.grid is not None:
             scaled = self.grid.exact(scaled)
         y = scaled @ np.array(self.weights) if self.colour else scaled
-        return np.clip(y, 0, 1).astype(np.float32, order="C")
+        plane: NDArray[np.float32] = np.clip(y, 0, 1).astype(np.float32, order="C")
+        return plane if self.gaps is None else filled(plane, self.gaps.within(window))
 
     def restore_range(self, x: ArrayLike, window: Window | None = None) -> NDArray[np.float32]:
         """Return `x` as an image of the source's shape and value range.
@@ -196,7 +210,8 @@ class Frame:
         -------
         ndarray of float32, (H, W), (H, W, 3) or (H, W, 4)
             Clipped to `limits`. A colour image gets its own alpha back, and of a luma the blurred
-            chroma: with Cb and Cr kept, YCbCr adds the change of luma to each of R, G and B.
+            chroma: with Cb and Cr kept, YCbCr adds the change of luma to each of R, G and B. Gaps
+            keep the source's values.
 
         Raises
         ------
@@ -220,14 +235,22 @@ class Frame:
         low, high = self.value_range
         values = low + planes.astype(np.float64) * (high - low)
         if not self.colour:
-            return np.clip(values, *self.limits).astype(np.float32)
+            grey = np.clip(values, *self.limits).astype(np.float32)
+            return self._kept(grey, window)
         pixels = read(self.source, window)
         if values.ndim == 2:
             blurred = _planes(pixels, colour=True).astype(np.float64)
             chroma = (blurred - (blurred @ np.array(self.weights))[..., None]).astype(np.float32)
             values = values[..., None] + chroma
-        coloured = np.clip(values, *self.limits).astype(np.float32)
+        coloured = self._kept(np.clip(values, *self.limits).astype(np.float32), window)
         return np.concatenate([coloured, pixels[..., 3:].astype(np.float32)], axis=-1)
+
+    def _kept(self, values: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+        """Return a window of the result with the source's values where there are gaps."""
+        if self.gaps is not None:
+            empty = self.gaps.within(window)
+            values[empty] = _planes(read(self.source, window), self.colour)[empty]
+        return values
 
 
 def blocks(shape: tuple[int, int]) -> Iterator[Window]:

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_selfdeblur.config import SelfDeblurConfig
 from napari_selfdeblur.errors import ConfigError
-from napari_selfdeblur.numerics.tiles import Window
+from napari_selfdeblur.numerics.tiles import Window, whole
 
 __all__ = ["Structure", "check_region", "costly_side", "region_shape", "with_region"]
 
@@ -106,7 +106,9 @@ class Structure:
     gradients, counts : ndarray of float64, (rows, columns)
         Sum of |g| of these pixels, and how many they are.
     clipped : ndarray of float64, (rows, columns)
-        Share of clipped pixels.
+        Share of clipped pixels; 1 where any have no data.
+    inside : Window
+        Where regions lie.
     """
 
     shape: tuple[int, int]
@@ -114,6 +116,7 @@ class Structure:
     gradients: NDArray[np.float64]
     counts: NDArray[np.float64]
     clipped: NDArray[np.float64]
+    inside: Window
 
     @classmethod
     def of(
@@ -122,10 +125,14 @@ class Structure:
         shape: tuple[int, int],
         sigma: float,
         level: float | None,
+        *,
+        gaps: Callable[[Window], NDArray[np.bool_]] | None = None,
+        inside: Window | None = None,
     ) -> Structure:
         """Return the structure of a frame in [0, 1] that `read` returns windows of.
 
-        `sigma` is its noise and `level` where it is clipped above, None if it is not.
+        `sigma` is its noise and `level` where it is clipped above, None if it is not. `gaps`
+        returns where a window has no data; regions are to lie `inside` a window.
         """
         found = np.zeros((_DIRECTIONS + 3, *(math.ceil(n / _CELL) for n in shape)))
         noise = max(sigma, _LEAST_NOISE) / (math.sqrt(8 * math.pi) * _SMOOTHING**2)
@@ -136,7 +143,10 @@ class Structure:
             found[:-1, *cells] = _edges(y, _CLEAR * noise)
             if level is not None:
                 found[-1, *cells] = _summed((y >= level).astype(np.float64)) / _CELL**2
-        return cls(shape, found[:_DIRECTIONS], *found[_DIRECTIONS:])
+            if gaps is not None:
+                found[-1, *cells][_summed(gaps(window).astype(np.float64)) > 0] = 1
+        edges, (gradients, counts, clipped) = found[:_DIRECTIONS], found[_DIRECTIONS:]
+        return cls(shape, edges, gradients, counts, clipped, inside or whole(shape))
 
     def best(self, sides: tuple[int, int]) -> Window:
         """Return the best region of these sides, of all that lie a quarter of a side apart."""
@@ -160,9 +170,9 @@ class Structure:
         Only those that have at least a tenth of the score of the best of all.
         """
         starts = []
-        for n, side in zip(self.shape, sides, strict=True):
+        for span, side in zip(self.inside, sides, strict=True):
             step = max(round(side * _STEP / _CELL), 1) * _CELL
-            starts.append([*range(0, n - side, step), n - side])
+            starts.append([*range(span.start, span.stop - side, step), span.stop - side])
         windows = [_window(corner, sides, self.shape) for corner in product(*starts)]
         scores = np.array([self.score(window) for window in windows])
         found: list[Window] = []

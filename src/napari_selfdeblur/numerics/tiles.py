@@ -9,7 +9,7 @@ than what the margin brings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise, product
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
-__all__ = ["Tile", "Window", "tile_shape", "tiled_pixels", "tiles", "whole"]
+__all__ = ["Part", "Tile", "Window", "tile_shape", "tiled_pixels", "tiles", "whole"]
 
 Window = tuple[slice, slice]
 """Rows and columns of a frame; both ends are given."""
@@ -43,6 +43,27 @@ class Tile(NamedTuple):
     window: Window
     share: NDArray[np.float32]
     centre: tuple[float, float]
+
+
+class Part(NamedTuple):
+    """A window of a frame, read by windows counted from its own corner."""
+
+    frame: Callable[[Window], NDArray[np.float32]]
+    window: Window
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = (each.stop - each.start for each in self.window)
+        return rows, columns
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        """Return a window of it."""
+        rows, columns = (
+            slice(origin.start + each.start, origin.start + each.stop)
+            for origin, each in zip(self.window, window, strict=True)
+        )
+        return self.frame((rows, columns))
 
 
 class _Span(NamedTuple):

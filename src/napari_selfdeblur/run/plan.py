@@ -100,9 +100,10 @@ class Plan:
             survey, structure = Survey.of(frame), None
             if channels and frame.colour:
                 survey = survey.with_most_structure()
-            if config.region == "auto" and region_shape(config, frame.shape) != frame.shape:
-                structure = survey.structure()
             frame = survey.frame
+            clear = frame.clear.shape
+            if config.region == "auto" and region_shape(config, clear) != clear:
+                structure = survey.structure()
             source = frame.description | {
                 "value_range": list(frame.value_range),
                 "noise_sigma": survey.sigma,
@@ -208,13 +209,18 @@ class Plan:
 
     def _placed(self) -> Plan:
         """Return this plan with its region."""
-        asked, window = self.asked, whole(self.frame.shape)
+        asked, clear, window = self.asked, self.frame.clear, whole(self.frame.shape)
         if not isinstance(asked.region, str):
             rows, columns = asked.region
             window = slice(*rows), slice(*columns)
         elif self.structure is not None:
             sized = asked.replace(kernel_size=self.config.kernel_size)
-            window = self.structure.best(region_shape(sized, self.frame.shape))
+            window = self.structure.best(region_shape(sized, clear.shape))
+        elif asked.region == "auto" and asked.restoration is not None:
+            size: Any = self.config.kernel_size
+            sides = (1, 1) if isinstance(size, str) else size
+            if all(n > side for n, side in zip(clear.shape, sides, strict=True)):
+                window = clear.window
         if window == self.window:
             return self
         source = {name: value for name, value in self.source.items() if name != "region"}

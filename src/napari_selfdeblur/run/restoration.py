@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import maximum_filter
 
 from napari_selfdeblur import registry
 from napari_selfdeblur.config import RestoreConfig
@@ -99,9 +100,10 @@ def restore_frame(
         if number and stopped(stop):
             return
         y = survey.frame.plane(window)
-        options |= {"sigma": survey.sigma, "clipped": survey.clipped(y), "stop": stop}
+        observed, clipped = _observed(survey, y, window)
+        options |= {"sigma": survey.sigma, "clipped": clipped, "stop": stop}
         kernel = k if grid is None else grid.at(centre)
-        steps, reported = restore_steps(y, kernel, restoration, device, **options), False
+        steps, reported = restore_steps(observed, kernel, restoration, device, **options), False
         while True:
             try:
                 step, total, loss = next(steps)
@@ -139,6 +141,22 @@ def restore_channels(
             channel, x, k, restoration, device, stop=stop, **options
         ):
             yield number * total + step, 3 * total, loss
+
+
+def _observed(
+    survey: Survey, y: NDArray[np.float32], window: Window
+) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+    """Return a window of the blurred plane y as it is restored, and where it is clipped.
+
+    A gap, and the pixels next to it, which may be mixtures, are at 0 and clipped: k * x may be
+    anything from there up.
+    """
+    clipped, gaps = survey.clipped(y), survey.frame.gaps
+    empty = None if gaps is None else gaps.within(window)
+    if empty is None or not empty.any():
+        return y, clipped
+    empty = maximum_filter(empty, 3)
+    return np.where(empty, np.float32(0), y), empty if clipped is None else clipped | empty
 
 
 def _distance(window: Window, place: tuple[float, float]) -> float:

@@ -17,6 +17,7 @@ from napari_selfdeblur.io.arrays import check_finite
 from napari_selfdeblur.io.images import LUMA, Scale, little_endian, ranges
 from napari_selfdeblur.io.repaired import Defects
 from napari_selfdeblur.io.stacks import Position, Stack
+from napari_selfdeblur.numerics.gaps import Gaps, find_gaps
 
 __all__ = ["PlaneFacts", "StackSurvey", "structure_of"]
 
@@ -61,12 +62,16 @@ class StackSurvey:
             check_finite(nans, infinities, plane.size)
             whole = Defects.of(plane, colour=self.stack.rgb).repaired(plane)
             values = whole[..., :3] if self.stack.rgb else whole
+            mask = find_gaps(values)
+            gaps = Gaps.of([mask])
+            clear = values if gaps is None else values[gaps.clear]
+            values = values[~mask]
             lowest, highest = float(values.min()), float(values.max())
             if lowest == highest:
                 raise ImageError(
                     f"is constant: all its values are {lowest:g}, so nothing shows the blur"
                 )
-            grey = values @ LUMA if self.stack.rgb else values.astype(np.float64)
+            grey = clear @ LUMA if self.stack.rgb else clear.astype(np.float64)
             facts = PlaneFacts(
                 (float(plane.min()), float(plane.max())),
                 lowest,

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_selfdeblur.io.frames import Frame
+from napari_selfdeblur.io.frames import Frame, blocks
 from napari_selfdeblur.numerics.clipping import clip_level
 from napari_selfdeblur.numerics.compression import sampled_compression
 from napari_selfdeblur.numerics.noise import sampled_sigma
 from napari_selfdeblur.numerics.regions import Structure
-from napari_selfdeblur.numerics.tiles import Window, whole
+from napari_selfdeblur.numerics.tiles import Part, Window, whole
 
 __all__ = ["Survey"]
 
@@ -47,15 +47,16 @@ class Survey:
 
     @classmethod
     def of(cls, frame: Frame, compression: float | None = None) -> Survey:
-        """Return the frame measured: block by block, its noise on a sample.
+        """Return the frame measured where it has no gaps: block by block, its noise on a sample.
 
         `compression` is what JPEG has left, where that is known.
         """
-        level = clip_level(frame.plane(window) for window in frame.blocks)
-        measurable = min(frame.shape) >= _SMALLEST_MEASURED
-        sigma = sampled_sigma(frame.plane, frame.shape, level) if measurable else 0.0
+        clear = frame.clear
+        level = clip_level(clear.read(window) for window in blocks(clear.shape))
+        measurable = min(clear.shape) >= _SMALLEST_MEASURED
+        sigma = sampled_sigma(clear.read, clear.shape, level) if measurable else 0.0
         if compression is None:
-            compression = _compression(frame)
+            compression = _compression(frame, clear)
         return cls(frame, math.hypot(sigma, compression), level, compression)
 
     @property
@@ -68,7 +69,11 @@ class Survey:
 
     def structure(self) -> Structure:
         """Return what there is to see in the frame."""
-        return Structure.of(self.frame.plane, self.frame.shape, self.sigma, self.level)
+        frame = self.frame
+        gaps = None if frame.gaps is None else frame.gaps.within
+        return Structure.of(
+            frame.plane, frame.shape, self.sigma, self.level, gaps=gaps, inside=frame.clear.window
+        )
 
     def with_most_structure(self) -> Survey:
         """Return the luma of a colour frame, or the channel that shows far more of the blur.
@@ -94,7 +99,7 @@ class Survey:
         return count / (self.frame.shape[0] * self.frame.shape[1])
 
 
-def _compression(frame: Frame) -> float:
+def _compression(frame: Frame, clear: Part) -> float:
     """Return the error that JPEG has left in a frame, in the units of ``frame.y``."""
     low, high = frame.value_range
     levels = high - low if high - low > _FRACTIONS else 255 * (high - low)
@@ -102,6 +107,6 @@ def _compression(frame: Frame) -> float:
         return 0.0
 
     def read(window: Window) -> NDArray[np.float32]:
-        return frame.plane(window) * np.float32(levels)
+        return clear.read(window) * np.float32(levels)
 
-    return sampled_compression(read, frame.shape) / levels
+    return sampled_compression(read, clear.shape) / levels
