@@ -10,12 +10,12 @@ from skimage import data
 
 from napari_selfdeblur.numerics.gaps import Gaps, filled, find_gaps
 
-SMOOTH = gaussian_filter(data.camera()[:200, :180].astype(float), 2)
+SMOOTH = 80 + 0.4 * gaussian_filter(data.camera()[:200, :180].astype(float), 2)
 Y = (SMOOTH + np.random.default_rng(0).normal(0, 1, SMOOTH.shape)).round().astype(np.uint8)
 ROWS, COLUMNS = np.indices(Y.shape)
 MARGIN = COLUMNS < 20
 CORNERS = (ROWS + COLUMNS < 60) | (ROWS - COLUMNS > 150)
-BAR = (abs(ROWS - 30) < 4) & (abs(COLUMNS - 120) < 30)
+BAR = (abs(ROWS - 150) < 4) & (abs(COLUMNS - 120) < 30)
 
 
 @pytest.mark.parametrize("where", [MARGIN, CORNERS, BAR], ids=["margin", "corners", "bar"])
